@@ -1,0 +1,64 @@
+package blockmask
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+func TestCandidates(t *testing.T) {
+	removed := New(Block{0, FFN}, Block{1, Mixer}, Block{1, FFN})
+	for unit, want := range map[Unit]string{
+		Mix:   "[attn:0 attn:2 ffn:2]",
+		Attn:  "[attn:0 attn:2]",
+		Ffn:   "[ffn:2]",
+		Whole: "[attn:0 attn:2,ffn:2]",
+	} {
+		if got := fmt.Sprint(Candidates(unit, model(3), removed)); got != want {
+			t.Errorf("Candidates(%s) = %s, want %s", unit, got, want)
+		}
+	}
+	if got := Candidates(Mix, nil, nil); len(got) != 0 {
+		t.Errorf("Candidates of no blocks = %v", got)
+	}
+}
+
+// Candidates are disjoint, cover what is left of their kinds exactly once, and come in the order of ties.
+func TestCandidatesPartitionWhatIsLeft(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		blocks := model(rapid.IntRange(1, 8).Draw(t, "layers"))
+		removed := genMask(8).Draw(t, "removed")
+		unit := rapid.SampledFrom(Units()).Draw(t, "unit")
+		var all []Block
+		cands := Candidates(unit, blocks, removed)
+		for _, c := range cands {
+			all = append(all, c...)
+			if unit != Whole && len(c) != 1 {
+				t.Fatalf("candidate %v of %s", c, unit)
+			}
+		}
+		want := slices.DeleteFunc(slices.Clone(blocks), func(b Block) bool {
+			return removed.Has(b) || unit == Attn && b.Kind != Mixer || unit == Ffn && b.Kind != FFN
+		})
+		if !slices.Equal(all, want) {
+			t.Fatalf("%s candidates hold %v, want %v", unit, all, want)
+		}
+		if !slices.IsSortedFunc(cands, CompareMasks) {
+			t.Fatalf("candidates out of order: %v", cands)
+		}
+	})
+}
+
+func TestParseUnit(t *testing.T) {
+	for in, want := range map[string]Unit{"mix": Mix, "ATTN": Attn, "mha": Attn, "mlp": Ffn, " ffn ": Ffn, "layer": Whole} {
+		if got, err := ParseUnit(in); err != nil || got != want {
+			t.Errorf("ParseUnit(%q) = %q, %v; want %q", in, got, err, want)
+		}
+	}
+	if _, err := ParseUnit("heads"); err == nil || !strings.Contains(err.Error(), "mix, attn, ffn, layer") {
+		t.Errorf("ParseUnit(heads): %v", err)
+	}
+}
