@@ -1,0 +1,135 @@
+package ui
+
+import (
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/vbauerster/mpb/v8"
+	"github.com/vbauerster/mpb/v8/decor"
+)
+
+// plainEvery is how often progress is reported when standard error is not a terminal.
+const plainEvery = 10 * time.Second
+
+// Progress reports one piece of work that takes a while.
+type Progress interface {
+	// Set says that done of the total units of work are finished; note says what is going on now.
+	Set(done int64, note string)
+	// Stop takes the line away. It may be called twice.
+	Stop()
+}
+
+// Start begins to report progress under a label. One piece of work at a time: a live line that is still up is replaced.
+func (u *UI) Start(label string, total int64) Progress {
+	switch {
+	case u.level < Normal:
+		return nopProgress{}
+	case u.live:
+		return u.startLive(label, total)
+	default:
+		return &plainProgress{u: u, label: label, total: total, next: time.Now().Add(plainEvery), now: time.Now}
+	}
+}
+
+type nopProgress struct{}
+
+func (nopProgress) Set(int64, string) {}
+func (nopProgress) Stop()             {}
+
+// plainProgress prints a line every plainEvery, so that a log file stays short.
+type plainProgress struct {
+	u     *UI
+	label string
+	total int64
+	next  time.Time
+	now   func() time.Time
+}
+
+func (p *plainProgress) Set(done int64, note string) {
+	if now := p.now(); !now.Before(p.next) {
+		p.next = now.Add(plainEvery)
+		p.u.Notef("%s: %s%s", p.label, percent(done, p.total), prefixed(" ", note))
+	}
+}
+
+func (p *plainProgress) Stop() {}
+
+func percent(done, total int64) string {
+	if total <= 0 {
+		return fmt.Sprint(done)
+	}
+	return fmt.Sprintf("%d%%", 100*min(done, total)/total)
+}
+
+func prefixed(prefix, s string) string {
+	if s == "" {
+		return ""
+	}
+	return prefix + s
+}
+
+// liveBar is the redrawn line on a terminal: label, bar, percentage, time left and note.
+type liveBar struct {
+	u         *UI
+	container *mpb.Progress
+	bar       *mpb.Bar
+	once      sync.Once
+
+	mu   sync.Mutex
+	note string
+}
+
+func (u *UI) startLive(label string, total int64, extra ...mpb.ContainerOption) *liveBar {
+	u.stopLive()
+	options := append([]mpb.ContainerOption{mpb.WithOutput(u.err), mpb.WithAutoRefresh()}, extra...)
+	b := &liveBar{u: u, container: mpb.New(options...)}
+	b.bar = b.container.New(max(total, 1), mpb.BarStyle(),
+		mpb.BarRemoveOnComplete(),
+		mpb.BarWidth(24),
+		mpb.PrependDecorators(decor.Name(label+" ")),
+		mpb.AppendDecorators(
+			decor.Percentage(decor.WC{W: 5}),
+			decor.Name("  "),
+			decor.AverageETA(decor.ET_STYLE_MMSS),
+			decor.Any(func(decor.Statistics) string { return prefixed("  ", b.currentNote()) }),
+		))
+	u.mu.Lock()
+	u.bar = b
+	u.mu.Unlock()
+	return b
+}
+
+// stopLive removes the live line, if one is up.
+func (u *UI) stopLive() {
+	u.mu.Lock()
+	b := u.bar
+	u.mu.Unlock()
+	if b != nil {
+		b.Stop()
+	}
+}
+
+func (b *liveBar) currentNote() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.note
+}
+
+func (b *liveBar) Set(done int64, note string) {
+	b.mu.Lock()
+	b.note = note
+	b.mu.Unlock()
+	b.bar.SetCurrent(done)
+}
+
+func (b *liveBar) Stop() {
+	b.once.Do(func() {
+		// Lines of errLine go past the container from here on: it takes none once it is done.
+		b.u.mu.Lock()
+		b.u.bar = nil
+		b.u.mu.Unlock()
+		b.bar.Abort(true)
+		b.container.Wait()
+	})
+}

@@ -1,0 +1,132 @@
+// Package ui is the one place that prints: results to standard output, everything else to standard error.
+//
+// Tables are plain aligned text. Colour is used on a terminal only, never as the only signal, and not at all when NO_COLOR
+// is set. Progress is one live line on a terminal and a plain line now and then otherwise (see [UI.Start]).
+package ui
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"strings"
+	"sync"
+
+	"golang.org/x/term"
+)
+
+// Level says how much goes to standard error.
+type Level int
+
+// The levels: Quiet prints only errors and warnings, Verbose also prints the engine's log.
+const (
+	Quiet Level = iota - 1
+	Normal
+	Verbose
+)
+
+// UI prints for one run of the program. Its methods may be called from several goroutines.
+type UI struct {
+	out, err  io.Writer
+	level     Level
+	json      bool // standard output belongs to the one JSON object
+	outColour bool
+	errColour bool
+	live      bool // standard error is a terminal that can redraw a line
+
+	mu  sync.Mutex
+	bar *liveBar // the live line that is up, if any
+}
+
+// Options choose what New returns.
+type Options struct {
+	Out, Err io.Writer
+	Level    Level
+	JSON     bool                // print no text to Out
+	Getenv   func(string) string // os.Getenv when nil
+}
+
+// New returns a UI. A writer counts as a terminal when it is an *os.File that the system says is one.
+func New(o Options) *UI {
+	getenv := o.Getenv
+	if getenv == nil {
+		getenv = os.Getenv
+	}
+	colour := getenv("NO_COLOR") == "" && getenv("TERM") != "dumb"
+	return &UI{
+		out: o.Out, err: o.Err, level: o.Level, json: o.JSON,
+		outColour: colour && isTerminal(o.Out),
+		errColour: colour && isTerminal(o.Err),
+		live:      isTerminal(o.Err) && getenv("TERM") != "dumb",
+	}
+}
+
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// Resultf prints a line of the result to standard output; nothing with JSON.
+func (u *UI) Resultf(format string, args ...any) {
+	if !u.json {
+		fmt.Fprintf(u.out, format+"\n", args...)
+	}
+}
+
+// Out is standard output itself, for the JSON object.
+func (u *UI) Out() io.Writer { return u.out }
+
+// Notef tells the user what is going on: one line on standard error, unless quiet.
+func (u *UI) Notef(format string, args ...any) {
+	if u.level >= Normal {
+		u.errLine("", fmt.Sprintf(format, args...))
+	}
+}
+
+// Warnf prints a warning on standard error, quiet or not.
+func (u *UI) Warnf(format string, args ...any) {
+	u.errLine(u.paint("33", "warning: "), fmt.Sprintf(format, args...))
+}
+
+// errLine writes one line to standard error, above the live line if one is up.
+func (u *UI) errLine(prefix, text string) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	var w io.Writer = u.err
+	if u.bar != nil {
+		w = u.bar.container
+	}
+	fmt.Fprintln(w, prefix+strings.Join(strings.Split(text, "\n"), " "))
+}
+
+// paint wraps text for standard error in an ANSI attribute, where colour is on.
+func (u *UI) paint(attribute, text string) string {
+	if !u.errColour {
+		return text
+	}
+	return "\x1b[" + attribute + "m" + text + "\x1b[0m"
+}
+
+// Logger returns the logger for the engine's messages: they are shown with Verbose only.
+func (u *UI) Logger() *slog.Logger {
+	if u.level < Verbose {
+		return slog.New(slog.DiscardHandler)
+	}
+	return slog.New(slog.NewTextHandler(errWriter{u}, &slog.HandlerOptions{
+		Level: slog.LevelDebug,
+		ReplaceAttr: func(groups []string, a slog.Attr) slog.Attr {
+			if len(groups) == 0 && a.Key == slog.TimeKey {
+				return slog.Attr{}
+			}
+			return a
+		},
+	}))
+}
+
+// errWriter gives a log handler the way of errLine to standard error.
+type errWriter struct{ u *UI }
+
+func (w errWriter) Write(p []byte) (int, error) {
+	w.u.errLine("", strings.TrimRight(string(p), "\n"))
+	return len(p), nil
+}

@@ -1,0 +1,164 @@
+package ui
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/vbauerster/mpb/v8"
+)
+
+func newTest(level Level, json bool) (*UI, *bytes.Buffer, *bytes.Buffer) {
+	var out, err bytes.Buffer
+	return New(Options{Out: &out, Err: &err, Level: level, JSON: json, Getenv: func(string) string { return "" }}), &out, &err
+}
+
+func TestTable(t *testing.T) {
+	u, out, _ := newTest(Normal, false)
+	u.Table("Steps", []Column{{"block", false}, {"PPL", true}}, [][]any{{"ffn:3", "5.92"}, {"attn:11", "15.81"}})
+	want := `Steps
+block      PPL
+----------------
+ffn:3     5.92
+attn:11  15.81
+`
+	if got := out.String(); got != want {
+		t.Errorf("got:\n%s\nwant:\n%s", got, want)
+	}
+}
+
+func TestTableColourOnlyOnTerminal(t *testing.T) {
+	u, out, _ := newTest(Normal, false)
+	u.Table("", []Column{{"a", false}}, [][]any{{"b"}})
+	if strings.Contains(out.String(), "\x1b") {
+		t.Errorf("escape sequence in %q though the output is no terminal", out)
+	}
+	out.Reset()
+	u.outColour = true
+	u.Table("", []Column{{"a", false}}, [][]any{{"b"}})
+	if !strings.Contains(out.String(), "\x1b[1m") {
+		t.Errorf("no bold header in %q though colour is on", out)
+	}
+}
+
+func TestLevels(t *testing.T) {
+	for _, c := range []struct {
+		level Level
+		want  string
+	}{
+		{Quiet, "warning: w\n"},
+		{Normal, "n\nwarning: w\n"},
+		{Verbose, "n\nwarning: w\nlevel=INFO msg=loaded tensors=3\n"},
+	} {
+		u, out, err := newTest(c.level, false)
+		u.Notef("%s", "n")
+		u.Warnf("w")
+		u.Logger().Info("loaded", "tensors", 3)
+		u.Resultf("r")
+		if err.String() != c.want {
+			t.Errorf("level %d: stderr %q, want %q", c.level, err, c.want)
+		}
+		if out.String() != "r\n" {
+			t.Errorf("level %d: stdout %q", c.level, out)
+		}
+	}
+}
+
+func TestJSONKeepsStdoutFree(t *testing.T) {
+	u, out, err := newTest(Normal, true)
+	u.Resultf("r")
+	u.Table("t", []Column{{"a", false}}, [][]any{{"b"}})
+	u.Notef("n")
+	if out.Len() != 0 || err.String() != "n\n" {
+		t.Errorf("stdout %q, stderr %q", out, err)
+	}
+}
+
+func TestWarningIsOneLine(t *testing.T) {
+	u, _, err := newTest(Normal, false)
+	u.Warnf("a\nb")
+	if err.String() != "warning: a b\n" {
+		t.Errorf("got %q", err)
+	}
+}
+
+func TestNoColor(t *testing.T) {
+	for _, env := range []map[string]string{{"NO_COLOR": "1"}, {"TERM": "dumb"}} {
+		var b bytes.Buffer
+		u := New(Options{Out: &b, Err: &b, Getenv: func(k string) string { return env[k] }})
+		if u.outColour || u.errColour {
+			t.Errorf("%v: colour is on", env)
+		}
+	}
+}
+
+func TestPlainProgress(t *testing.T) {
+	u, _, err := newTest(Normal, false)
+	now := time.Unix(0, 0)
+	p := &plainProgress{u: u, label: "search", total: 200, next: now.Add(plainEvery), now: func() time.Time { return now }}
+	for i := range int64(201) {
+		now = time.Unix(i/4, 0)
+		p.Set(i, "step 1")
+	}
+	p.Stop()
+	want := "search: 20% step 1\nsearch: 40% step 1\nsearch: 60% step 1\nsearch: 80% step 1\nsearch: 100% step 1\n"
+	if err.String() != want {
+		t.Errorf("got %q, want %q", err, want)
+	}
+}
+
+func TestQuietHasNoProgress(t *testing.T) {
+	u, _, err := newTest(Quiet, false)
+	p := u.Start("search", 10)
+	p.Set(5, "")
+	p.Stop()
+	if err.Len() != 0 {
+		t.Errorf("got %q", err)
+	}
+}
+
+// lockedBuffer lets the live line's goroutine write while the test reads.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+// The live line shows label and note, a message printed meanwhile goes above it, and nothing hangs at the end.
+func TestLiveProgress(t *testing.T) {
+	var err lockedBuffer
+	u := New(Options{Out: &bytes.Buffer{}, Err: &err, Getenv: func(string) string { return "" }})
+	b := u.startLive("search", 100, mpb.ForceTTY(), mpb.WithWidth(100), mpb.WithRefreshRate(5*time.Millisecond))
+	for i := range int64(50) {
+		b.Set(i, fmt.Sprintf("candidate %d", i))
+		time.Sleep(time.Millisecond)
+	}
+	u.Notef("a message")
+	deadline := time.Now().Add(10 * time.Second)
+	for !strings.Contains(err.String(), "candidate 49") || !strings.Contains(err.String(), "a message") {
+		if time.Now().After(deadline) {
+			t.Fatalf("live line never shown: %.2000q", err.String())
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	b.Stop()
+	b.Stop()
+	u.Notef("afterwards")
+	if got := err.String(); !strings.Contains(got, "search ") || !strings.HasSuffix(got, "afterwards\n") {
+		t.Errorf("got %.2000q", got)
+	}
+}
