@@ -1,0 +1,55 @@
+# ggufprune. `make demo` and `make test` do everything that they need: see docs/TESTING.md.
+SHELL := /bin/bash
+
+# Tools, pinned; Go fetches them on first use.
+gofumpt     := mvdan.cc/gofumpt@v0.12.0
+staticcheck := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+
+# How tests are run; .ci/run counts them with `go run ./scripts/testcount`.
+GOTEST ?= go test
+# The packages without cgo, which the race detector can watch.
+PURE   := $(addprefix ./,$(wildcard blockmask gguf layout perplexity search internal/atomicfile internal/corpus))
+FUZZTIME ?= 10s
+
+.PHONY: help setup build demo peers test test-archs test-layouts lint fuzz clean distclean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## fetch and build llama.cpp (LLAMA_CMAKE_FLAGS="-DGGML_CUDA=ON" for a GPU)
+	@bash scripts/build-llama.sh
+
+build: setup ## ./ggufprune
+	go build -o ggufprune .
+
+demo: build ## prune the small model in testdata, and show every step
+	./ggufprune demo
+
+peers: ## llama.cpp's own tools and architecture fixtures, which the tests compare with
+	@bash scripts/build-llama.sh peers
+
+test: peers ## all tests
+	go vet ./...
+	$(GOTEST) ./...
+	$(GOTEST) -race $(PURE)
+
+test-archs: peers ## every architecture of llama.cpp: masks against zeroed projections
+	go run ./internal/sweep archs
+
+test-layouts: peers ## every architecture and output layout: what is written against what was measured
+	go run ./internal/sweep layouts
+
+lint: setup ## gofumpt, go vet, staticcheck
+	@files=$$(git ls-files '*.go' | xargs go run $(gofumpt) -l) && \
+		if [ -n "$$files" ]; then printf 'gofumpt would change:\n%s\nhint: go run $(gofumpt) -w FILE\n' "$$files"; exit 1; fi
+	go vet ./...
+	go run $(staticcheck) ./...
+
+fuzz: ## each fuzz target for $(FUZZTIME)
+	bash scripts/fuzz.sh $(FUZZTIME)
+
+clean: ## remove the program, keep llama.cpp
+	rm -f ggufprune
+
+distclean: clean ## remove llama.cpp's source and build too
+	rm -rf third_party/llama.cpp/src third_party/llama.cpp/build llamabind/link_generated.go
