@@ -1,0 +1,41 @@
+package gguf
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"unicode/utf8"
+)
+
+// What can be wrong with a file, for errors.Is. The error that is returned is one line with the details and the next step.
+var (
+	ErrNotGGUF      = errors.New("not a GGUF file")
+	ErrBigEndian    = errors.New("big-endian GGUF file")
+	ErrVersion      = errors.New("unsupported GGUF version")
+	ErrTruncated    = errors.New("truncated GGUF file")
+	ErrMissingShard = errors.New("missing shard")
+	ErrMalformed    = errors.New("malformed GGUF file")
+
+	ErrExists   = errors.New("output file exists")
+	ErrIsInput  = errors.New("output is the input file")
+	ErrNoSpace  = errors.New("not enough disk space")
+	ErrReadOnly = errors.New("cannot write")
+)
+
+// malformed makes an ErrMalformed with the details.
+func malformed(format string, args ...any) error {
+	return fmt.Errorf("%w: %s", ErrMalformed, fmt.Sprintf(format, args...))
+}
+
+// quote shows a string that came out of a file: quoted, hence on one line, and never long.
+func quote(s string) string {
+	const most = 80
+	if len(s) <= most {
+		return strconv.Quote(s)
+	}
+	cut := most
+	for cut > 0 && !utf8.RuneStart(s[cut]) {
+		cut--
+	}
+	return fmt.Sprintf("%s... (%d bytes)", strconv.Quote(s[:cut]), len(s))
+}

@@ -1,0 +1,171 @@
+package gguf
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// fileSystem is what writing needs of the system. Tests put one in its place whose disk is full or whose calls fail.
+type fileSystem interface {
+	create(path string) (outFile, error)        // fs.ErrExist where path exists
+	free(dir string) (int64, error)             // bytes that may still be written there
+	rename(from, to string, replace bool) error // fs.ErrExist where to exists and may not be replaced; without a race
+	remove(path string) error
+	syncDir(dir string) error
+}
+
+// outFile is a file being written front to back.
+type outFile interface {
+	io.Writer
+	io.ReaderAt
+	// copyRange appends n bytes of src from off on; buf gives a buffer where one is needed.
+	copyRange(src *os.File, off, n int64, buf func() []byte) error
+	// preallocate reserves n bytes on the disk, so that it cannot fill up later. Where the file system cannot, it does nothing.
+	preallocate(n int64) error
+	// writeback starts writing [off, off+n) to the disk, and waits for what lies more than lag before.
+	writeback(off, n, lag int64)
+	Sync() error
+	Close() error
+}
+
+// osFS is the real file system.
+type osFS struct{}
+
+// create opens for reading, too: what is written is read once more for its hash.
+func (osFS) create(path string) (outFile, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o666)
+	if err != nil {
+		return nil, err
+	}
+	return &osFile{File: f}, nil
+}
+
+func (osFS) free(dir string) (int64, error) {
+	var st unix.Statfs_t
+	if err := unix.Statfs(dir, &st); err != nil {
+		return 0, err
+	}
+	return int64(uint64(st.Bavail) * uint64(st.Bsize)), nil
+}
+
+func (osFS) rename(from, to string, replace bool) error {
+	if replace {
+		return os.Rename(from, to)
+	}
+	return renameNoReplace(from, to)
+}
+
+func (osFS) remove(path string) error { return os.Remove(path) }
+
+// syncDir makes a new name in the folder last. Some network file systems cannot; their names last without.
+func (osFS) syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	if err := d.Sync(); err != nil && !errors.Is(err, syscall.EINVAL) && !errors.Is(err, errors.ErrUnsupported) {
+		return err
+	}
+	return nil
+}
+
+// linkNoReplace renames by a second link, for file systems that do not know renaming without replacing. Where there are no
+// links either (FAT), it takes the name with an empty file first, which nobody else then can.
+func linkNoReplace(from, to string) error {
+	err := os.Link(from, to)
+	if err == nil {
+		return os.Remove(from)
+	}
+	if errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	f, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+	if err != nil {
+		return err
+	}
+	f.Close()
+	if err := os.Rename(from, to); err != nil {
+		return errors.Join(err, os.Remove(to))
+	}
+	return nil
+}
+
+// osFile is a file of osFS.
+type osFile struct {
+	*os.File
+	pos      int64
+	noKernel bool // the system cannot copy into this file by itself
+}
+
+func (f *osFile) Write(b []byte) (int, error) {
+	n, err := f.File.WriteAt(b, f.pos)
+	f.pos += int64(n)
+	return n, err
+}
+
+func (f *osFile) copyRange(src *os.File, off, n int64, buf func() []byte) error {
+	for n > 0 && !f.noKernel {
+		done, err := kernelCopy(f.File, f.pos, src, off, n)
+		if err != nil {
+			return err
+		}
+		if done == 0 { // it cannot, or src has ended; reading will tell
+			f.noKernel = true
+		}
+		f.pos, off, n = f.pos+done, off+done, n-done
+	}
+	if n == 0 {
+		return nil
+	}
+	b := buf()
+	for n > 0 {
+		part := b[:min(n, int64(len(b)))]
+		if err := readAt(src, part, off); err != nil {
+			return err
+		}
+		if _, err := f.Write(part); err != nil {
+			return err
+		}
+		off, n = off+int64(len(part)), n-int64(len(part))
+	}
+	return nil
+}
+
+// explain makes one line of an error of writing path, a file of total bytes.
+func explain(err error, path string, total int64) error {
+	dir := filepath.Dir(path)
+	switch {
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded), errors.Is(err, ErrTruncated):
+		return err
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		return fmt.Errorf("%w in %s: %s needs %d bytes (%s); free some or choose another folder",
+			ErrNoSpace, dir, filepath.Base(path), total, humanBytes(total))
+	case errors.Is(err, syscall.EFBIG):
+		return fmt.Errorf("%w %s: the file system does not hold files of %s; choose another folder", ErrReadOnly, path, humanBytes(total))
+	case errors.Is(err, fs.ErrExist):
+		return fmt.Errorf("%s: %w; choose another name or force it", path, ErrExists)
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("%w %s: the folder %s does not exist; create it first", ErrReadOnly, path, dir)
+	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
+		return fmt.Errorf("%w %s: the folder %s is read-only (%w); choose another folder", ErrReadOnly, path, dir, bare(err))
+	}
+	return fmt.Errorf("%w %s: %w", ErrReadOnly, path, bare(err))
+}
+
+// humanBytes prints a size as disks are sold, in powers of 1000.
+func humanBytes(n int64) string {
+	v, unit := float64(n), 0
+	for v >= 1000 && unit < 4 {
+		v, unit = v/1000, unit+1
+	}
+	return fmt.Sprintf("%.3g %s", v, [...]string{"B", "kB", "MB", "GB", "TB"}[unit])
+}

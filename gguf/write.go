@@ -1,0 +1,161 @@
+package gguf
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+)
+
+// WriteOptions are the choices a caller has.
+type WriteOptions struct {
+	Force    bool                    // replace an existing output file
+	Progress func(done, total int64) // called every few megabytes, in bytes of the file; may be nil
+}
+
+// Written describes a finished file.
+type Written struct {
+	Path   string
+	Bytes  int64
+	SHA256 string // of the file, in hexadecimal
+}
+
+// Pending is a file that is complete and on the disk, but under a temporary name. Exactly one of Commit and Discard ends it;
+// Discard after Commit does nothing, so it can be deferred.
+type Pending struct {
+	temp, final string
+	force, done bool
+	written     Written
+	fs          fileSystem
+}
+
+// WriteTemp writes the plan to a temporary file in the folder of path, and through to the disk (fsync). Its name ends in
+// .gguf and is not that of a shard, so it can be loaded to check it. On an error, also that of a cancelled ctx, no file is
+// left behind; an existing output is an ErrExists unless o.Force, and one of the plan's sources an ErrIsInput in any case.
+func WriteTemp(ctx context.Context, path string, p *Plan, o WriteOptions) (*Pending, error) {
+	return writeTemp(ctx, osFS{}, path, p, o)
+}
+
+func writeTemp(ctx context.Context, fsys fileSystem, path string, p *Plan, o WriteOptions) (*Pending, error) {
+	if err := p.check(); err != nil {
+		return nil, err
+	}
+	if err := checkOutput(path, p, o.Force); err != nil {
+		return nil, err
+	}
+	total := p.Size()
+	dir := filepath.Dir(path)
+	if free, err := fsys.free(dir); err == nil && free < total {
+		return nil, fmt.Errorf("%w in %s: %s needs %d bytes (%s), and %d (%s) are free; free some or choose another folder",
+			ErrNoSpace, dir, filepath.Base(path), total, humanBytes(total), free, humanBytes(free))
+	}
+	out, temp, err := createTemp(fsys, path)
+	if err != nil {
+		return nil, explain(err, path, total)
+	}
+	sum, err := writePlan(ctx, out, p, o.Progress)
+	if cerr := out.Close(); err == nil {
+		err = cerr
+	}
+	if err != nil {
+		if rerr := fsys.remove(temp); rerr != nil && !errors.Is(rerr, fs.ErrNotExist) {
+			return nil, fmt.Errorf("%w (and %s could not be removed: %w)", explain(err, path, total), temp, bare(rerr))
+		}
+		return nil, explain(err, path, total)
+	}
+	return &Pending{
+		temp: temp, final: path, force: o.Force, fs: fsys,
+		written: Written{Path: path, Bytes: total, SHA256: hex.EncodeToString(sum)},
+	}, nil
+}
+
+// Path is the name of the temporary file.
+func (p *Pending) Path() string { return p.temp }
+
+// Written describes the file as Commit will name it.
+func (p *Pending) Written() Written { return p.written }
+
+// Commit gives the file its name and makes the name last (fsync of the folder). Where another file has taken the name
+// since, it is an ErrExists, unless the file was to be forced; the temporary file stays until Discard.
+func (p *Pending) Commit() (Written, error) {
+	if p.done {
+		return Written{}, fmt.Errorf("%s: it was written or discarded already", p.final)
+	}
+	if err := p.fs.rename(p.temp, p.final, p.force); err != nil {
+		return Written{}, explain(err, p.final, p.written.Bytes)
+	}
+	p.done = true
+	if err := p.fs.syncDir(filepath.Dir(p.final)); err != nil {
+		// A name that a power failure may take back is no finished file.
+		return Written{}, errors.Join(explain(err, p.final, p.written.Bytes), p.fs.remove(p.final))
+	}
+	return p.written, nil
+}
+
+// Discard removes the temporary file.
+func (p *Pending) Discard() error {
+	if p.done {
+		return nil
+	}
+	p.done = true
+	if err := p.fs.remove(p.temp); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("remove %s: %w", p.temp, bare(err))
+	}
+	return nil
+}
+
+// checkOutput refuses an output that must not be written to, before the work begins.
+func checkOutput(path string, p *Plan, force bool) error {
+	for _, f := range p.sources() {
+		if SameFile(path, f) {
+			return fmt.Errorf("%s: %w; choose another name", path, ErrIsInput)
+		}
+	}
+	if shardPaths(path) != nil {
+		return fmt.Errorf("%s is named like a shard of a split model, and one file is written; choose another name", path)
+	}
+	if st, err := os.Stat(path); err == nil && st.IsDir() {
+		return fmt.Errorf("%s: %w, it is a directory; add a file name", path, ErrReadOnly)
+	} else if err == nil && !st.Mode().IsRegular() {
+		return fmt.Errorf("%s: %w, it is not a regular file; choose another name", path, ErrReadOnly)
+	}
+	if _, err := os.Lstat(path); err == nil && !force {
+		return fmt.Errorf("%s: %w; choose another name or force it", path, ErrExists)
+	}
+	return nil
+}
+
+// createTemp creates a file of a new name beside path.
+func createTemp(fsys fileSystem, path string) (outFile, string, error) {
+	base := filepath.Base(path)
+	base = base[:min(len(base), 200)] // file names end at 255 bytes
+	for tries := 0; ; tries++ {
+		temp := filepath.Join(filepath.Dir(path), fmt.Sprintf(".%s.%08x.tmp.gguf", base, rand.Uint32()))
+		out, err := fsys.create(temp)
+		if err == nil || !errors.Is(err, fs.ErrExist) || tries == 10 {
+			return out, temp, err
+		}
+	}
+}
+
+// writePlan writes everything and returns the hash of what it wrote.
+func writePlan(ctx context.Context, out outFile, p *Plan, progress func(done, total int64)) ([]byte, error) {
+	total := p.Size()
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if err := out.preallocate(total); err != nil {
+		return nil, err
+	}
+	s := newStream(ctx, out, total, progress)
+	err := s.plan(p)
+	if err == nil {
+		err = out.Sync()
+	}
+	sum, herr := s.finish(err == nil)
+	return sum, errors.Join(err, herr)
+}
