@@ -1,0 +1,67 @@
+package llamabind
+
+/*
+#include "shim.h"
+*/
+import "C"
+
+import (
+	"context"
+	"fmt"
+	"unsafe"
+
+	"github.com/ggufprune/ggufprune/perplexity"
+)
+
+// batchView is a batch as the shim wants it: all sequences of one length, one after the other.
+type batchView struct {
+	length  int // tokens per sequence
+	tokens  []perplexity.Token
+	targets []perplexity.Token
+	nll     []float64
+	lens    []int // the length of each sequence before padding
+}
+
+// setBatch pads the sequences to the longest and hands them over. Padding stands behind the text and is not scored, and the
+// models are causal, so it changes nothing.
+func (s *Session) setBatch(ctx context.Context, batch []perplexity.Sequence) (*batchView, error) {
+	const op = "set batch"
+	if ctx.Err() != nil {
+		return nil, &Error{Code: Cancelled, Op: op, Text: "cancelled"}
+	}
+	b := &batchView{}
+	for i, q := range batch {
+		if len(q.Tokens) != len(q.Targets) || len(q.Tokens) == 0 {
+			return nil, &Error{Code: BadInput, Op: op, Text: fmt.Sprintf("sequence %d has %d tokens and %d targets", i, len(q.Tokens), len(q.Targets))}
+		}
+		b.length = max(b.length, len(q.Tokens))
+		b.lens = append(b.lens, len(q.Tokens))
+	}
+	if len(batch) == 0 || len(batch)*b.length > s.BatchTokens() || len(batch) > s.BatchSeqs() || b.length > s.params.SeqLen {
+		return nil, &Error{Code: BadInput, Op: op, Text: fmt.Sprintf("%d sequences of up to %d tokens do not fit a session of %d x %d",
+			len(batch), b.length, s.params.NSeq, s.params.SeqLen)}
+	}
+	for _, q := range batch {
+		b.tokens = append(b.tokens, q.Tokens...)
+		b.targets = append(b.targets, q.Targets...)
+		for range b.length - len(q.Tokens) {
+			b.tokens = append(b.tokens, q.Tokens[len(q.Tokens)-1])
+			b.targets = append(b.targets, perplexity.Unscored)
+		}
+	}
+	b.nll = make([]float64, len(b.tokens))
+	var cerr C.bp_err
+	st := C.bp_set_batch(s.c, (*C.int32_t)(&b.tokens[0]), (*C.int32_t)(&b.targets[0]), C.int32_t(len(batch)), C.int32_t(b.length), &cerr)
+	return b, toError(op, st, &cerr)
+}
+
+func (b *batchView) nllPtr() *C.double { return (*C.double)(unsafe.Pointer(&b.nll[0])) }
+
+// rows cuts the NLLs into sequences without their padding.
+func (b *batchView) rows() [][]float64 {
+	out := make([][]float64, len(b.lens))
+	for i, n := range b.lens {
+		out[i] = b.nll[i*b.length : i*b.length+n]
+	}
+	return out
+}

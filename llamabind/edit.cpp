@@ -1,0 +1,298 @@
+// Rewriting a built graph so that blocks are left out, with public ggml calls only.
+//
+//   1. drop   every branch edge of a removed block: its ADD is replaced by the other operand
+//   2. start  replace the stream before a block by a copy that an earlier pass captured
+//   3. nll    replace the logits by three numbers per row (nll.cpp)
+//   4. live   find what the outputs need, and the cache writes that something live reads
+//   5. build  clear the graph and add the live nodes in their ORIGINAL order: the order of cache writes and reads is nowhere
+//             else than in it
+//
+// x + 0 == x, so the result is bit-identical to the model with the block's output projection set to zero.
+#include "graph.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace bp {
+
+namespace {
+
+struct Rewrite {
+    ggml_cgraph *                               gf;
+    std::vector<Tensor>                         nodes;    // the original order
+    std::unordered_map<const ggml_tensor *, Tensor> replaced;
+    TensorSet                                   vanished; // nodes of which nothing is left: all that they add up was dropped
+    TensorSet                                   live;
+    std::unordered_map<const ggml_tensor *, std::vector<Tensor>> after; // captures, to be added right after a node
+
+    explicit Rewrite(ggml_cgraph * g) : gf(g) {
+        const int n = ggml_graph_n_nodes(gf);
+        nodes.assign(ggml_graph_nodes(gf), ggml_graph_nodes(gf) + n);
+    }
+
+    Tensor resolve(Tensor t) const {
+        for (;;) {
+            auto it = replaced.find(t);
+            if (it == replaced.end()) return t;
+            t = it->second;
+        }
+    }
+
+    void drop(const std::vector<Edge> & edges) {
+        std::unordered_map<const ggml_tensor *, int> dropped; // ADD -> bits of its operands
+        for (const Edge & e : edges) dropped[e.add] |= 1 << e.operand;
+        for (Tensor t : nodes) {
+            if (t->op == GGML_OP_ADD) {
+                auto it   = dropped.find(t);
+                int  bits = it == dropped.end() ? 0 : it->second;
+                for (int i = 0; i < 2; i++) {
+                    if (vanished.count(t->src[i])) bits |= 1 << i;
+                }
+                if (bits == 3) {
+                    vanished.insert(t);
+                } else if (bits != 0) {
+                    replace_add(t, bits == 1 ? t->src[1] : t->src[0]);
+                }
+            } else if (passes_zero(t)) {
+                vanished.insert(t);
+            }
+        }
+    }
+
+    // Ops under which a branch that is gone stays gone.
+    bool passes_zero(const ggml_tensor * t) const {
+        switch (t->op) {
+            case GGML_OP_GET_ROWS: case GGML_OP_VIEW: case GGML_OP_RESHAPE: case GGML_OP_CONT: case GGML_OP_SCALE:
+            case GGML_OP_MUL: case GGML_OP_PERMUTE:
+                return vanished.count(t->src[0]) > 0;
+            default:
+                return false;
+        }
+    }
+
+    void replace_add(Tensor add, Tensor by) {
+        if (!ggml_are_same_shape(add, by) || add->type != by->type) {
+            throw Error(BP_UNSUPPORTED_ARCH, std::string("the stream changes its shape at ") + add->name);
+        }
+        replaced[add] = by;
+    }
+
+    void mark(Tensor t) {
+        std::vector<Tensor> todo{t};
+        while (!todo.empty()) {
+            Tensor x = todo.back();
+            todo.pop_back();
+            if (!x) continue;
+            x = resolve(x);
+            if (vanished.count(x)) throw Error(BP_UNSUPPORTED_ARCH, std::string("the op ") + ggml_op_desc(x) + " needs the output of a removed block");
+            if (!live.insert(x).second) continue;
+            for (Tensor src : x->src) todo.push_back(src);
+            if (x->view_src) todo.push_back(x->view_src);
+        }
+    }
+
+    // A write into a root is live when a live op reads that root and is not itself a write to it. To a fixpoint: a write that
+    // becomes live has inputs that may read other caches.
+    void mark_writes() {
+        for (bool changed = true; changed;) {
+            changed = false;
+            TensorSet read;
+            for (Tensor t : nodes) {
+                if (!live.count(t) || is_view_op(t)) continue;
+                Tensor own = is_write(t) ? resolve(t->view_src) : nullptr;
+                for (Tensor src : t->src) {
+                    if (!src) continue;
+                    Tensor root = resolve(root_of(resolve(src)));
+                    if (root != own) read.insert(root);
+                }
+            }
+            for (Tensor t : nodes) {
+                if (!is_write(t) || live.count(t) || vanished.count(t) || replaced.count(t)) continue;
+                if (read.count(resolve(t->view_src))) {
+                    mark(t);
+                    changed = true;
+                }
+            }
+        }
+    }
+
+    // Points the sources of live nodes at what replaced them.
+    void rewire() {
+        for (Tensor t : nodes) {
+            if (!live.count(t)) continue;
+            for (Tensor & src : t->src) {
+                if (src) src = resolve(src);
+            }
+            if (!t->view_src) continue;
+            Tensor to = resolve(t->view_src);
+            if (to == t->view_src) continue;
+            if (!ggml_is_contiguous(to)) throw Error(BP_UNSUPPORTED_ARCH, std::string("a view of the stream that is not contiguous: ") + t->name);
+            if (!is_view_op(t) && is_leaf(to)) throw Error(BP_UNSUPPORTED_ARCH, std::string("an op works in place on the stream: ") + t->name);
+            t->view_offs += to->view_offs;
+            t->view_src   = root_of(to);
+        }
+    }
+
+    void build(const std::vector<Tensor> & outputs) {
+        std::vector<Tensor> inputs; // llama.cpp writes all of them, needed or not
+        std::vector<Tensor> idle;   // nodes that were in the graph without being computed stay so
+        for (Tensor t : nodes) {
+            for (Tensor src : t->src) {
+                if (src && is_leaf(src) && (src->flags & GGML_TENSOR_FLAG_INPUT)) inputs.push_back(src);
+            }
+            if (!(t->flags & GGML_TENSOR_FLAG_COMPUTE)) idle.push_back(t);
+        }
+        ggml_graph_clear(gf);
+        for (Tensor t : inputs) ggml_build_forward_expand(gf, t);
+        for (Tensor t : nodes) {
+            if (!live.count(t)) continue;
+            ggml_build_forward_expand(gf, t);
+            auto it = after.find(t);
+            if (it == after.end()) continue;
+            for (Tensor c : it->second) ggml_build_forward_expand(gf, c);
+        }
+        for (Tensor t : outputs) ggml_build_forward_expand(gf, t);
+        for (Tensor t : idle) {
+            if (!live.count(t)) t->flags &= ~GGML_TENSOR_FLAG_COMPUTE;
+        }
+    }
+};
+
+// The plain buffer type of the device that holds a block's weights: its boundary is needed there.
+ggml_backend_buffer_type_t device_buffer_type(ggml_cgraph * gf, const Block & b) {
+    for (int i = 0; !b.weights.empty() && i < ggml_graph_n_nodes(gf); i++) {
+        for (Tensor src : ggml_graph_node(gf, i)->src) {
+            if (!src || !is_leaf(src) || !src->buffer || b.weights[0] != src->name) continue;
+            ggml_backend_dev_t dev = ggml_backend_buft_get_device(ggml_backend_buffer_get_type(src->buffer));
+            if (dev) return ggml_backend_dev_buffer_type(dev);
+        }
+    }
+    return ggml_backend_dev_buffer_type(ggml_backend_dev_by_type(GGML_BACKEND_DEVICE_TYPE_CPU));
+}
+
+} // namespace
+
+Editor::~Editor() { ggml_free(headers); }
+
+void Editor::apply(ggml_cgraph * gf, Request & req) {
+    Analysis a = analyse(gf);
+    if (!reference.empty() && a.blocks.size() != reference.size()) {
+        throw Error(BP_UNSUPPORTED_ARCH, "the graph of this batch has other blocks than the one the session was opened with");
+    }
+    if (reference.empty()) reference = a.blocks;
+    const size_t n = a.blocks.size();
+
+    ggml_free(headers);
+    headers = ggml_init({(2*n + 8 + nll_headers(req.n_rows)) * ggml_tensor_overhead(), nullptr, true});
+    if (!headers) throw Error(BP_OOM, "no memory for tensor headers");
+    targets_.clear();
+
+    Rewrite rw(gf);
+    std::vector<Edge> edges;
+    for (size_t i = 0; req.removed && i < req.removed->size(); i++) {
+        if ((*req.removed)[i]) edges.insert(edges.end(), a.blocks[i].edges.begin(), a.blocks[i].edges.end());
+    }
+    rw.drop(edges);
+
+    if (req.start >= 0) {
+        const int slot = size_t(req.start) < cache.slot_of.size() ? cache.slot_of[req.start] : -1;
+        if (slot < 0) throw Error(BP_STALE_CACHE, "the boundary of this block was not captured");
+        Tensor from = rw.resolve(a.blocks[req.start].boundary);
+        Tensor kept = cache.open(headers, slot);
+        if (!ggml_are_same_shape(from, kept)) throw Error(BP_STALE_CACHE, "the captured boundary has another shape");
+        rw.replaced[from] = kept;
+    }
+
+    std::vector<Tensor> outputs;
+    if (!req.capture.empty()) {
+        cache.forget();
+        cache.slot_of.assign(n, -1);
+        std::unordered_map<const ggml_tensor *, int> slot_of_tensor;
+        for (size_t i = 0; i < n; i++) {
+            if (!req.capture[i]) continue;
+            Tensor from       = rw.resolve(a.blocks[i].boundary);
+            auto [it, fresh]  = slot_of_tensor.insert({from, int(i)});
+            cache.slot_of[i]  = it->second;
+            if (!fresh) continue;
+            Tensor to = cache.create(headers, int(i), from, device_buffer_type(gf, a.blocks[i]));
+            Tensor cp = ggml_cpy(headers, from, to);
+            rw.mark(from);
+            if (is_leaf(from)) outputs.push_back(cp);
+            else               rw.after[from].push_back(cp);
+        }
+    }
+
+    req.logits = a.logits;
+    bool chunked = false;
+    if (req.targets) {
+        chunked = build_nll(headers, a.logits, req, targets_, outputs);
+        for (Tensor t : outputs) rw.mark(t);
+    } else {
+        rw.mark(a.logits);
+    }
+    rw.mark_writes();
+    rw.rewire();
+    if (chunked) {
+        // The clones of the tail are not among the original nodes: point them at the edited stream, too.
+        for (Tensor t = ggml_get_first_tensor(headers); t; t = ggml_get_next_tensor(headers, t)) {
+            for (Tensor & src : t->src) {
+                if (src) src = rw.resolve(src);
+            }
+            if (t->view_src && !is_leaf(t)) t->view_src = root_of(rw.resolve(t->view_src));
+        }
+        // llama.cpp asks for the backend of its logits tensor: it stays in the graph as an input of one element.
+        a.logits->op = GGML_OP_NONE;
+        std::fill(std::begin(a.logits->src), std::end(a.logits->src), nullptr);
+        a.logits->view_src = nullptr;
+        a.logits->flags    = GGML_TENSOR_FLAG_INPUT;
+        for (int i = 0; i < GGML_MAX_DIMS; i++) {
+            a.logits->ne[i] = 1;
+            a.logits->nb[i] = ggml_type_size(a.logits->type);
+        }
+        outputs.push_back(a.logits);
+    }
+    rw.build(outputs);
+}
+
+void Editor::upload(const Request & req) {
+    int64_t row = 0;
+    for (Tensor t : targets_) {
+        const int64_t n = ggml_nelements(t);
+        ggml_backend_tensor_set(t, req.targets + row, 0, n * sizeof(int32_t));
+        row += n;
+    }
+}
+
+BoundaryCache::~BoundaryCache() {
+    for (Slot & s : slots) ggml_backend_buffer_free(s.buffer);
+}
+
+void BoundaryCache::forget() { slot_of.clear(); }
+
+Tensor BoundaryCache::create(ggml_context * ctx, int slot, const ggml_tensor * like, ggml_backend_buffer_type_t buft) {
+    if (size_t(slot) >= slots.size()) slots.resize(slot + 1);
+    Slot & s = slots[slot];
+    s.type   = like->type;
+    std::copy(like->ne, like->ne + GGML_MAX_DIMS, s.ne);
+
+    Tensor       t    = ggml_new_tensor(ctx, s.type, GGML_MAX_DIMS, s.ne);
+    const size_t need = ggml_backend_buft_get_alloc_size(buft, t);
+    if (need > s.size) {
+        ggml_backend_buffer_free(s.buffer);
+        s.size   = 0;
+        s.buffer = ggml_backend_buft_alloc_buffer(buft, need);
+        if (!s.buffer) throw Error(BP_OOM, "no memory for a copy of the residual stream (" + std::to_string(need >> 20) + " MiB)");
+        s.size = need;
+    }
+    ggml_backend_tensor_alloc(s.buffer, t, ggml_backend_buffer_get_base(s.buffer));
+    return t;
+}
+
+Tensor BoundaryCache::open(ggml_context * ctx, int slot) const {
+    const Slot & s = slots[slot];
+    Tensor       t = ggml_new_tensor(ctx, s.type, GGML_MAX_DIMS, s.ne);
+    ggml_backend_tensor_alloc(s.buffer, t, ggml_backend_buffer_get_base(s.buffer));
+    return t;
+}
+
+} // namespace bp

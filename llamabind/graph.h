@@ -1,0 +1,137 @@
+// Internal types of the graph edit. Not seen by Go.
+#pragma once
+
+#include "shim.h"
+
+#include "ggml.h"
+#include "ggml-backend.h"
+
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <unordered_map>
+#include <unordered_set>
+#include <vector>
+
+namespace bp {
+
+// Error is thrown inside the shim and turned into a bp_status at its edge.
+struct Error : std::runtime_error {
+    bp_status status;
+    Error(bp_status s, const std::string & text) : std::runtime_error(text), status(s) {}
+};
+
+// Guard lets a failed ggml assertion on this thread become an Error instead of an abort. Assertions on ggml's own worker
+// threads still abort: they are about arithmetic, never about user input.
+struct Guard {
+    Guard();
+    ~Guard();
+};
+
+using Tensor    = ggml_tensor *;
+using TensorSet = std::unordered_set<const ggml_tensor *>;
+
+inline bool is_leaf(const ggml_tensor * t) { return t->op == GGML_OP_NONE; }
+
+// True for ops which only describe other memory.
+inline bool is_view_op(const ggml_tensor * t) {
+    return t->op == GGML_OP_VIEW || t->op == GGML_OP_RESHAPE || t->op == GGML_OP_PERMUTE || t->op == GGML_OP_TRANSPOSE;
+}
+
+// The tensor whose memory t names: ggml keeps view_src at the root of a chain of views.
+inline Tensor root_of(Tensor t) { return t->view_src ? t->view_src : t; }
+
+// A node that writes into memory of another tensor (a cache, a recurrent state, an in-place op).
+inline bool is_write(const ggml_tensor * t) { return t->view_src && !is_view_op(t) && !is_leaf(t); }
+
+enum class Kind : int32_t { Mixer = 0, FFN = 1, Other = 2 };
+
+// Edge is one operand of an ADD through which a block's output enters the residual stream.
+struct Edge {
+    Tensor add;
+    int    operand;
+};
+
+// Block is one residual block of the model: x <- x + block(norm(x)).
+struct Block {
+    int                      layer = -1;
+    Kind                     kind  = Kind::Other;
+    std::vector<Edge>        edges;
+    std::vector<std::string> weights;            // its matrices and biases, by tensor name
+    Tensor                   boundary = nullptr; // the residual stream right before the block
+};
+
+// Analysis is what the walk over one built graph finds. Pointers are valid as long as that graph.
+struct Analysis {
+    std::vector<Block> blocks; // front to back, mixer before FFN
+    Tensor             logits = nullptr;
+};
+
+// analyse finds the residual blocks of a graph by its structure; no code for any architecture. Throws UNSUPPORTED_ARCH.
+Analysis analyse(ggml_cgraph * gf);
+
+// Request is one edited decode: what to leave out, where to start, what to keep.
+struct Request {
+    const std::vector<uint8_t> * removed = nullptr; // per block; null: identity
+    int                          start   = -1;      // block from whose cached boundary to start; -1: from the embeddings
+    std::vector<uint8_t>         capture;           // per block: copy its boundary into the cache
+    const int32_t *              targets = nullptr; // per output row; null: leave the logits as they are
+    int32_t                      n_rows  = 0;
+
+    // filled by the hook
+    int    n_calls = 0;
+    Tensor logits  = nullptr;               // llama.cpp's logits tensor, not to be copied when targets is set
+    struct Rows { Tensor lmax, lt, pmax; }; // NLL = lmax - log(pmax) - lt, per chunk of rows
+    std::vector<Rows>        rows;
+    std::unique_ptr<Error>   error;
+};
+
+// BoundaryCache holds the residual stream before blocks, on the device of the block, from the last base pass. Boundaries that
+// coincide (the block before is removed) share one slot.
+struct BoundaryCache {
+    struct Slot {
+        ggml_backend_buffer_t buffer = nullptr;
+        size_t                size   = 0;
+        ggml_type             type   = GGML_TYPE_F32;
+        int64_t               ne[GGML_MAX_DIMS] = {0, 0, 0, 0};
+    };
+    std::vector<Slot> slots;   // by block
+    std::vector<int>  slot_of; // block -> slot of the current base pass, -1: not captured
+
+    ~BoundaryCache();
+    void   forget();
+    Tensor create(ggml_context * ctx, int slot, const ggml_tensor * like, ggml_backend_buffer_type_t buft); // sized as like
+    Tensor open(ggml_context * ctx, int slot) const;
+};
+
+// Editor owns what must outlive one decode.
+struct Editor {
+    std::vector<Block> reference; // the session's blocks, found when it was opened
+    BoundaryCache      cache;
+    ggml_context *     headers = nullptr; // tensor headers of the last edit
+
+    ~Editor();
+    // apply rewrites gf in place for req and remembers the new outputs in req.
+    void apply(ggml_cgraph * gf, Request & req);
+    // upload fills the inputs that apply added, once the graph is allocated.
+    void upload(const Request & req);
+
+private:
+    std::vector<Tensor> targets_; // i32 inputs, one per chunk of rows
+    friend struct NllBuilder;
+};
+
+// build_nll adds the three numbers per row from which the NLL follows, and appends the new output tensors. True when it works
+// on chunks of rows without the logits tensor itself, which is then to be taken out of the graph.
+bool build_nll(ggml_context * ctx, Tensor logits, Request & req, std::vector<Tensor> & targets, std::vector<Tensor> & outputs);
+
+// The number of tensor headers that build_nll needs at most.
+size_t nll_headers(int32_t n_rows);
+
+// Armed arms the hook for (editor, req) on this thread while it lives.
+struct Armed {
+    Armed(Editor * editor, Request * req);
+    ~Armed();
+};
+
+} // namespace bp

@@ -1,0 +1,65 @@
+// The seam: the build compiles llama.cpp's src/llama-context.cpp a second time with two calls renamed to the functions below
+// (third_party/llama.cpp/CMakeLists.txt). libllama builds its graph as ever and asks us to allocate it; we edit the graph and
+// call the real function. Unarmed, both pass through.
+#include "graph.h"
+
+#include <cstdio>
+#include <cstdlib>
+
+namespace {
+
+thread_local bp::Editor *  current_editor  = nullptr;
+thread_local bp::Request * current_request = nullptr;
+thread_local int           guard_depth     = 0;
+
+void on_abort(const char * message) {
+    if (guard_depth > 0) throw bp::Error(BP_INTERNAL, message);
+    fprintf(stderr, "%s\n", message);
+}
+
+} // namespace
+
+namespace bp {
+
+Guard::Guard() {
+    ggml_set_abort_callback(on_abort);
+    guard_depth++;
+}
+Guard::~Guard() { guard_depth--; }
+
+Armed::Armed(Editor * editor, Request * req) {
+    current_editor  = editor;
+    current_request = req;
+}
+Armed::~Armed() {
+    current_editor  = nullptr;
+    current_request = nullptr;
+}
+
+} // namespace bp
+
+extern "C" bool bp_sched_alloc_graph(ggml_backend_sched_t sched, ggml_cgraph * gf) {
+    bp::Request * req = current_request;
+    if (!req) return ggml_backend_sched_alloc_graph(sched, gf);
+    if (++req->n_calls > 1) {
+        req->error = std::make_unique<bp::Error>(BP_HOOK_NOT_CALLED, "llama.cpp split the batch into more than one graph");
+        return false;
+    }
+    // An error is kept for the caller: llama.cpp only hears that the allocation failed.
+    try {
+        current_editor->apply(gf, *req);
+        if (!ggml_backend_sched_alloc_graph(sched, gf)) throw bp::Error(BP_OOM, "the edited graph could not be allocated");
+        current_editor->upload(*req);
+        return true;
+    } catch (const bp::Error & e) {
+        req->error = std::make_unique<bp::Error>(e);
+    } catch (const std::exception & e) {
+        req->error = std::make_unique<bp::Error>(BP_INTERNAL, e.what());
+    }
+    return false;
+}
+
+extern "C" void bp_tensor_get_async(ggml_backend_t backend, const ggml_tensor * t, void * data, size_t offset, size_t size) {
+    if (current_request && current_request->targets && t == current_request->logits) return;
+    ggml_backend_tensor_get_async(backend, t, data, offset, size);
+}

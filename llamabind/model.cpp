@@ -1,0 +1,226 @@
+// Devices, models, tokens, quantising: thin calls of llama.cpp.
+#include "model.h"
+#include "graph.h"
+
+#include <algorithm>
+#include <cctype>
+#include <cstring>
+#include <mutex>
+
+namespace {
+
+bp_log_fn   log_sink = nullptr;
+std::mutex  log_mutex;
+std::string log_error;
+
+void on_log(ggml_log_level level, const char * text, void *) {
+    if (level == GGML_LOG_LEVEL_ERROR) {
+        std::lock_guard<std::mutex> lock(log_mutex);
+        log_error = text;
+        while (!log_error.empty() && isspace((unsigned char) log_error.back())) log_error.pop_back();
+    }
+    if (log_sink) log_sink(int(level), text);
+}
+
+bp_status fail(bp_err * err, bp_status st, const std::string & text) {
+    snprintf(err->text, sizeof(err->text), "%s", text.c_str());
+    return st;
+}
+
+// Runs body; an exception or a failed assertion becomes a status.
+template <typename F> bp_status guarded(bp_err * err, bp_status on_exception, F && body) {
+    bp::Guard guard;
+    err->text[0] = 0;
+    bp::clear_last_log();
+    try {
+        return body();
+    } catch (const bp::Error & e) {
+        return fail(err, e.status == BP_INTERNAL ? on_exception : e.status, e.what());
+    } catch (const std::exception & e) {
+        return fail(err, on_exception, e.what());
+    }
+}
+
+bool parse_split_mode(const char * s, llama_split_mode * out) {
+    if (!s || !*s || !strcmp(s, "layer")) { *out = LLAMA_SPLIT_MODE_LAYER; return true; }
+    if (!strcmp(s, "none"))               { *out = LLAMA_SPLIT_MODE_NONE;  return true; }
+    if (!strcmp(s, "row"))                { *out = LLAMA_SPLIT_MODE_ROW;   return true; }
+    return false;
+}
+
+// The ftype with the short name that llama-quantize uses (Q4_K_M), or -1.
+int ftype_of(const char * name) {
+    static const struct { const char * name; llama_ftype ftype; } table[] = {
+        {"F32", LLAMA_FTYPE_ALL_F32},        {"F16", LLAMA_FTYPE_MOSTLY_F16},       {"BF16", LLAMA_FTYPE_MOSTLY_BF16},
+        {"Q4_0", LLAMA_FTYPE_MOSTLY_Q4_0},   {"Q4_1", LLAMA_FTYPE_MOSTLY_Q4_1},     {"Q5_0", LLAMA_FTYPE_MOSTLY_Q5_0},
+        {"Q5_1", LLAMA_FTYPE_MOSTLY_Q5_1},   {"Q8_0", LLAMA_FTYPE_MOSTLY_Q8_0},     {"Q2_K", LLAMA_FTYPE_MOSTLY_Q2_K},
+        {"Q2_K_S", LLAMA_FTYPE_MOSTLY_Q2_K_S}, {"Q3_K", LLAMA_FTYPE_MOSTLY_Q3_K_M}, {"Q3_K_S", LLAMA_FTYPE_MOSTLY_Q3_K_S},
+        {"Q3_K_M", LLAMA_FTYPE_MOSTLY_Q3_K_M}, {"Q3_K_L", LLAMA_FTYPE_MOSTLY_Q3_K_L}, {"Q4_K", LLAMA_FTYPE_MOSTLY_Q4_K_M},
+        {"Q4_K_S", LLAMA_FTYPE_MOSTLY_Q4_K_S}, {"Q4_K_M", LLAMA_FTYPE_MOSTLY_Q4_K_M}, {"Q5_K", LLAMA_FTYPE_MOSTLY_Q5_K_M},
+        {"Q5_K_S", LLAMA_FTYPE_MOSTLY_Q5_K_S}, {"Q5_K_M", LLAMA_FTYPE_MOSTLY_Q5_K_M}, {"Q6_K", LLAMA_FTYPE_MOSTLY_Q6_K},
+        {"IQ2_XXS", LLAMA_FTYPE_MOSTLY_IQ2_XXS}, {"IQ2_XS", LLAMA_FTYPE_MOSTLY_IQ2_XS}, {"IQ2_S", LLAMA_FTYPE_MOSTLY_IQ2_S},
+        {"IQ2_M", LLAMA_FTYPE_MOSTLY_IQ2_M}, {"IQ3_XXS", LLAMA_FTYPE_MOSTLY_IQ3_XXS}, {"IQ3_XS", LLAMA_FTYPE_MOSTLY_IQ3_XS},
+        {"IQ3_S", LLAMA_FTYPE_MOSTLY_IQ3_S}, {"IQ3_M", LLAMA_FTYPE_MOSTLY_IQ3_M},   {"IQ1_S", LLAMA_FTYPE_MOSTLY_IQ1_S},
+        {"IQ1_M", LLAMA_FTYPE_MOSTLY_IQ1_M}, {"IQ4_NL", LLAMA_FTYPE_MOSTLY_IQ4_NL}, {"IQ4_XS", LLAMA_FTYPE_MOSTLY_IQ4_XS},
+        {"TQ1_0", LLAMA_FTYPE_MOSTLY_TQ1_0}, {"TQ2_0", LLAMA_FTYPE_MOSTLY_TQ2_0},
+    };
+    std::string upper(name);
+    std::transform(upper.begin(), upper.end(), upper.begin(), [](unsigned char c) { return toupper(c); });
+    for (const auto & e : table) {
+        if (upper == e.name) return e.ftype;
+    }
+    return -1;
+}
+
+const llama_vocab * vocab_of(const bp_model * m) { return llama_model_get_vocab(m->model); }
+
+} // namespace
+
+namespace bp {
+
+std::string last_log(const char * fallback) {
+    std::lock_guard<std::mutex> lock(log_mutex);
+    return log_error.empty() ? fallback : log_error;
+}
+
+void clear_last_log() {
+    std::lock_guard<std::mutex> lock(log_mutex);
+    log_error.clear();
+}
+
+} // namespace bp
+
+bp_model::~bp_model() {
+    if (model) llama_model_free(model);
+}
+
+void bp_init(bp_log_fn log) {
+    log_sink = log;
+    llama_log_set(on_log, nullptr);
+    llama_backend_init();
+}
+
+const char * bp_llama_version(void) { return llama_version(); }
+
+size_t bp_n_devices(void) { return ggml_backend_dev_count(); }
+
+void bp_device(size_t i, const char ** name, const char ** desc, int * type, size_t * mem_free, size_t * mem_total) {
+    ggml_backend_dev_t dev = ggml_backend_dev_get(i);
+    *name = ggml_backend_dev_name(dev);
+    *desc = ggml_backend_dev_description(dev);
+    *type = int(ggml_backend_dev_type(dev));
+    ggml_backend_dev_memory(dev, mem_free, mem_total);
+}
+
+bp_status bp_add_rpc(const char * endpoint, bp_err * err) {
+    return guarded(err, BP_LOAD, [&] {
+        ggml_backend_reg_t reg = ggml_backend_reg_by_name("RPC");
+        if (!reg) return fail(err, BP_BAD_INPUT, "this build has no RPC backend; build with LLAMA_CMAKE_FLAGS=-DGGML_RPC=ON");
+        using add_server = ggml_backend_reg_t (*)(const char *);
+        auto add = add_server(ggml_backend_reg_get_proc_address(reg, "ggml_backend_rpc_add_server"));
+        ggml_backend_reg_t server = add ? add(endpoint) : nullptr;
+        if (!server) return fail(err, BP_LOAD, std::string("no RPC server answers at ") + endpoint);
+        ggml_backend_register(server);
+        return BP_OK;
+    });
+}
+
+bp_status bp_model_load(const char * path, const bp_model_params * p, const volatile int32_t * cancel, bp_model ** out, bp_err * err) {
+    *out = nullptr;
+    return guarded(err, BP_LOAD, [&] {
+        llama_model_params mp = llama_model_default_params();
+        mp.n_gpu_layers = p->n_gpu_layers;
+        mp.main_gpu     = p->main_gpu;
+        mp.load_mode    = p->no_mmap ? LLAMA_LOAD_MODE_NONE : LLAMA_LOAD_MODE_AUTO;
+        mp.load_mtp     = false;
+        if (!parse_split_mode(p->split_mode, &mp.split_mode)) {
+            return fail(err, BP_BAD_INPUT, std::string("the split mode ") + p->split_mode + " is not supported: use none, layer or row");
+        }
+        std::vector<float> split(llama_max_devices(), 0.0f);
+        if (p->n_tensor_split > 0) {
+            if (size_t(p->n_tensor_split) > split.size()) return fail(err, BP_BAD_INPUT, "more tensor splits than devices are possible");
+            std::copy(p->tensor_split, p->tensor_split + p->n_tensor_split, split.begin());
+            mp.tensor_split = split.data();
+        }
+        std::vector<ggml_backend_dev_t> devices;
+        for (int32_t i = 0; i < p->n_devices; i++) {
+            if (p->n_devices == 1 && !strcmp(p->devices[i], "none")) break;
+            ggml_backend_dev_t dev = ggml_backend_dev_by_name(p->devices[i]);
+            if (!dev || ggml_backend_dev_type(dev) == GGML_BACKEND_DEVICE_TYPE_CPU) {
+                return fail(err, BP_BAD_INPUT, std::string("there is no device ") + p->devices[i]);
+            }
+            devices.push_back(dev);
+        }
+        devices.push_back(nullptr);
+        if (p->n_devices > 0) mp.devices = devices.data();
+        mp.progress_callback           = [](float, void * c) { return *static_cast<const volatile int32_t *>(c) == 0; };
+        mp.progress_callback_user_data = const_cast<int32_t *>(cancel);
+
+        auto m   = std::make_unique<bp_model>();
+        m->model = llama_model_load_from_file(path, mp);
+        if (*cancel) return fail(err, BP_CANCELLED, "cancelled");
+        if (!m->model) return fail(err, BP_LOAD, bp::last_log("llama.cpp could not load the model"));
+        *out = m.release();
+        return BP_OK;
+    });
+}
+
+void bp_model_free(bp_model * m) { delete m; }
+
+void bp_model_get_info(const bp_model * m, bp_model_info * info) {
+    *info = bp_model_info{};
+    const llama_vocab * v = vocab_of(m);
+    info->n_vocab     = llama_vocab_n_tokens(v);
+    info->n_layer     = llama_model_n_layer(m->model);
+    info->n_embd      = llama_model_n_embd(m->model);
+    info->n_ctx_train = llama_model_n_ctx_train(m->model);
+    info->n_params    = llama_model_n_params(m->model);
+    info->size        = llama_model_size(m->model);
+    info->has_encoder = llama_model_has_encoder(m->model);
+    info->has_decoder = llama_model_has_decoder(m->model);
+    info->recurrent   = llama_model_is_recurrent(m->model);
+    info->diffusion   = llama_model_is_diffusion(m->model);
+    info->has_vocab   = llama_vocab_type(v) != LLAMA_VOCAB_TYPE_NONE;
+    info->bos         = llama_vocab_bos(v);
+    info->eos         = llama_vocab_eos(v);
+    info->add_bos     = llama_vocab_get_add_bos(v);
+    info->add_eos     = llama_vocab_get_add_eos(v);
+    llama_model_desc(m->model, info->desc, sizeof(info->desc));
+    llama_model_meta_val_str(m->model, "general.architecture", info->arch, sizeof(info->arch));
+}
+
+const char * bp_model_chat_template(const bp_model * m) { return llama_model_chat_template(m->model, nullptr); }
+
+int32_t bp_tokenize(const bp_model * m, const char * text, int32_t len, int32_t * tokens, int32_t cap, bool add_special, bool parse_special) {
+    bp::Guard guard;
+    try {
+        return llama_tokenize(vocab_of(m), text, len, tokens, cap, add_special, parse_special);
+    } catch (const std::exception &) {
+        return INT32_MIN;
+    }
+}
+
+int32_t bp_piece(const bp_model * m, int32_t token, char * buf, int32_t cap, bool special) {
+    bp::Guard guard;
+    try {
+        return llama_token_to_piece(vocab_of(m), token, buf, cap, 0, special);
+    } catch (const std::exception &) {
+        return 0;
+    }
+}
+
+bool bp_is_eog(const bp_model * m, int32_t token) { return llama_vocab_is_eog(vocab_of(m), token); }
+
+bp_status bp_quantize(const char * in, const char * out, const char * ftype, int32_t n_threads, bool allow_requantize, bool pure, bp_err * err) {
+    return guarded(err, BP_INTERNAL, [&] {
+        const int ft = ftype_of(ftype);
+        if (ft < 0) return fail(err, BP_BAD_INPUT, std::string("unknown quantisation type ") + ftype);
+        llama_model_quantize_params qp = llama_model_quantize_default_params();
+        qp.nthread          = n_threads;
+        qp.ftype            = llama_ftype(ft);
+        qp.allow_requantize = allow_requantize;
+        qp.pure             = pure;
+        if (llama_model_quantize(in, out, &qp) != 0) return fail(err, BP_LOAD, bp::last_log("llama.cpp could not quantise the model"));
+        return BP_OK;
+    });
+}

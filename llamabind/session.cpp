@@ -1,0 +1,346 @@
+// A session: one llama.cpp context, and the edited decodes that run on it.
+#include "graph.h"
+#include "model.h"
+
+#include "llama.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <cstdlib>
+#include <cstring>
+#include <limits>
+#include <mutex>
+
+struct bp_session {
+    bp_model *        model = nullptr;
+    bp_session_params params{};
+    llama_context *   ctx = nullptr;
+    volatile int32_t  cancel = 0;
+    bp::Editor        editor;
+
+    llama_batch          batch{};
+    std::vector<int32_t> targets;     // as given: n_seq*len, -1 = not scored
+    std::vector<int32_t> row_targets; // of the scored positions only
+    std::vector<uint8_t> base;        // the removed blocks of the last base pass
+
+    ~bp_session() {
+        if (batch.token) llama_batch_free(batch);
+        if (ctx) llama_free(ctx);
+    }
+};
+
+namespace {
+
+using bp::Error;
+
+bool cancelled(void * p) { return *static_cast<volatile int32_t *>(p) != 0; }
+
+bp_status report(bp_err * err, const Error & e) {
+    snprintf(err->text, sizeof(err->text), "%s", e.what());
+    return e.status;
+}
+
+// The edge of the shim: whatever happens inside becomes a status.
+template <typename F> bp_status at_edge(bp_err * err, F && body) {
+    bp::Guard guard;
+    err->text[0] = 0;
+    try {
+        body();
+        return BP_OK;
+    } catch (const Error & e) {
+        return report(err, e);
+    } catch (const std::bad_alloc &) {
+        return report(err, Error(BP_OOM, "out of memory"));
+    } catch (const std::exception & e) {
+        return report(err, Error(BP_INTERNAL, e.what()));
+    }
+}
+
+llama_context_params context_params(const bp_session & s) {
+    const bp_session_params & p = s.params;
+    llama_context_params c = llama_context_default_params();
+    c.n_ctx           = uint32_t(p.n_seq) * p.seq_len;
+    c.n_batch         = c.n_ctx;
+    c.n_ubatch        = p.unedited && p.n_ubatch > 0 ? std::min<uint32_t>(p.n_ubatch, c.n_ctx) : c.n_ctx;
+    c.n_seq_max       = p.n_seq;
+    c.n_threads       = p.n_threads;
+    c.n_threads_batch = p.n_threads;
+    c.flash_attn_type = llama_flash_attn_type(p.flash_attn);
+    c.kv_unified      = false;
+    c.no_perf         = true;
+    c.abort_callback      = cancelled;
+    c.abort_callback_data = const_cast<int32_t *>(&s.cancel);
+    return c;
+}
+
+// Decodes the batch of s from an empty memory. req null: as llama.cpp does it.
+void decode(bp_session * s, bp::Request * req) {
+    if (s->cancel) throw Error(BP_CANCELLED, "cancelled");
+    if (s->row_targets.empty()) throw Error(BP_BAD_INPUT, "the batch has no scored position");
+    llama_memory_t mem = llama_get_memory(s->ctx);
+    if (mem) llama_memory_clear(mem, true);
+    int rc;
+    {
+        bp::Armed armed(&s->editor, req);
+        rc = llama_decode(s->ctx, s->batch);
+    }
+    if (req && req->error) throw *req->error;
+    if (rc == 2 || s->cancel) throw Error(BP_CANCELLED, "cancelled");
+    if (rc != 0) throw Error(rc == -2 ? BP_OOM : BP_DECODE, "llama_decode failed with code " + std::to_string(rc));
+    if (req && req->n_calls != 1) throw Error(BP_HOOK_NOT_CALLED, "llama.cpp computed the batch without asking for a graph to be allocated");
+    llama_synchronize(s->ctx);
+}
+
+void check_mask(const bp_session * s, const void * mask) {
+    if (s->params.unedited && mask) throw Error(BP_BAD_INPUT, "an unedited session cannot leave blocks out");
+    if (!s->params.unedited && s->editor.reference.empty()) throw Error(BP_BAD_INPUT, "the session has no blocks");
+}
+
+double nll_of(float lmax, float pmax, float lt) {
+    const double v = double(lmax) - std::log(double(pmax)) - double(lt);
+    return std::isfinite(v) ? v : std::numeric_limits<double>::infinity();
+}
+
+// Runs an edited decode and writes the NLL of every scored position.
+void eval(bp_session * s, bp::Request & req, double * nll) {
+    req.targets = s->row_targets.data();
+    req.n_rows  = int32_t(s->row_targets.size());
+    decode(s, &req);
+
+    std::vector<float> lmax(req.n_rows), lt(req.n_rows), pmax(req.n_rows);
+    int64_t row = 0;
+    for (const auto & r : req.rows) {
+        const int64_t n = ggml_nelements(r.lmax);
+        ggml_backend_tensor_get(r.lmax, lmax.data() + row, 0, n * sizeof(float));
+        ggml_backend_tensor_get(r.lt,   lt.data()   + row, 0, n * sizeof(float));
+        ggml_backend_tensor_get(r.pmax, pmax.data() + row, 0, n * sizeof(float));
+        row += n;
+    }
+    row = 0;
+    for (size_t i = 0; i < s->targets.size(); i++) {
+        nll[i] = 0;
+        if (s->targets[i] < 0) continue;
+        nll[i] = nll_of(lmax[row], pmax[row], lt[row]);
+        row++;
+    }
+}
+
+void logits(bp_session * s, const std::vector<uint8_t> * removed, const float ** rows, int32_t * n_rows) {
+    bp::Request req;
+    req.removed = removed;
+    decode(s, removed ? &req : nullptr);
+    *n_rows = int32_t(s->row_targets.size());
+    *rows   = llama_get_logits(s->ctx);
+    if (!*rows) throw Error(BP_DECODE, "llama.cpp returned no logits");
+}
+
+// llama-perplexity's log_softmax (tools/perplexity/perplexity.cpp): exponentials in float, their sum in double.
+double plain_nll(const float * l, int32_t n_vocab, int32_t target) {
+    float max = l[0];
+    for (int32_t i = 1; i < n_vocab; i++) max = std::max(max, l[i]);
+    double sum = 0;
+    for (int32_t i = 0; i < n_vocab; i++) sum += expf(l[i] - max);
+    const double v = -(l[target] - max - log(sum));
+    return std::isfinite(v) ? v : std::numeric_limits<double>::infinity();
+}
+
+std::vector<uint8_t> mask_of(const bp_session * s, const uint8_t * m) {
+    const size_t n = s->editor.reference.size();
+    return m ? std::vector<uint8_t>(m, m + n) : std::vector<uint8_t>(n, 0);
+}
+
+void set_batch(bp_session * s, const int32_t * tokens, const int32_t * targets, int32_t n_seq, int32_t len) {
+    const bp_session_params & p = s->params;
+    const int32_t n_vocab = llama_vocab_n_tokens(llama_model_get_vocab(s->model->model));
+    if (n_seq < 1 || n_seq > p.n_seq || len < 1 || len > p.seq_len) {
+        throw Error(BP_BAD_INPUT, "a batch of " + std::to_string(n_seq) + " x " + std::to_string(len) + " tokens does not fit the session");
+    }
+    const int32_t n = n_seq * len;
+    for (int32_t i = 0; i < n; i++) {
+        if (tokens[i] < 0 || tokens[i] >= n_vocab || targets[i] < -1 || targets[i] >= n_vocab) {
+            throw Error(BP_BAD_INPUT, "a token id lies outside of the vocabulary");
+        }
+    }
+    s->editor.cache.forget();
+    s->targets.assign(targets, targets + n);
+    s->row_targets.clear();
+    s->batch.n_tokens = n;
+    for (int32_t i = 0; i < n; i++) {
+        s->batch.token[i]     = tokens[i];
+        s->batch.pos[i]       = i % len;
+        s->batch.n_seq_id[i]  = 1;
+        s->batch.seq_id[i][0] = i / len;
+        s->batch.logits[i]    = targets[i] >= 0;
+        if (targets[i] >= 0) s->row_targets.push_back(targets[i]);
+    }
+}
+
+// Opens the analysis with one small identity edit and compares it with no edit at all: the same logits bit for bit, and an NLL
+// that agrees with theirs. What passes here computes what llama.cpp computes.
+void self_test(bp_session * s) {
+    const int32_t n_vocab = llama_vocab_n_tokens(llama_model_get_vocab(s->model->model));
+    const int32_t n_seq = std::min(2, s->params.n_seq), len = std::min(8, s->params.seq_len);
+    std::vector<int32_t> tokens(n_seq * len), targets(n_seq * len);
+    uint32_t x = 12345;
+    for (int32_t & t : tokens) t = int32_t((x = x * 1664525u + 1013904223u) >> 8) % n_vocab;
+    for (int32_t i = 0; i < n_seq * len; i++) targets[i] = tokens[(i + 1) % tokens.size()];
+    set_batch(s, tokens.data(), targets.data(), n_seq, len);
+
+    const float * rows;
+    int32_t       n_rows;
+    logits(s, nullptr, &rows, &n_rows);
+    const std::vector<float> stock(rows, rows + size_t(n_rows) * n_vocab);
+
+    // The first edited decode is also what finds the blocks.
+    std::vector<uint8_t> none;
+    logits(s, &none, &rows, &n_rows);
+    if (memcmp(stock.data(), rows, stock.size() * sizeof(float)) != 0) {
+        throw Error(BP_UNSUPPORTED_ARCH, "an edit that changes nothing changed the logits");
+    }
+    std::vector<double> nll(tokens.size());
+    bp::Request req;
+    eval(s, req, nll.data());
+    for (int32_t i = 0; i < n_rows; i++) {
+        const double want = plain_nll(stock.data() + size_t(i) * n_vocab, n_vocab, targets[i]);
+        if (std::isfinite(want) && std::fabs(nll[i] - want) > 1e-4 * std::max(1.0, std::fabs(want))) {
+            throw Error(BP_UNSUPPORTED_ARCH, "the likelihood computed in the graph differs from the one computed from the logits");
+        }
+    }
+
+    // A candidate from its boundary equals the full pass.
+    const size_t n_blocks = s->editor.reference.size();
+    std::vector<uint8_t> middle(n_blocks, 0);
+    middle[n_blocks / 2] = 1;
+    bp::Request base, full, part;
+    base.capture = middle;
+    full.removed = part.removed = &middle;
+    part.start   = int(n_blocks / 2);
+    std::vector<double> want(tokens.size()), got(tokens.size());
+    eval(s, base, nll.data());
+    eval(s, part, got.data());
+    eval(s, full, want.data());
+    if (want != got) throw Error(BP_UNSUPPORTED_ARCH, "starting at a captured boundary does not give the numbers of a full pass");
+}
+
+void open(bp_session * s) {
+    if (s->params.n_seq < 1 || s->params.seq_len < 1) throw Error(BP_BAD_INPUT, "a session needs at least one token");
+    if (uint32_t(s->params.n_seq) > llama_max_parallel_sequences()) throw Error(BP_BAD_INPUT, "too many sequences per batch");
+    {
+        // Graph reuse would hide graphs from the hook; the context reads this in its constructor only.
+        static std::mutex env;
+        std::lock_guard<std::mutex> lock(env);
+        const bool set = !s->params.unedited && getenv("LLAMA_GRAPH_REUSE_DISABLE") == nullptr;
+        if (set) setenv("LLAMA_GRAPH_REUSE_DISABLE", "1", 1);
+        s->ctx = llama_init_from_model(s->model->model, context_params(*s));
+        if (set) unsetenv("LLAMA_GRAPH_REUSE_DISABLE");
+    }
+    if (!s->ctx) throw Error(BP_LOAD, bp::last_log("llama.cpp could not create a context"));
+    s->batch = llama_batch_init(s->params.n_seq * s->params.seq_len, 0, 1);
+    if (s->params.unedited) return;
+    if (!llama_get_memory(s->ctx) && !llama_model_has_decoder(s->model->model)) throw Error(BP_UNSUPPORTED_ARCH, "the model has no decoder");
+    self_test(s);
+}
+
+} // namespace
+
+bp_status bp_session_open(bp_model * m, const bp_session_params * params, bp_session ** out, bp_err * err) {
+    *out = nullptr;
+    auto s    = std::make_unique<bp_session>();
+    s->model  = m;
+    s->params = *params;
+    bp_status st = at_edge(err, [&] { open(s.get()); });
+    if (st == BP_OK) *out = s.release();
+    return st;
+}
+
+void bp_session_close(bp_session * s) { delete s; }
+
+volatile int32_t * bp_session_cancel_flag(bp_session * s) { return &s->cancel; }
+
+int32_t bp_n_blocks(const bp_session * s) { return int32_t(s->editor.reference.size()); }
+
+void bp_block(const bp_session * s, int32_t i, int32_t * layer, int32_t * kind, int32_t * n_weights) {
+    const bp::Block & b = s->editor.reference[i];
+    *layer     = b.layer;
+    *kind      = int32_t(b.kind);
+    *n_weights = int32_t(b.weights.size());
+}
+
+const char * bp_block_weight(const bp_session * s, int32_t i, int32_t w) { return s->editor.reference[i].weights[w].c_str(); }
+
+bp_status bp_set_batch(bp_session * s, const int32_t * tokens, const int32_t * targets, int32_t n_seq, int32_t len, bp_err * err) {
+    return at_edge(err, [&] { set_batch(s, tokens, targets, n_seq, len); });
+}
+
+bp_status bp_eval_base(bp_session * s, const uint8_t * removed, const uint8_t * need_boundary, double * nll, bp_err * err) {
+    return at_edge(err, [&] {
+        check_mask(s, removed);
+        s->base = mask_of(s, removed);
+        bp::Request req;
+        req.removed = &s->base;
+        if (need_boundary) req.capture.assign(need_boundary, need_boundary + s->base.size());
+        eval(s, req, nll);
+    });
+}
+
+bp_status bp_eval_candidate(bp_session * s, const uint8_t * candidate, double * nll, bp_err * err) {
+    return at_edge(err, [&] {
+        check_mask(s, candidate);
+        std::vector<uint8_t> removed = s->base;
+        if (removed.size() != s->editor.reference.size()) throw Error(BP_STALE_CACHE, "no base pass has run on this batch");
+        bp::Request req;
+        for (size_t i = 0; i < removed.size(); i++) {
+            if (candidate[i] && req.start < 0) req.start = int(i);
+            removed[i] = removed[i] || candidate[i];
+        }
+        if (req.start < 0) throw Error(BP_BAD_INPUT, "the candidate removes nothing");
+        req.removed = &removed;
+        eval(s, req, nll);
+    });
+}
+
+bp_status bp_logits(bp_session * s, const uint8_t * removed, const float ** rows, int32_t * n_rows, bp_err * err) {
+    return at_edge(err, [&] {
+        check_mask(s, removed);
+        std::vector<uint8_t> mask = mask_of(s, removed);
+        logits(s, s->params.unedited ? nullptr : &mask, rows, n_rows);
+    });
+}
+
+bp_status bp_eval_plain(bp_session * s, const uint8_t * removed, double * nll, bp_err * err) {
+    return at_edge(err, [&] {
+        check_mask(s, removed);
+        std::vector<uint8_t> mask = mask_of(s, removed);
+        const float * rows;
+        int32_t       n_rows;
+        logits(s, s->params.unedited ? nullptr : &mask, &rows, &n_rows);
+        const int32_t n_vocab = llama_vocab_n_tokens(llama_model_get_vocab(s->model->model));
+        for (size_t i = 0; i < s->targets.size(); i++) {
+            nll[i] = 0;
+            if (s->targets[i] < 0) continue;
+            nll[i] = plain_nll(rows, n_vocab, s->targets[i]);
+            rows  += n_vocab;
+        }
+    });
+}
+
+bp_status bp_generate(bp_session * s, const int32_t * prompt, int32_t n_prompt, int32_t * out, int32_t n, int32_t * n_out, bp_err * err) {
+    *n_out = 0;
+    return at_edge(err, [&] {
+        if (!s->params.unedited || n_prompt < 1 || n_prompt + n > s->params.seq_len) throw Error(BP_BAD_INPUT, "the prompt does not fit the session");
+        const llama_vocab * vocab = llama_model_get_vocab(s->model->model);
+        const int32_t n_vocab = llama_vocab_n_tokens(vocab);
+        if (llama_memory_t mem = llama_get_memory(s->ctx)) llama_memory_clear(mem, true);
+        std::vector<int32_t> tokens(prompt, prompt + n_prompt);
+        while (*n_out < n) {
+            if (s->cancel) throw Error(BP_CANCELLED, "cancelled");
+            if (llama_decode(s->ctx, llama_batch_get_one(tokens.data(), int32_t(tokens.size()))) != 0) throw Error(BP_DECODE, "llama_decode failed");
+            const float * l = llama_get_logits_ith(s->ctx, -1);
+            const int32_t t = int32_t(std::max_element(l, l + n_vocab) - l);
+            if (llama_vocab_is_eog(vocab, t)) break;
+            out[(*n_out)++] = t;
+            tokens.assign(1, t);
+        }
+    });
+}

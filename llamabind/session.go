@@ -1,0 +1,282 @@
+package llamabind
+
+/*
+#include "shim.h"
+*/
+import "C"
+
+import (
+	"context"
+	"fmt"
+	"unsafe"
+
+	"github.com/ggufprune/ggufprune/blockmask"
+	"github.com/ggufprune/ggufprune/perplexity"
+)
+
+// SessionParams sizes a session. One batch holds up to NSeq x SeqLen tokens and is computed as one graph.
+type SessionParams struct {
+	NSeq, SeqLen int
+	Threads      int    // 0: one for each physical core
+	FlashAttn    string // "auto" (default), "on", "off"
+	Unedited     bool   // a stock llama.cpp context: nothing can be left out
+	UBatch       int    // -ub, in an unedited session: tokens per graph; 0 = the whole batch
+}
+
+// Session evaluates batches on a context of a model. It implements perplexity.Engine.
+type Session struct {
+	c       *C.bp_session
+	model   *Model
+	params  SessionParams
+	cancel  *C.int32_t
+	blocks  []blockmask.Block
+	weights map[blockmask.Block][]string
+}
+
+var _ perplexity.Engine = (*Session)(nil)
+
+var flashAttn = map[string]C.int32_t{"": -1, "auto": -1, "off": 0, "on": 1}
+
+// NewSession creates a context. Unless p.Unedited, it finds the model's blocks and tests the edit on a few tokens; a model
+// whose graph is not understood gives an [Error] with code [UnsupportedArch] that says why.
+func (m *Model) NewSession(ctx context.Context, p SessionParams) (*Session, error) {
+	const op = "open session"
+	if ctx.Err() != nil {
+		return nil, &Error{Code: Cancelled, Op: op, Text: "cancelled"}
+	}
+	fa, ok := flashAttn[p.FlashAttn]
+	if !ok {
+		return nil, &Error{Code: BadInput, Op: op, Text: fmt.Sprintf("flash attention %q: use auto, on or off", p.FlashAttn)}
+	}
+	if p.Threads <= 0 {
+		p.Threads = PhysicalCores()
+	}
+	cp := C.bp_session_params{
+		n_seq: C.int32_t(p.NSeq), seq_len: C.int32_t(p.SeqLen), n_ubatch: C.int32_t(p.UBatch),
+		n_threads: C.int32_t(p.Threads), flash_attn: fa, unedited: C.bool(p.Unedited),
+	}
+	s := &Session{model: m, params: p, weights: map[blockmask.Block][]string{}}
+	var cerr C.bp_err
+	st := C.bp_session_open(m.c, &cp, &s.c, &cerr)
+	if err := toError(op, st, &cerr); err != nil {
+		return nil, err
+	}
+	s.cancel = (*C.int32_t)(unsafe.Pointer(C.bp_session_cancel_flag(s.c)))
+	s.readBlocks()
+	return s, nil
+}
+
+func (s *Session) readBlocks() {
+	for i := range int(C.bp_n_blocks(s.c)) {
+		var layer, kind, nw C.int32_t
+		C.bp_block(s.c, C.int32_t(i), &layer, &kind, &nw)
+		b := blockmask.Block{Layer: int(layer), Kind: blockmask.Mixer}
+		if kind != 0 {
+			b.Kind = blockmask.FFN
+		}
+		s.blocks = append(s.blocks, b)
+		for w := range int(nw) {
+			s.weights[b] = append(s.weights[b], C.GoString(C.bp_block_weight(s.c, C.int32_t(i), C.int32_t(w))))
+		}
+	}
+}
+
+// Close frees the context.
+func (s *Session) Close() {
+	if s.c != nil {
+		C.bp_session_close(s.c)
+		s.c = nil
+	}
+}
+
+// Blocks returns the model's blocks, front to back; none in an unedited session.
+func (s *Session) Blocks() []blockmask.Block { return s.blocks }
+
+// Weights names the matrices and biases of a block; its norms are not among them.
+func (s *Session) Weights(b blockmask.Block) []string { return s.weights[b] }
+
+// BatchTokens is the largest batch, in tokens.
+func (s *Session) BatchTokens() int { return s.params.NSeq * s.params.SeqLen }
+
+// BatchSeqs is the largest number of sequences of a batch.
+func (s *Session) BatchSeqs() int { return s.params.NSeq }
+
+// Eval implements perplexity.Engine: one pass with removed left out, which captures the stream before every candidate, then
+// each candidate from there on. The numbers are bit-identical to those of full passes.
+func (s *Session) Eval(ctx context.Context, batch []perplexity.Sequence, removed blockmask.Mask, candidates []blockmask.Mask,
+	yield func(i int, nll [][]float64) error,
+) error {
+	b, err := s.setBatch(ctx, batch)
+	if err != nil {
+		return err
+	}
+	base, err := s.bytes(removed)
+	if err != nil {
+		return err
+	}
+	masks := make([][]byte, len(candidates))
+	need := make([]byte, len(s.blocks))
+	for i, c := range candidates {
+		if masks[i], err = s.bytes(c.Without(removed...)); err != nil {
+			return err
+		}
+		first := firstOf(masks[i])
+		if first < 0 {
+			return &Error{Code: BadInput, Op: "evaluate", Text: fmt.Sprintf("candidate %s removes nothing that is left", c)}
+		}
+		need[first] = 1
+	}
+	err = s.run(ctx, "evaluate", func(e *C.bp_err) C.bp_status {
+		if len(candidates) == 0 {
+			return C.bp_eval_base(s.c, bytePtr(base), nil, b.nllPtr(), e)
+		}
+		return C.bp_eval_base(s.c, bytePtr(base), bytePtr(need), b.nllPtr(), e)
+	})
+	if err != nil {
+		return err
+	}
+	if err := yield(-1, b.rows()); err != nil {
+		return err
+	}
+	for i := range candidates {
+		err := s.run(ctx, "evaluate", func(e *C.bp_err) C.bp_status {
+			return C.bp_eval_candidate(s.c, bytePtr(masks[i]), b.nllPtr(), e)
+		})
+		if err != nil {
+			return err
+		}
+		if err := yield(i, b.rows()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// EvalPlain is the reference for [Session.Eval]: full logits on the host, and their log-softmax there, as llama-perplexity
+// computes it. In an unedited session removed must be empty.
+func (s *Session) EvalPlain(ctx context.Context, batch []perplexity.Sequence, removed blockmask.Mask) ([][]float64, error) {
+	b, err := s.setBatch(ctx, batch)
+	if err != nil {
+		return nil, err
+	}
+	mask, err := s.bytes(removed)
+	if err != nil {
+		return nil, err
+	}
+	err = s.run(ctx, "evaluate", func(e *C.bp_err) C.bp_status { return C.bp_eval_plain(s.c, bytePtr(mask), b.nllPtr(), e) })
+	if err != nil {
+		return nil, err
+	}
+	return b.rows(), nil
+}
+
+// Logits calls row for every scored position of the batch, in order, with the full logits of the model without removed.
+// logits has one value for each token of the vocabulary and is valid only during the call.
+func (s *Session) Logits(ctx context.Context, batch []perplexity.Sequence, removed blockmask.Mask,
+	row func(seq, pos int, logits []float32) error,
+) error {
+	b, err := s.setBatch(ctx, batch)
+	if err != nil {
+		return err
+	}
+	mask, err := s.bytes(removed)
+	if err != nil {
+		return err
+	}
+	var rows *C.float
+	var n C.int32_t
+	err = s.run(ctx, "evaluate", func(e *C.bp_err) C.bp_status { return C.bp_logits(s.c, bytePtr(mask), &rows, &n, e) })
+	if err != nil {
+		return err
+	}
+	nv := s.model.info.NVocab
+	all := unsafe.Slice((*float32)(unsafe.Pointer(rows)), int(n)*nv)
+	for i, t := range b.targets {
+		if t < 0 {
+			continue
+		}
+		if err := row(i/b.length, i%b.length, all[:nv:nv]); err != nil {
+			return err
+		}
+		all = all[nv:]
+	}
+	return nil
+}
+
+// Generate continues prompt greedily by up to n tokens, in an unedited context of its own.
+func (m *Model) Generate(ctx context.Context, prompt string, n, threads int) (string, error) {
+	toks, err := m.Tokenize(prompt, true, true)
+	if err != nil {
+		return "", err
+	}
+	if len(toks) == 0 {
+		return "", &Error{Code: BadInput, Op: "generate", Text: "the prompt is empty"}
+	}
+	s, err := m.NewSession(ctx, SessionParams{NSeq: 1, SeqLen: len(toks) + n, Threads: threads, Unedited: true})
+	if err != nil {
+		return "", err
+	}
+	defer s.Close()
+	out := make([]perplexity.Token, max(n, 1))
+	var got C.int32_t
+	err = s.run(ctx, "generate", func(e *C.bp_err) C.bp_status {
+		return C.bp_generate(s.c, (*C.int32_t)(&toks[0]), C.int32_t(len(toks)), (*C.int32_t)(&out[0]), C.int32_t(n), &got, e)
+	})
+	if err != nil {
+		return "", err
+	}
+	text := ""
+	for _, t := range out[:got] {
+		text += m.Piece(t, false)
+	}
+	return text, nil
+}
+
+// run makes one call of the shim that ends early when ctx does.
+func (s *Session) run(ctx context.Context, op string, call func(*C.bp_err) C.bp_status) error {
+	if ctx.Err() != nil {
+		return &Error{Code: Cancelled, Op: op, Text: "cancelled"}
+	}
+	*s.cancel = 0
+	stop := onCancel(ctx, s.cancel)
+	var cerr C.bp_err
+	st := call(&cerr)
+	stop()
+	return toError(op, st, &cerr)
+}
+
+// bytes turns a mask into one byte for each block.
+func (s *Session) bytes(m blockmask.Mask) ([]byte, error) {
+	if s.params.Unedited {
+		if m.Len() > 0 {
+			return nil, &Error{Code: BadInput, Op: "evaluate", Text: "an unedited session cannot leave blocks out"}
+		}
+		return nil, nil
+	}
+	if err := m.Check(s.blocks); err != nil {
+		return nil, &Error{Code: BadInput, Op: "evaluate", Text: err.Error()}
+	}
+	out := make([]byte, len(s.blocks))
+	for i, b := range s.blocks {
+		if m.Has(b) {
+			out[i] = 1
+		}
+	}
+	return out, nil
+}
+
+func bytePtr(b []byte) *C.uint8_t {
+	if len(b) == 0 {
+		return nil
+	}
+	return (*C.uint8_t)(unsafe.Pointer(&b[0]))
+}
+
+func firstOf(mask []byte) int {
+	for i, m := range mask {
+		if m != 0 {
+			return i
+		}
+	}
+	return -1
+}

@@ -1,0 +1,130 @@
+// The flat C surface of the engine, the only thing that Go sees of C++.
+//
+// Rules of this file: no C++ exception leaves a function; a failure gives a status and a text in bp_err; an array that Go
+// passes in is read only during the call; a pointer that is returned stays valid until the next call on the same handle.
+// One thread at a time per handle.
+#ifndef GGUFPRUNE_SHIM_H
+#define GGUFPRUNE_SHIM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum {
+    BP_OK = 0,
+    BP_BAD_INPUT,         // the caller's arguments do not fit the model or the session
+    BP_LOAD,              // llama.cpp could not load the model
+    BP_UNSUPPORTED_ARCH,  // the graph cannot be edited; the text says why
+    BP_OOM,               // a buffer could not be allocated
+    BP_DECODE,            // llama_decode failed
+    BP_STALE_CACHE,       // a candidate was asked for without its boundary
+    BP_HOOK_NOT_CALLED,   // llama.cpp computed a graph that we did not see, or more than one per batch
+    BP_CANCELLED,         // the cancel flag was set
+    BP_INTERNAL,          // a ggml assertion or an unexpected exception
+} bp_status;
+
+typedef struct {
+    char text[1024];
+} bp_err;
+
+// ---- process ---------------------------------------------------------------------------------------------------------
+
+// level: 1 debug, 2 info, 3 warn, 4 error, 5 continuation of the line before (ggml_log_level)
+typedef void (*bp_log_fn)(int level, const char * text);
+void         bp_init(bp_log_fn log);
+const char * bp_llama_version(void);
+
+size_t    bp_n_devices(void);
+void      bp_device(size_t i, const char ** name, const char ** desc, int * type, size_t * mem_free, size_t * mem_total);
+bp_status bp_add_rpc(const char * endpoint, bp_err * err);
+
+// ---- model -----------------------------------------------------------------------------------------------------------
+
+typedef struct bp_model bp_model;
+
+typedef struct {
+    int32_t       n_gpu_layers; // < 0: all
+    int32_t       main_gpu;
+    const char *  split_mode;   // "none", "layer", "row"; NULL: "layer"
+    const char ** devices;      // device names; "none" alone: no offload
+    int32_t       n_devices;
+    const float * tensor_split;
+    int32_t       n_tensor_split;
+    bool          no_mmap;
+} bp_model_params;
+
+// cancel is polled while loading; it must outlive the call.
+bp_status bp_model_load(const char * path, const bp_model_params * params, const volatile int32_t * cancel, bp_model ** out, bp_err * err);
+void      bp_model_free(bp_model * m);
+
+typedef struct {
+    int32_t  n_vocab, n_layer, n_embd, n_ctx_train;
+    uint64_t n_params, size;
+    bool     has_encoder, has_decoder, recurrent, diffusion;
+    bool     has_vocab; // there is a tokenizer
+    int32_t  bos, eos;
+    bool     add_bos, add_eos;
+    char     desc[128];
+    char     arch[64];
+} bp_model_info;
+void         bp_model_get_info(const bp_model * m, bp_model_info * info);
+const char * bp_model_chat_template(const bp_model * m); // NULL: none
+
+// Both return the length needed, negated when cap is too small.
+int32_t bp_tokenize(const bp_model * m, const char * text, int32_t len, int32_t * tokens, int32_t cap, bool add_special, bool parse_special);
+int32_t bp_piece(const bp_model * m, int32_t token, char * buf, int32_t cap, bool special);
+bool    bp_is_eog(const bp_model * m, int32_t token);
+
+bp_status bp_quantize(const char * in, const char * out, const char * ftype, int32_t n_threads, bool allow_requantize, bool pure, bp_err * err);
+
+// ---- session: one context of a model -----------------------------------------------------------------------------------
+
+typedef struct bp_session bp_session;
+
+typedef struct {
+    int32_t n_seq;      // sequences per batch
+    int32_t seq_len;    // tokens per sequence
+    int32_t n_ubatch;   // 0: n_seq*seq_len. An edited session always uses 0.
+    int32_t n_threads;
+    int32_t flash_attn; // -1 auto, 0 off, 1 on
+    bool    unedited;   // a stock context: no hook, no analysis
+} bp_session_params;
+
+bp_status bp_session_open(bp_model * m, const bp_session_params * params, bp_session ** out, bp_err * err);
+void      bp_session_close(bp_session * s);
+volatile int32_t * bp_session_cancel_flag(bp_session * s); // set to 1 from any thread: the running call ends with BP_CANCELLED
+
+// The blocks found in the graph, front to back. kind: 0 mixer, 1 FFN. Weights are tensor names.
+int32_t      bp_n_blocks(const bp_session * s);
+void         bp_block(const bp_session * s, int32_t i, int32_t * layer, int32_t * kind, int32_t * n_weights);
+const char * bp_block_weight(const bp_session * s, int32_t i, int32_t w);
+
+// The batch that the next calls evaluate: n_seq sequences of len tokens, one after the other, each from an empty memory.
+// targets[i] is the token that position i must predict, -1 = not scored.
+bp_status bp_set_batch(bp_session * s, const int32_t * tokens, const int32_t * targets, int32_t n_seq, int32_t len, bp_err * err);
+
+// removed and candidate are arrays of n_blocks bytes, 1 = left out. nll receives n_seq*len values in nats, 0 where not scored.
+// bp_eval_base also captures the stream before every block of need_boundary (NULL: none), for bp_eval_candidate, which starts
+// there and is bit-identical to bp_eval_base with both sets left out.
+bp_status bp_eval_base     (bp_session * s, const uint8_t * removed, const uint8_t * need_boundary, double * nll, bp_err * err);
+bp_status bp_eval_candidate(bp_session * s, const uint8_t * candidate, double * nll, bp_err * err);
+
+// Full logits of the scored positions of the batch, in order: n_rows x n_vocab floats (llama.cpp's own buffer).
+// removed may be NULL in an unedited session.
+bp_status bp_logits(bp_session * s, const uint8_t * removed, const float ** rows, int32_t * n_rows, bp_err * err);
+
+// NLL of each scored position from full logits on the host, as llama-perplexity's log_softmax does it: the plain path.
+bp_status bp_eval_plain(bp_session * s, const uint8_t * removed, double * nll, bp_err * err);
+
+// Greedy continuation in an unedited session: appends up to n tokens, stops at an end-of-generation token. Returns the count.
+bp_status bp_generate(bp_session * s, const int32_t * prompt, int32_t n_prompt, int32_t * out, int32_t n, int32_t * n_out, bp_err * err);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
