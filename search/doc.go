@@ -1,0 +1,24 @@
+// Package search decides which blocks of a model to remove.
+//
+// A [Strategy] chooses, step by step, what goes next; [Run] drives it until a [Goal] is reached. The steps are nested: the
+// first k removals are the answer for every size on the way, so one search serves many outputs. A [Plan] is that nested order
+// with every score, and the file it is kept in:
+//
+//	{
+//	  "format": "ggufprune-plan", "version": 1,
+//	  "tool", "llama_cpp": versions that made it
+//	  "model":       {"path", "sha256", "arch", "params", "size_bytes", "blocks": mask of all blocks}
+//	  "calibration": {"description", "tokens_sha256", "convention", "n_ctx", "sequences", "tokens"}
+//	  "metric":      "ppl"
+//	  "settings":    {"strategy", "kind", "goal": {"blocks" | "ratio" | "size_bytes"}, "seed"}
+//	  "base_score":  score of the whole model
+//	  "steps": [{"index": from 1, "removed": mask, "score", "params_removed", "params_removed_ratio", "size_bytes",
+//	             "candidates": [{"block": mask, "score"}, ...]}, ...]
+//	}
+//
+// Everything in a step but "removed" and "candidates" describes the model after the step: all removals so far together.
+// Scores are lower for better models; null is a score that is not finite. size_bytes is 0 or absent where no output size
+// could be predicted. Masks are written as in package blockmask; a step of kind "layer" removes two blocks at once.
+//
+// The package is pure but for reading and writing that file. It reports through events and never prints.
+package search

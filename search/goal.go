@@ -1,0 +1,91 @@
+package search
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Goal says when enough is removed. Exactly one field is set.
+type Goal struct {
+	// Blocks removed at least. Steps of kind layer remove two at once and may end one above.
+	Blocks int `json:"blocks,omitempty"`
+
+	// Ratio of the whole model's parameters, embeddings included, removed at least: 0 < Ratio < 1. The search ends with the
+	// first step that reaches it, so that the result is never larger than asked for.
+	Ratio float64 `json:"ratio,omitempty"`
+
+	// Size in bytes of the output file, at most.
+	Size int64 `json:"size_bytes,omitempty"`
+}
+
+// GoalError says why a goal cannot be asked for.
+type GoalError struct {
+	Goal   Goal
+	Reason string // what is wrong and what to do
+}
+
+func (e *GoalError) Error() string { return e.Reason }
+
+func (g Goal) fail(format string, args ...any) error {
+	return &GoalError{Goal: g, Reason: fmt.Sprintf(format, args...)}
+}
+
+// validate checks what can be checked without a model.
+func (g Goal) validate() error {
+	set := 0
+	for _, given := range []bool{g.Blocks != 0, g.Ratio != 0, g.Size != 0} {
+		if given {
+			set++
+		}
+	}
+	switch {
+	case set == 0:
+		return g.fail("nothing to remove: give a number of blocks, a ratio above 0 or a target size")
+	case set > 1:
+		return g.fail("give only one of number of blocks, ratio and target size")
+	case g.Blocks < 0:
+		return g.fail("cannot remove %d blocks; give 1 or more", g.Blocks)
+	case g.Ratio != 0 && !(g.Ratio > 0 && g.Ratio < 1): // NaN too
+		return g.fail("ratio %v: give a ratio between 0 and 1, such as 0.2", g.Ratio)
+	case g.Size < 0:
+		return g.fail("target size of %d bytes; give a size above 0", g.Size)
+	}
+	return nil
+}
+
+// state is what a mask leaves of a model, as far as goals care.
+type state struct {
+	blocks int     // removed
+	ratio  float64 // of the parameters, removed
+	size   int64   // bytes of the output; 0 = unknown
+}
+
+func (g Goal) reached(s state) bool {
+	switch {
+	case g.Blocks > 0:
+		return s.blocks >= g.Blocks
+	case g.Ratio > 0:
+		return s.ratio >= g.Ratio
+	default:
+		return s.size > 0 && s.size <= g.Size
+	}
+}
+
+// progress returns how much of the way from start to the goal is done at s, 0 to 1.
+func (g Goal) progress(start, s state) float64 {
+	part := 0.0
+	switch {
+	case g.reached(s):
+		return 1
+	case g.Blocks > 0:
+		part = float64(s.blocks) / float64(g.Blocks)
+	case g.Ratio > 0:
+		part = s.ratio / g.Ratio
+	case start.size > g.Size && s.size > 0:
+		part = float64(start.size-s.size) / float64(start.size-g.Size)
+	}
+	return min(1, max(0, part))
+}
+
+// ErrGoalMissed is wrapped by the error of a search which removed all that it may without reaching its goal.
+var ErrGoalMissed = errors.New("goal not reached")

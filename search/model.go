@@ -1,0 +1,115 @@
+package search
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/ggufprune/ggufprune/blockmask"
+)
+
+// Model is what a search knows of a model, besides scores.
+type Model struct {
+	Blocks []blockmask.Block          // all blocks, in order
+	Params map[blockmask.Block]uint64 // parameters that go with each block
+	Total  uint64                     // parameters of the whole model, embeddings included
+
+	// Size predicts the bytes of the output file with removed left out. It may be nil, or fail for a mask that cannot be
+	// written: then that size is unknown.
+	Size func(removed blockmask.Mask) (int64, error)
+}
+
+// ParamsOf returns the parameters of the blocks in m.
+func (m *Model) ParamsOf(mask blockmask.Mask) uint64 {
+	var n uint64
+	for _, b := range mask {
+		n += m.Params[b]
+	}
+	return n
+}
+
+// state describes the model without removed.
+func (m *Model) state(removed blockmask.Mask) state {
+	s := state{blocks: len(removed), ratio: float64(m.ParamsOf(removed)) / float64(m.Total)}
+	if m.Size != nil {
+		if size, err := m.Size(removed); err == nil {
+			s.size = size
+		}
+	}
+	return s
+}
+
+func (m *Model) validate() error {
+	if len(m.Blocks) == 0 {
+		return errors.New("this model has no blocks that can be removed")
+	}
+	for _, b := range m.Blocks {
+		if m.Params[b] == 0 {
+			return fmt.Errorf("block %s has no parameters", b)
+		}
+	}
+	if n := m.ParamsOf(blockmask.New(m.Blocks...)); n > m.Total {
+		return fmt.Errorf("the blocks have %d parameters, the whole model only %d", n, m.Total)
+	}
+	return nil
+}
+
+// next returns what may be removed after removed. One unit always stays where the units are all that the model has: a model
+// without blocks is no model.
+func (m *Model) next(unit blockmask.Unit, removed blockmask.Mask) []blockmask.Mask {
+	cands := blockmask.Candidates(unit, m.Blocks, removed)
+	if len(cands) == 1 && len(removed)+len(cands[0]) == len(m.Blocks) {
+		return nil
+	}
+	return cands
+}
+
+// most returns a mask such that every search by unit can remove at least as much: all units, less the one with the most
+// parameters where one must stay.
+func (m *Model) most(unit blockmask.Unit) blockmask.Mask {
+	cands := blockmask.Candidates(unit, m.Blocks, nil)
+	all := blockmask.New(slices.Concat(cands...)...)
+	if len(all) < len(m.Blocks) {
+		return all
+	}
+	keep := slices.MaxFunc(cands, func(a, b blockmask.Mask) int { return cmp.Compare(m.ParamsOf(a), m.ParamsOf(b)) })
+	return all.Without(keep...)
+}
+
+// check returns an error if goal makes no sense for the model or cannot be reached, before anything is evaluated.
+func (m *Model) check(unit blockmask.Unit, goal Goal) error {
+	if err := goal.validate(); err != nil {
+		return err
+	}
+	most := m.most(unit)
+	if len(most) == 0 {
+		return goal.fail("this model has nothing to remove of kind %s", unit)
+	}
+	end := m.state(most)
+	switch {
+	case goal.Blocks > end.blocks:
+		return goal.fail("cannot remove %d blocks; of kind %s at most %d can go", goal.Blocks, unit, end.blocks)
+	case goal.Ratio > end.ratio:
+		return goal.fail("cannot remove %.4g of the parameters; of kind %s at most %.4g can go", goal.Ratio, unit, end.ratio)
+	case goal.Size > 0:
+		return m.checkSize(unit, goal, end.size)
+	}
+	return nil
+}
+
+func (m *Model) checkSize(unit blockmask.Unit, goal Goal, smallest int64) error {
+	if m.Size == nil {
+		return goal.fail("a target size needs a layout to predict sizes for")
+	}
+	whole, err := m.Size(nil)
+	switch {
+	case err != nil:
+		return fmt.Errorf("predict the size of the whole model: %w", err)
+	case whole <= goal.Size:
+		return goal.fail("nothing to remove: the model has %d bytes already, the target is %d", whole, goal.Size)
+	case smallest > goal.Size:
+		return goal.fail("cannot reach %d bytes; of kind %s the least is %d", goal.Size, unit, smallest)
+	}
+	return nil
+}

@@ -1,0 +1,129 @@
+package search
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+
+	"github.com/ggufprune/ggufprune/blockmask"
+)
+
+// Strategy decides what is removed next.
+type Strategy interface {
+	// Name is the strategy's name in reports and plans.
+	Name() string
+
+	// Choose picks one of candidates (never empty, in the order in which ties break) to remove after removed.
+	Choose(ctx context.Context, removed blockmask.Mask, candidates []blockmask.Mask) (Choice, error)
+}
+
+// Choice is a strategy's decision.
+type Choice struct {
+	Base   float64     // score of what was removed before
+	Scored []Candidate // what was evaluated for it
+	Best   int         // index into Scored of what to remove
+}
+
+// Candidate is something that a step could remove, with the score of the model without it and all earlier removals.
+type Candidate struct {
+	Mask  blockmask.Mask
+	Score float64
+}
+
+// Step is one removal. Its numbers describe the model after it.
+type Step struct {
+	Index         int // from 1
+	Removed       blockmask.Mask
+	Score         float64
+	ParamsRemoved uint64 // by all steps so far
+	Ratio         float64
+	Size          int64 // predicted bytes of the output; 0 = unknown
+	Candidates    []Candidate
+}
+
+// Result is how far a search came.
+type Result struct {
+	Base  float64 // score of the whole model; NaN before the first step
+	Steps []Step
+}
+
+// Removed returns everything that the steps remove.
+func (r *Result) Removed() blockmask.Mask {
+	var m blockmask.Mask
+	for _, s := range r.Steps {
+		m = m.Union(s.Removed)
+	}
+	return m
+}
+
+// ErrExploded is wrapped by the error of a search that finds no model with a finite score.
+var ErrExploded = errors.New("score is not finite")
+
+// Run removes units from model, as s chooses, until goal is reached. on, if not nil, receives the events.
+//
+// A goal that makes no sense is a [GoalError] before anything is evaluated. Any other error, such as that of a cancelled ctx,
+// comes with the steps that were completed.
+func Run(ctx context.Context, s Strategy, model *Model, unit blockmask.Unit, goal Goal, on func(Event)) (*Result, error) {
+	if on == nil {
+		on = func(Event) {}
+	}
+	if err := model.validate(); err != nil {
+		return nil, err
+	}
+	if err := model.check(unit, goal); err != nil {
+		return nil, err
+	}
+	on(Started{Strategy: s.Name(), Unit: unit, Goal: goal, Blocks: len(model.Blocks)})
+	r := &Result{Base: math.NaN()}
+	start := model.state(nil)
+	var removed blockmask.Mask
+	for {
+		step, err := r.next(ctx, s, removed, model.next(unit, removed), on)
+		if err != nil {
+			return r, err
+		}
+		removed = removed.Union(step.Removed)
+		now := model.state(removed)
+		step.ParamsRemoved, step.Ratio, step.Size = model.ParamsOf(removed), now.ratio, now.size
+		r.Steps = append(r.Steps, step)
+		on(StepDone{Step: step, Base: r.Base, Progress: goal.progress(start, now)})
+		if goal.reached(now) {
+			on(Finished{Steps: len(r.Steps)})
+			return r, nil
+		}
+	}
+}
+
+// next makes one step after removed, as far as the strategy knows about it.
+func (r *Result) next(ctx context.Context, s Strategy, removed blockmask.Mask, candidates []blockmask.Mask, on func(Event)) (Step, error) {
+	index := len(r.Steps) + 1
+	if err := ctx.Err(); err != nil {
+		return Step{}, err
+	}
+	if len(candidates) == 0 {
+		return Step{}, fmt.Errorf("%w: %d steps removed all that can go", ErrGoalMissed, len(r.Steps))
+	}
+	on(StepStarted{Index: index, Removed: removed, Candidates: candidates})
+	c, err := s.Choose(ctx, removed, candidates)
+	if err != nil {
+		return Step{}, fmt.Errorf("step %d: %w", index, err)
+	}
+	if index == 1 {
+		if !finite(c.Base) {
+			return Step{}, fmt.Errorf("the whole model's %w; is the file damaged?", ErrExploded)
+		}
+		r.Base = c.Base
+		on(BaseScored{Score: c.Base})
+	}
+	for _, cand := range c.Scored {
+		on(CandidateScored{Index: index, Candidate: cand.Mask, Score: cand.Score})
+	}
+	best := c.Scored[c.Best]
+	if !finite(best.Score) {
+		return Step{}, fmt.Errorf("step %d: every candidate's %w; remove less", index, ErrExploded)
+	}
+	return Step{Index: index, Removed: best.Mask, Score: best.Score, Candidates: c.Scored}, nil
+}
+
+func finite(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }
