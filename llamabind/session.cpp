@@ -275,6 +275,7 @@ bp_status bp_set_batch(bp_session * s, const int32_t * tokens, const int32_t * t
 
 bp_status bp_eval_base(bp_session * s, const uint8_t * removed, const uint8_t * need_boundary, double * nll, bp_err * err) {
     return at_edge(err, [&] {
+        if (s->params.unedited) throw Error(BP_BAD_INPUT, "an unedited session has no edited passes");
         check_mask(s, removed);
         s->base = mask_of(s, removed);
         bp::Request req;

@@ -102,10 +102,14 @@ func (s *Session) BatchTokens() int { return s.params.NSeq * s.params.SeqLen }
 func (s *Session) BatchSeqs() int { return s.params.NSeq }
 
 // Eval implements perplexity.Engine: one pass with removed left out, which captures the stream before every candidate, then
-// each candidate from there on. The numbers are bit-identical to those of full passes.
+// each candidate from there on. The numbers are bit-identical to those of full passes. In an unedited session, where nothing
+// can be left out, it is [Session.EvalPlain].
 func (s *Session) Eval(ctx context.Context, batch []perplexity.Sequence, removed blockmask.Mask, candidates []blockmask.Mask,
 	yield func(i int, nll [][]float64) error,
 ) error {
+	if s.params.Unedited {
+		return s.evalStock(ctx, batch, removed, candidates, yield)
+	}
 	b, err := s.setBatch(ctx, batch)
 	if err != nil {
 		return err
@@ -150,6 +154,19 @@ func (s *Session) Eval(ctx context.Context, batch []perplexity.Sequence, removed
 		}
 	}
 	return nil
+}
+
+func (s *Session) evalStock(ctx context.Context, batch []perplexity.Sequence, removed blockmask.Mask, candidates []blockmask.Mask,
+	yield func(i int, nll [][]float64) error,
+) error {
+	if len(candidates) > 0 {
+		return &Error{Code: BadInput, Op: "evaluate", Text: "an unedited session cannot leave blocks out"}
+	}
+	nll, err := s.EvalPlain(ctx, batch, removed)
+	if err != nil {
+		return err
+	}
+	return yield(-1, nll)
 }
 
 // EvalPlain is the reference for [Session.Eval]: full logits on the host, and their log-softmax there, as llama-perplexity

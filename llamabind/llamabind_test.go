@@ -1,0 +1,352 @@
+package llamabind_test
+
+import (
+	"context"
+	"errors"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ggufprune/ggufprune/blockmask"
+	"github.com/ggufprune/ggufprune/llamabind"
+	"github.com/ggufprune/ggufprune/perplexity"
+)
+
+const tiny = "../testdata/tiny-11m-Q8_0.gguf"
+
+const text = "The old lighthouse stood at the end of the pier. Every evening the keeper climbed the stairs, lit the lamp and " +
+	"wrote down the weather in a thick book. Nobody had ever asked to read it, but he wrote carefully all the same."
+
+func load(t *testing.T) *llamabind.Model {
+	t.Helper()
+	m, err := llamabind.LoadModel(t.Context(), tiny, llamabind.ModelParams{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(m.Close)
+	return m
+}
+
+func open(t *testing.T, m *llamabind.Model, p llamabind.SessionParams) *llamabind.Session {
+	t.Helper()
+	s, err := m.NewSession(t.Context(), p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	return s
+}
+
+// sequences cuts the text's tokens into n sequences of length tokens, every position but the last scored.
+func sequences(t *testing.T, m *llamabind.Model, lengths ...int) []perplexity.Sequence {
+	t.Helper()
+	toks, err := m.Tokenize(text, true, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []perplexity.Sequence
+	for i, n := range lengths {
+		q := perplexity.Sequence{Tokens: slices.Clone(toks[i : i+n])}
+		q.Targets = append(slices.Clone(q.Tokens[1:]), perplexity.Unscored)
+		out = append(out, q)
+	}
+	return out
+}
+
+func eval(t *testing.T, s *llamabind.Session, batch []perplexity.Sequence, removed blockmask.Mask, cands ...blockmask.Mask) map[int][][]float64 {
+	t.Helper()
+	out := map[int][][]float64{}
+	err := s.Eval(t.Context(), batch, removed, cands, func(i int, nll [][]float64) error {
+		c := make([][]float64, len(nll))
+		for j := range nll {
+			c[j] = slices.Clone(nll[j])
+		}
+		out[i] = c
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+func mask(t *testing.T, s string) blockmask.Mask {
+	t.Helper()
+	m, err := blockmask.Parse(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+func TestBlocksOfALlama(t *testing.T) {
+	s := open(t, load(t), llamabind.SessionParams{NSeq: 2, SeqLen: 16})
+	var want []blockmask.Block
+	for l := range 12 {
+		want = append(want, blockmask.Block{Layer: l, Kind: blockmask.Mixer}, blockmask.Block{Layer: l, Kind: blockmask.FFN})
+	}
+	if !slices.Equal(s.Blocks(), want) {
+		t.Fatalf("blocks %v", s.Blocks())
+	}
+	got := slices.Sorted(slices.Values(s.Weights(want[6])))
+	if w := "blk.3.attn_k.weight blk.3.attn_output.weight blk.3.attn_q.weight blk.3.attn_v.weight"; strings.Join(got, " ") != w {
+		t.Errorf("weights of %v: %v", want[6], got)
+	}
+}
+
+// The NLL in the graph is the fast path, full logits on the host the plain one.
+func TestGraphNLLEqualsPlain(t *testing.T) {
+	m := load(t)
+	s := open(t, m, llamabind.SessionParams{NSeq: 8, SeqLen: 40})
+	batch := sequences(t, m, 40, 40, 40, 40, 40, 40, 40, 40) // more rows than one chunk
+	for _, removed := range []string{"", "attn:0,ffn:11", "ffn:3,attn:1-5", "attn:0-11,ffn:0-11"} {
+		r := mask(t, removed)
+		plain, err := s.EvalPlain(t.Context(), batch, r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		compare(t, removed, eval(t, s, batch, r)[-1], plain, 1e-5)
+	}
+}
+
+func compare(t *testing.T, name string, got, want [][]float64, tol float64) {
+	t.Helper()
+	worst := 0.0
+	for i := range want {
+		for j := range want[i] {
+			worst = max(worst, math.Abs(got[i][j]-want[i][j]))
+		}
+	}
+	if worst > tol {
+		t.Errorf("%s: NLL differs by %g", name, worst)
+	}
+}
+
+// Starting at a boundary is the fast path, a pass from the embeddings the plain one.
+func TestCandidatesEqualFullPasses(t *testing.T) {
+	m := load(t)
+	s := open(t, m, llamabind.SessionParams{NSeq: 2, SeqLen: 32})
+	batch := sequences(t, m, 32, 32)
+	removed := mask(t, "ffn:3,attn:4,ffn:4")
+	cands := []blockmask.Mask{mask(t, "attn:0"), mask(t, "attn:3"), mask(t, "attn:5"), mask(t, "ffn:5"), mask(t, "ffn:11"), mask(t, "attn:7,ffn:7"), mask(t, "ffn:2-8")}
+	fast := eval(t, s, batch, removed, cands...)
+	compare(t, "base", fast[-1], eval(t, s, batch, removed)[-1], 0)
+	for i, c := range cands {
+		compare(t, c.String(), fast[i], eval(t, s, batch, removed.Union(c))[-1], 0)
+	}
+}
+
+func TestIdentityEditEqualsStock(t *testing.T) {
+	m := load(t)
+	p := llamabind.SessionParams{NSeq: 2, SeqLen: 32}
+	edited := open(t, m, p)
+	p.Unedited = true
+	stock := open(t, m, p)
+	batch := sequences(t, m, 32, 32)
+	a := logits(t, edited, batch)
+	if b := logits(t, stock, batch); !slices.Equal(a, b) {
+		t.Error("an edit that changes nothing changes logits")
+	}
+	compare(t, "stock Eval", eval(t, stock, batch, nil)[-1], eval(t, edited, batch, nil)[-1], 1e-5)
+	if len(stock.Blocks()) != 0 {
+		t.Errorf("a stock session has blocks: %v", stock.Blocks())
+	}
+}
+
+func logits(t *testing.T, s *llamabind.Session, batch []perplexity.Sequence) []float32 {
+	t.Helper()
+	var out []float32
+	err := s.Logits(t.Context(), batch, nil, func(_, _ int, l []float32) error {
+		out = append(out, l...)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// A sequence's numbers do not depend on what it shares its batch with.
+func TestPaddingIsHarmless(t *testing.T) {
+	m := load(t)
+	s := open(t, m, llamabind.SessionParams{NSeq: 4, SeqLen: 40})
+	batch := sequences(t, m, 40, 7, 23)
+	together := eval(t, s, batch, nil)[-1]
+	for i, q := range batch {
+		if len(together[i]) != len(q.Tokens) {
+			t.Fatalf("sequence %d has %d values for %d tokens", i, len(together[i]), len(q.Tokens))
+		}
+		compare(t, "alone", eval(t, s, []perplexity.Sequence{q}, nil)[-1], together[i:i+1], 1e-4)
+	}
+}
+
+func TestBadInput(t *testing.T) {
+	m := load(t)
+	s := open(t, m, llamabind.SessionParams{NSeq: 1, SeqLen: 16})
+	stock := open(t, m, llamabind.SessionParams{NSeq: 1, SeqLen: 16, Unedited: true})
+	good := sequences(t, m, 16)
+	none := func(int, [][]float64) error { return nil }
+	unknown := []perplexity.Sequence{{Tokens: []perplexity.Token{1 << 20}, Targets: []perplexity.Token{0}}}
+	unscored := []perplexity.Sequence{{Tokens: []perplexity.Token{1}, Targets: []perplexity.Token{perplexity.Unscored}}}
+	uneven := []perplexity.Sequence{{Tokens: []perplexity.Token{1, 2}, Targets: []perplexity.Token{0}}}
+	for name, err := range map[string]error{
+		"too long":       s.Eval(t.Context(), sequences(t, m, 17), nil, nil, none),
+		"too many":       s.Eval(t.Context(), sequences(t, m, 8, 8), nil, nil, none),
+		"no sequence":    s.Eval(t.Context(), nil, nil, nil, none),
+		"unknown token":  s.Eval(t.Context(), unknown, nil, nil, none),
+		"nothing scored": s.Eval(t.Context(), unscored, nil, nil, none),
+		"uneven":         s.Eval(t.Context(), uneven, nil, nil, none),
+		"unknown block":  s.Eval(t.Context(), good, mask(t, "attn:12"), nil, none),
+		"empty choice":   s.Eval(t.Context(), good, mask(t, "attn:1"), []blockmask.Mask{mask(t, "attn:1")}, none),
+		"stock, masked":  stock.Eval(t.Context(), good, mask(t, "attn:1"), nil, none),
+		"stock, choice":  stock.Eval(t.Context(), good, nil, []blockmask.Mask{mask(t, "attn:1")}, none),
+	} {
+		var e *llamabind.Error
+		if !errors.As(err, &e) || e.Code != llamabind.BadInput || strings.Contains(e.Error(), "\n") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	// The session still works after all that.
+	if v := eval(t, s, good, nil)[-1][0][3]; !(v > 0) {
+		t.Errorf("NLL %v after refused input", v)
+	}
+}
+
+func TestLoadErrors(t *testing.T) {
+	dir := t.TempDir()
+	whole, err := os.ReadFile(tiny)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write := func(name string, b []byte) string {
+		p := filepath.Join(dir, name)
+		if err := os.WriteFile(p, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	for _, p := range []string{
+		filepath.Join(dir, "missing.gguf"), write("empty.gguf", nil), write("text.gguf", []byte("hello, this is no model")),
+		write("cut.gguf", whole[:len(whole)/2]), dir,
+	} {
+		_, err := llamabind.LoadModel(t.Context(), p, llamabind.ModelParams{})
+		var e *llamabind.Error
+		if !errors.As(err, &e) || e.Code != llamabind.LoadFailed || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%s: %v", p, err)
+		}
+	}
+	for name, p := range map[string]llamabind.ModelParams{
+		"device": {Devices: []string{"Nope0"}}, "split mode": {SplitMode: "tensor"},
+	} {
+		_, err := llamabind.LoadModel(t.Context(), tiny, p)
+		var e *llamabind.Error
+		if !errors.As(err, &e) || e.Code != llamabind.BadInput {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestCancel(t *testing.T) {
+	m := load(t)
+	s := open(t, m, llamabind.SessionParams{NSeq: 4, SeqLen: 40})
+	batch := sequences(t, m, 40, 40, 40, 40)
+	ctx, cancel := context.WithCancel(t.Context())
+	time.AfterFunc(30*time.Millisecond, cancel)
+	var err error
+	begin := time.Now()
+	for err == nil && time.Since(begin) < 30*time.Second {
+		err = s.Eval(ctx, batch, nil, nil, func(int, [][]float64) error { return nil })
+	}
+	if took := time.Since(begin); !errors.Is(err, context.Canceled) || took > 2*time.Second {
+		t.Errorf("%v after %v", err, took)
+	}
+	if _, err := m.NewSession(ctx, llamabind.SessionParams{NSeq: 1, SeqLen: 8}); !errors.Is(err, context.Canceled) {
+		t.Errorf("new session: %v", err)
+	}
+	if _, err := llamabind.LoadModel(ctx, tiny, llamabind.ModelParams{}); !errors.Is(err, context.Canceled) {
+		t.Errorf("load: %v", err)
+	}
+	// The session is usable again with a live context.
+	eval(t, s, batch, nil)
+}
+
+func TestYieldErrorEndsEval(t *testing.T) {
+	m := load(t)
+	s := open(t, m, llamabind.SessionParams{NSeq: 1, SeqLen: 16})
+	stop := errors.New("stop")
+	calls := 0
+	err := s.Eval(t.Context(), sequences(t, m, 16), nil, []blockmask.Mask{mask(t, "attn:1"), mask(t, "attn:2")}, func(int, [][]float64) error {
+		calls++
+		return stop
+	})
+	if !errors.Is(err, stop) || calls != 1 {
+		t.Errorf("%v after %d calls", err, calls)
+	}
+}
+
+func TestTokenizeAndGenerate(t *testing.T) {
+	m := load(t)
+	toks, err := m.Tokenize(text, true, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if toks[0] != m.BOS() || !m.AddBOS() {
+		t.Errorf("first token %d, BOS %d", toks[0], m.BOS())
+	}
+	var b strings.Builder
+	for _, tok := range toks[1:] {
+		b.WriteString(m.Piece(tok, false))
+	}
+	if got := strings.TrimSpace(b.String()); got != text {
+		t.Errorf("round trip: %q", got)
+	}
+	if m.Piece(-1, true) != "" || m.Piece(1<<30, true) != "" {
+		t.Error("a token outside of the vocabulary has a text")
+	}
+	one, err := m.Generate(t.Context(), "Once upon a time", 12, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	two, err := m.Generate(t.Context(), "Once upon a time", 12, 2)
+	if err != nil || one != two || strings.TrimSpace(one) == "" {
+		t.Errorf("generated %q, then %q, %v", one, two, err)
+	}
+	if _, err := m.Generate(t.Context(), strings.Repeat("word ", 400), 1, 2); err != nil {
+		t.Errorf("a long prompt: %v", err)
+	}
+}
+
+func TestQuantize(t *testing.T) {
+	out := filepath.Join(t.TempDir(), "q4.gguf")
+	if err := llamabind.Quantize(tiny, out, "Q4_0", 2); err != nil {
+		t.Fatal(err)
+	}
+	m, err := llamabind.LoadModel(t.Context(), out, llamabind.ModelParams{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	if big := load(t).Info(); m.Info().Size >= big.Size || m.Info().Params != big.Params {
+		t.Errorf("quantised: %+v, before: %+v", m.Info(), big)
+	}
+	var e *llamabind.Error
+	if err := llamabind.Quantize(tiny, out, "Q9", 2); !errors.As(err, &e) || e.Code != llamabind.BadInput {
+		t.Errorf("an unknown type: %v", err)
+	}
+	if err := llamabind.Quantize(filepath.Join(t.TempDir(), "no.gguf"), out, "Q4_0", 2); err == nil {
+		t.Error("a missing file was quantised")
+	}
+}
+
+func TestDevicesAndVersion(t *testing.T) {
+	if d := llamabind.Devices(); len(d) == 0 || !slices.ContainsFunc(d, func(d llamabind.DeviceInfo) bool { return d.Type == "cpu" }) {
+		t.Errorf("devices %+v", d)
+	}
+	if v := llamabind.Version(); !strings.Contains(v, "0.5.0") {
+		t.Errorf("version %q", v)
+	}
+}
