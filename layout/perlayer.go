@@ -1,0 +1,366 @@
+package layout
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/ggufprune/ggufprune/gguf"
+)
+
+// layerArrays are the keys under which llama.cpp reads an array with one element per layer, and the half that each element
+// follows. Names are without the architecture, except those of xielu, which are global.
+var layerArrays = map[string]half{
+	"attention.compress_ratios":        mixer,
+	"attention.head_count":             mixer,
+	"attention.head_count_kv":          mixer,
+	"attention.indexer.types":          mixer,
+	"attention.recurrent_layers":       mixer,
+	"attention.rope_pattern":           mixer,
+	"attention.sliding_window_pattern": mixer,
+	"deepstack_mapping":                neither,
+	"expert_feed_forward_length":       ffn,
+	"expert_used_count":                ffn,
+	"feed_forward_length":              ffn,
+	"swiglu_clamp_exp":                 ffn,
+	"swiglu_clamp_shexp":               ffn,
+	"xielu.alpha_n":                    ffn,
+	"xielu.alpha_p":                    ffn,
+	"xielu.beta":                       ffn,
+	"xielu.eps":                        ffn,
+}
+
+// otherArrays are arrays of numbers that have nothing to do with layers, whatever their length.
+var otherArrays = []string{
+	"adapters.token_ids_activate", "adapters.token_ids_substitute", "ple.head_offsets", "ple.head_vocab_sizes",
+	"ple.layer_multipliers", "rope.dimension_sections",
+}
+
+// express edits the metadata so that the file with these slots means what the source means, layer by layer. It returns the
+// reason why that is impossible, or "".
+func (m *model) express(meta *metadata, slots []slot) (reason string, err error) {
+	if m.unchanged(slots) {
+		return "", nil
+	}
+	if m.traits.join == keepAll {
+		return "layers cannot be dropped: " + m.traits.why, nil
+	}
+	lead, newLead := m.denseLead(slots)
+	for _, check := range []string{
+		m.checkJoined(slots), m.checkCounted(len(slots)), m.checkFixed(slots, lead, newLead), m.checkArrays(),
+		m.checkFirstHeads(slots),
+	} {
+		if check != "" {
+			return check, nil
+		}
+	}
+	swa, reason := m.slidingWindows(slots)
+	if reason != "" {
+		return reason, nil
+	}
+	if err := m.pickArrays(meta, slots); err != nil {
+		return "", err
+	}
+	if swa != nil {
+		if err := meta.set(m.key("attention.sliding_window_pattern"), swa); err != nil {
+			return "", err
+		}
+	}
+	if newLead != lead {
+		if err := meta.set(m.key("leading_dense_block_count"), uint32(newLead)); err != nil {
+			return "", err
+		}
+	}
+	if err := m.writeDerived(meta, slots); err != nil {
+		return "", err
+	}
+	return "", meta.set(m.key("block_count"), uint32(len(slots)+len(m.layers)-m.nLayer))
+}
+
+// checkJoined: what belongs to a layer as a whole must stay with both halves.
+func (m *model) checkJoined(slots []slot) string {
+	together := map[int]bool{}
+	for _, s := range slots {
+		if s.from[mixer] == s.from[ffn] {
+			together[s.from[mixer]] = true
+		}
+	}
+	for i := range m.nLayer {
+		for _, t := range m.layers[i].tensors {
+			if t.half == neither && !together[i] {
+				return fmt.Sprintf("%s acts on the residual stream whatever is removed of its layer", t.Name)
+			}
+		}
+	}
+	return ""
+}
+
+// checkCounted: what llama.cpp derives from the number of layers must come out the same.
+func (m *model) checkCounted(n int) string {
+	for _, c := range m.traits.counted {
+		if c.of(m, n) != c.of(m, m.nLayer) {
+			return fmt.Sprintf("%d layers instead of %d would change the model (%s)", n, m.nLayer, c.what)
+		}
+	}
+	return ""
+}
+
+// checkFixed: what llama.cpp derives from a layer's index must come out the same.
+func (m *model) checkFixed(slots []slot, lead, newLead int) string {
+	for _, f := range m.traits.fixed {
+		for j, s := range slots {
+			i := s.from[f.half]
+			if i >= 0 && f.at(m, i, m.nLayer, lead) != f.at(m, j, len(slots), newLead) {
+				return fmt.Sprintf("layer %d cannot become layer %d (%s)", i, j, f.what)
+			}
+		}
+	}
+	return ""
+}
+
+// checkArrays refuses arrays which may have one element per layer and of which nothing is known.
+func (m *model) checkArrays() string {
+	for _, kv := range m.src.KVs() {
+		name, ok := strings.CutPrefix(kv.Key, m.arch+".")
+		a, isArray := parseArray(kv)
+		if !ok || !isArray || slices.Contains(otherArrays, name) {
+			continue
+		}
+		if h, known := layerArrays[name]; known {
+			// Shorter ones are possible: without the layers of a multi-token-prediction head.
+			if a.len() < m.nLayer {
+				return fmt.Sprintf("%s has %d elements for %d layers", kv.Key, a.len(), m.nLayer)
+			}
+			_ = h
+			continue
+		}
+		if a.len() == m.nLayer || a.len() == len(m.layers) {
+			return fmt.Sprintf("%s may have one element per layer, and this tool does not know to what each belongs", kv.Key)
+		}
+	}
+	return ""
+}
+
+// pickArrays makes every array follow its layers.
+func (m *model) pickArrays(meta *metadata, slots []slot) error {
+	for name, h := range layerArrays {
+		key := m.key(name)
+		if strings.HasPrefix(name, "xielu.") {
+			key = name
+		}
+		a, ok := m.array(key)
+		if !ok {
+			continue
+		}
+		var indices []int
+		for _, s := range slots {
+			indices = append(indices, s.source(h))
+		}
+		for i := m.nLayer; i < a.len(); i++ {
+			indices = append(indices, i)
+		}
+		meta.put(a.pick(key, indices))
+	}
+	return nil
+}
+
+// denseLead returns leading_dense_block_count of the source and of the file. FFNs keep their order, so the dense ones stay
+// in front.
+func (m *model) denseLead(slots []slot) (before, after int) {
+	if !m.traits.denseLead {
+		return 0, 0
+	}
+	before = m.intKey("leading_dense_block_count", 0)
+	for _, s := range slots {
+		if s.from[ffn] < before {
+			after++
+		}
+	}
+	if before >= m.nLayer && after == len(slots) {
+		return before, before // every layer is dense
+	}
+	return before, after
+}
+
+// slidingWindows returns the pattern to write out, nil where the metadata has it as an array or nothing needs one. A model
+// without any sliding window left is one that llama.cpp does not load.
+func (m *model) slidingWindows(slots []slot) (pattern []bool, reason string) {
+	flags, derived := m.windowFlags()
+	if flags == nil {
+		return nil, ""
+	}
+	for _, s := range slots {
+		pattern = append(pattern, flags[s.source(mixer)])
+	}
+	if slices.Contains(flags, true) && !slices.Contains(pattern, true) {
+		return nil, "no layer with a sliding window would remain, which llama.cpp does not load"
+	}
+	if m.windowSizesDiffer() && pattern[0] != flags[0] {
+		return nil, "the first layer's kind of window decides on head sizes"
+	}
+	if !derived {
+		return nil, ""
+	}
+	for i := m.nLayer; i < len(m.layers); i++ {
+		pattern = append(pattern, flags[i])
+	}
+	return pattern, ""
+}
+
+// windowFlags says for each layer of the source whether it has a sliding window; nil where the model has none. derived is
+// false where the metadata has the pattern as an array.
+func (m *model) windowFlags() (flags []bool, derived bool) {
+	const key = "attention.sliding_window_pattern"
+	n, found, _ := m.src.Uint(m.key("attention.sliding_window"))
+	rule := m.traits.swa
+	if rule != nil && !rule.window(m, n, found) {
+		return nil, false
+	}
+	flags = make([]bool, len(m.layers))
+	if a, ok := m.array(m.key(key)); ok {
+		for i := range min(len(flags), a.len()) {
+			flags[i] = slices.ContainsFunc(a.data[i*a.size:(i+1)*a.size], func(b byte) bool { return b != 0 })
+		}
+		return flags, false
+	}
+	if rule == nil {
+		return nil, false
+	}
+	period := m.intKey(key, rule.period)
+	for i := range m.nLayer {
+		flags[i] = rule.at(i, period)
+	}
+	return flags, true
+}
+
+// windowSizesDiffer reports whether layers with a sliding window have other head sizes.
+func (m *model) windowSizesDiffer() bool {
+	for _, name := range []string{"attention.key_length", "attention.value_length", "rope.dimension_count"} {
+		if swa := m.intKey(name+"_swa", 0); swa != 0 && swa != m.intKey(name, 0) {
+			return true
+		}
+	}
+	return false
+}
+
+// checkFirstHeads: the first layer decides whether the model has attention heads, and so head sizes, at all.
+func (m *model) checkFirstHeads(slots []slot) string {
+	heads := m.perLayer("attention.head_count")
+	if heads == nil {
+		return ""
+	}
+	now := heads[slots[0].source(mixer)]
+	if (now > 0) == (heads[0] > 0) || now == 0 && m.canLendHeads(heads, slots) {
+		return ""
+	}
+	return "a layer without attention heads would come first, and the first layer's heads decide on head sizes"
+}
+
+// canLendHeads: a recurrent layer is told by its 0 key-value heads, so that it may be given a number of heads.
+func (m *model) canLendHeads(heads []uint64, slots []slot) bool {
+	kv, ok := m.array(m.key("attention.head_count_kv"))
+	return m.traits.hybrid && ok && kv.len() >= m.nLayer && m.firstHeads(heads, slots) > 0
+}
+
+// firstHeads is the number of heads of the first layer of the file that has any.
+func (m *model) firstHeads(heads []uint64, slots []slot) uint64 {
+	for _, s := range slots {
+		if n := heads[s.source(mixer)]; n > 0 {
+			return n
+		}
+	}
+	return heads[0]
+}
+
+// perLayer reads an integer array with one element per layer, nil where the key holds none.
+func (m *model) perLayer(name string) []uint64 {
+	if a, ok := m.array(m.key(name)); !ok || a.len() < m.nLayer {
+		return nil
+	}
+	v, _, err := m.src.Uints(m.key(name))
+	if err != nil {
+		return nil
+	}
+	return v
+}
+
+// writeDerived writes out what llama.cpp would derive otherwise: recurrent layers from their indices, MiniCPM's residual
+// scale from the number of layers, and head sizes from the first layer's heads.
+func (m *model) writeDerived(meta *metadata, slots []slot) error {
+	if err := m.writeRecurrent(meta, slots); err != nil {
+		return err
+	}
+	if m.arch == "minicpm" && meta.index(m.key("residual_scale")) < 0 {
+		if err := meta.set(m.key("residual_scale"), minicpmResidualScale(m.nLayer)); err != nil {
+			return err
+		}
+	}
+	return m.writeHeads(meta, slots)
+}
+
+func (m *model) writeRecurrent(meta *metadata, slots []slot) error {
+	const key = "attention.recurrent_layers"
+	if _, isArray := m.array(m.key(key)); !m.traits.recurrent || isArray {
+		return nil
+	}
+	interval := m.intKey("full_attention_interval", 4)
+	if interval == 0 {
+		return fmt.Errorf("%s is 0", m.key("full_attention_interval"))
+	}
+	var pattern []bool
+	for _, s := range slots {
+		pattern = append(pattern, (s.source(mixer)+1)%interval != 0)
+	}
+	for range len(m.layers) - m.nLayer {
+		pattern = append(pattern, false)
+	}
+	return meta.set(m.key(key), pattern)
+}
+
+func (m *model) writeHeads(meta *metadata, slots []slot) error {
+	heads := m.perLayer("attention.head_count")
+	embd := m.intKey("embedding_length", 0)
+	if heads == nil || heads[0] == 0 || embd == 0 {
+		return nil
+	}
+	size := uint32(uint64(embd) / heads[0])
+	rot := uint32(m.intKey("attention.key_length", int(size)))
+	for name, v := range map[string]uint32{
+		"attention.key_length": size, "attention.value_length": size, "rope.dimension_count": rot,
+	} {
+		if meta.index(m.key(name)) < 0 {
+			if err := meta.set(m.key(name), v); err != nil {
+				return err
+			}
+		}
+	}
+	if heads[slots[0].source(mixer)] > 0 {
+		return nil
+	}
+	a, _ := parseArray(meta.kvs[meta.index(m.key("attention.head_count"))])
+	return lendHeads(meta, m.key("attention.head_count"), a, m.firstHeads(heads, slots))
+}
+
+// lendHeads gives the first layer n heads.
+func lendHeads(meta *metadata, key string, a rawArray, n uint64) error {
+	out := make([]int32, a.len())
+	v, err := meta.kvs[meta.index(key)].Value()
+	if err != nil {
+		return err
+	}
+	for i := range out {
+		switch v := v.(type) {
+		case []int32:
+			out[i] = v[i]
+		case []uint32:
+			out[i] = int32(v[i])
+		default:
+			return fmt.Errorf("%s is an array of %s; llama.cpp reads int32 and uint32", key, a.elem)
+		}
+	}
+	out[0] = int32(n)
+	return meta.set(key, out)
+}
+
+// keepKV drops nothing; it is the metadata of the source to begin with.
+func (m *model) metadata() *metadata { return &metadata{kvs: slices.Clone[[]gguf.KV](m.src.KVs())} }
