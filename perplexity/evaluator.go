@@ -60,7 +60,9 @@ func (v *Evaluator) Score(ctx context.Context, removed blockmask.Mask, candidate
 // Sums runs the sequences which (indices into the set) and returns the sums of their losses: base[j] for sequence which[j]
 // with removed left out, cands[i][j] with removed and candidates[i] left out. Batches are the outer loop, so that every
 // candidate reuses what the engine keeps of a batch's base run.
-func (v *Evaluator) Sums(ctx context.Context, removed blockmask.Mask, candidates []blockmask.Mask, which []int) (base []Sum, cands [][]Sum, err error) {
+func (v *Evaluator) Sums(ctx context.Context, removed blockmask.Mask, candidates []blockmask.Mask,
+	which []int,
+) (base []Sum, cands [][]Sum, err error) {
 	// Batches are made of positions in which, not of sequences.
 	seqs := gather(v.set.Sequences, which)
 	batches, err := pack(seqs, ordered(len(which), 0), v.engine.BatchTokens(), v.engine.BatchSeqs())
@@ -91,7 +93,9 @@ func (v *Evaluator) Sums(ctx context.Context, removed blockmask.Mask, candidates
 }
 
 // run evaluates one batch under all masks and makes sure that the engine reported each of them, once and whole.
-func (v *Evaluator) run(ctx context.Context, batch []Sequence, removed blockmask.Mask, candidates []blockmask.Mask, got func(i int, sums []Sum, tokens int)) error {
+func (v *Evaluator) run(ctx context.Context, batch []Sequence, removed blockmask.Mask, candidates []blockmask.Mask,
+	got func(i int, sums []Sum, tokens int),
+) error {
 	tokens := 0
 	for _, s := range batch {
 		tokens += len(s.Tokens)

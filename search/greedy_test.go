@@ -162,7 +162,8 @@ func TestCancelReturnsTheStepsSoFar(t *testing.T) {
 		t.Errorf("cancelled in step 3: %q, %v", order(r), err)
 	}
 	s = &synthetic{score: s.score}
-	if r, err = Run(ctx, Greedy{s}, plainModel(4), blockmask.Mix, Goal{Blocks: 6}, nil); !errors.Is(err, context.Canceled) || s.calls != 0 || len(r.Steps) != 0 {
+	r, err = Run(ctx, Greedy{s}, plainModel(4), blockmask.Mix, Goal{Blocks: 6}, nil)
+	if !errors.Is(err, context.Canceled) || s.calls != 0 || len(r.Steps) != 0 {
 		t.Errorf("cancelled before: %d calls, %v", s.calls, err)
 	}
 }
@@ -172,7 +173,8 @@ func TestScorerErrors(t *testing.T) {
 	if !errors.Is(err, errEngine) || !strings.Contains(err.Error(), "step 1") || r == nil {
 		t.Errorf("failing scorer: %v", err)
 	}
-	if _, err := (Greedy{short{}}).Choose(t.Context(), nil, []blockmask.Mask{mask(t, "ffn:1")}); err == nil || !strings.Contains(err.Error(), "0 scores for 1") {
+	_, err = Greedy{short{}}.Choose(t.Context(), nil, []blockmask.Mask{mask(t, "ffn:1")})
+	if err == nil || !strings.Contains(err.Error(), "0 scores for 1") {
 		t.Errorf("short scorer: %v", err)
 	}
 }

@@ -33,7 +33,10 @@ func samplePlan(t testing.TB, unit blockmask.Unit, blocks int) *Plan {
 	size, _ := model.Size(nil)
 	return &Plan{
 		Tool: "v1.0.0", LlamaCpp: "v0.5.0",
-		Model:       PlanModel{Path: "m \"x\" {\n.gguf", SHA256: someSHA, Arch: "llama", Params: model.Total, Size: size, Blocks: blockmask.New(model.Blocks...)},
+		Model: PlanModel{
+			Path: "m \"x\" {\n.gguf", SHA256: someSHA, Arch: "llama",
+			Params: model.Total, Size: size, Blocks: blockmask.New(model.Blocks...),
+		},
 		Calibration: Calibration{Description: "built in", TokensSHA256: someSHA, Convention: "samples", Context: 512, Sequences: 3, Tokens: 700},
 		Metric:      "ppl",
 		Settings:    Settings{Strategy: "greedy", Unit: unit, Goal: goal},
