@@ -33,7 +33,12 @@ func parse(path string) (gf *parser.GGUFFile, err error) {
 			err = fmt.Errorf("%w: gguf-parser-go cannot read it: %v", ErrMalformed, oneLine(r))
 		}
 	}()
-	gf, err = parser.ParseGGUFFile(path, parser.SkipLargeMetadata())
+	// Through a memory map: the library reads each string by system calls of its own, which for a vocabulary of 128000 tokens
+	// takes seconds, and 0.1 s mapped. It turns the fault of a file that shrinks meanwhile into an error.
+	gf, err = parser.ParseGGUFFile(path, parser.SkipLargeMetadata(), parser.UseMMap())
+	if err != nil { // a file system without memory maps, or a bad file, which fails again
+		gf, err = parser.ParseGGUFFile(path, parser.SkipLargeMetadata())
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%w: gguf-parser-go cannot read it: %v", ErrMalformed, oneLine(err))
 	}
@@ -45,6 +50,11 @@ func oneLine(v any) string { return strings.Join(strings.Fields(fmt.Sprint(v)), 
 
 // crossCheck has gguf-parser-go read the shards at paths as one model and compares the result with headers.
 func crossCheck(path string, headers []*header) error {
+	for _, h := range headers {
+		if err := checkLayerArrays(h.kvs); err != nil {
+			return err
+		}
+	}
 	gf, err := parse(path)
 	if err != nil {
 		return err
@@ -77,6 +87,19 @@ func crossCheck(path string, headers []*header) error {
 	}
 	if len(headers) == 1 && gf.TensorDataStartOffset != headers[0].dataStart {
 		return malformed("gguf-parser-go finds the tensor data at %d, not at %d", gf.TensorDataStartOffset, headers[0].dataStart)
+	}
+	return nil
+}
+
+// checkLayerArrays refuses arrays with more elements than any model has layers, where gguf-parser-go reads them into memory
+// at 16 bytes for each element: the suffixes are its own.
+func checkLayerArrays(kvs []KV) error {
+	suffixes := []string{".feed_forward_length", ".attention.head_count", ".attention.head_count_kv", ".attention.sliding_window_pattern"}
+	for _, kv := range kvs {
+		isLayers := slices.ContainsFunc(suffixes, func(s string) bool { return strings.HasSuffix(kv.Key, s) })
+		if isLayers && kv.Type() == ValueArray && kv.arrayLen() > maxLayers {
+			return malformed("metadata key %s has %d elements; llama.cpp allows %d layers", quote(kv.Key), kv.arrayLen(), llamaMaxLayers)
+		}
 	}
 	return nil
 }

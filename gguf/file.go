@@ -130,24 +130,32 @@ func (f *File) Data(t Tensor) *io.SectionReader {
 // SHA256 is the hash of the file's bytes in hexadecimal, of the shards' bytes one after the other for a split model.
 func (f *File) SHA256(ctx context.Context) (string, error) {
 	h := sha256.New()
-	buf := make([]byte, 1<<20)
 	for _, s := range f.shards {
-		r := io.NewSectionReader(s.file, 0, s.size)
-		for {
-			if err := ctx.Err(); err != nil {
-				return "", err
-			}
-			n, err := r.Read(buf)
-			h.Write(buf[:n])
-			if err == io.EOF {
-				break
-			}
-			if err != nil {
-				return "", fmt.Errorf("hash %s: %w", s.path, bare(err))
-			}
+		if err := copyInto(ctx, h, io.NewSectionReader(s.file, 0, s.size)); err != nil {
+			return "", fmt.Errorf("hash %s: %w", s.path, bare(err))
 		}
 	}
 	return hex.EncodeToString(h.Sum(nil)), nil
+}
+
+// copyInto copies r into h until r ends or ctx is cancelled.
+func copyInto(ctx context.Context, h io.Writer, r io.Reader) error {
+	buf := make([]byte, bufferSize)
+	for {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		n, err := r.Read(buf)
+		if _, werr := h.Write(buf[:n]); werr != nil {
+			return werr
+		}
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
 }
 
 // SameFile reports whether path is one of f's files, also through a symbolic or a hard link.

@@ -15,7 +15,8 @@ import (
 
 // fileSystem is what writing needs of the system. Tests put one in its place whose disk is full or whose calls fail.
 type fileSystem interface {
-	create(path string) (outFile, error)        // fs.ErrExist where path exists
+	create(path string) (outFile, error) // fs.ErrExist where path exists
+	open(path string) (io.ReadCloser, error)
 	free(dir string) (int64, error)             // bytes that may still be written there
 	rename(from, to string, replace bool) error // fs.ErrExist where to exists and may not be replaced; without a race
 	remove(path string) error
@@ -25,7 +26,6 @@ type fileSystem interface {
 // outFile is a file being written front to back.
 type outFile interface {
 	io.Writer
-	io.ReaderAt
 	// copyRange appends n bytes of src from off on; buf gives a buffer where one is needed.
 	copyRange(src *os.File, off, n int64, buf func() []byte) error
 	// preallocate reserves n bytes on the disk, so that it cannot fill up later. Where the file system cannot, it does nothing.
@@ -39,14 +39,15 @@ type outFile interface {
 // osFS is the real file system.
 type osFS struct{}
 
-// create opens for reading, too: what is written is read once more for its hash.
 func (osFS) create(path string) (outFile, error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o666)
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
 	if err != nil {
 		return nil, err
 	}
 	return &osFile{File: f}, nil
 }
+
+func (osFS) open(path string) (io.ReadCloser, error) { return os.Open(path) }
 
 func (osFS) free(dir string) (int64, error) {
 	var st unix.Statfs_t
@@ -143,8 +144,9 @@ func (f *osFile) copyRange(src *os.File, off, n int64, buf func() []byte) error 
 // explain makes one line of an error of writing path, a file of total bytes.
 func explain(err error, path string, total int64) error {
 	dir := filepath.Dir(path)
+	var source sourceError
 	switch {
-	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded), errors.Is(err, ErrTruncated):
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded), errors.As(err, &source):
 		return err
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
 		return fmt.Errorf("%w in %s: %s needs %d bytes (%s); free some or choose another folder",

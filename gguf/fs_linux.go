@@ -18,9 +18,9 @@ func kernelCopy(dst *os.File, doff int64, src *os.File, soff, n int64) (int64, e
 			return int64(done), nil
 		case errors.Is(err, syscall.EINTR):
 			continue
-		case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT), errors.Is(err, syscall.EFBIG), errors.Is(err, syscall.EIO):
+		case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT), errors.Is(err, syscall.EFBIG):
 			return 0, err
-		default: // EXDEV, EINVAL, ENOSYS, EOPNOTSUPP, EPERM in sandboxes: an ordinary copy shows what is wrong, if anything
+		default: // EXDEV, EINVAL, ENOSYS, EOPNOTSUPP, EPERM in sandboxes, EIO: an ordinary copy shows what is wrong, if anything
 			return 0, nil
 		}
 	}

@@ -215,10 +215,12 @@ func (f *File) checkKeys() error {
 	if n, ok, err := f.Uint(arch + ".block_count"); err != nil {
 		return err
 	} else if ok && n > maxLayers {
-		return malformed("%s.block_count is %d; llama.cpp allows %d layers", arch, n, maxLayers)
+		return malformed("%s.block_count is %d; llama.cpp allows %d layers", arch, n, llamaMaxLayers)
 	}
 	return nil
 }
 
-// maxLayers bounds block_count generously; LLAMA_MAX_LAYERS of llama.cpp v0.5.0 is 512.
-const maxLayers = 1 << 16
+const (
+	llamaMaxLayers = 512     // LLAMA_MAX_LAYERS of llama.cpp v0.5.0
+	maxLayers      = 1 << 16 // what is read here: more, so that a later llama.cpp may have the say
+)

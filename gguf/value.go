@@ -58,6 +58,9 @@ func (kv KV) Type() ValueType {
 	return ValueType(binary.LittleEndian.Uint32(kv.Raw))
 }
 
+// arrayLen is the number of elements of an array, of a Raw that passed checkRaw.
+func (kv KV) arrayLen() uint64 { return binary.LittleEndian.Uint64(kv.Raw[8:]) }
+
 // Value decodes the value: uint8, int8, ..., uint64, int64, float32, float64, bool, string, or a slice of one of these.
 // A Raw that is no value of a GGUF file is an error.
 func (kv KV) Value() (any, error) {

@@ -2,6 +2,7 @@ package gguf
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"sync"
 )
 
 // WriteOptions are the choices a caller has.
@@ -27,10 +29,14 @@ type Written struct {
 // Pending is a file that is complete and on the disk, but under a temporary name. Exactly one of Commit and Discard ends it;
 // Discard after Commit does nothing, so it can be deferred.
 type Pending struct {
-	temp, final string
-	force, done bool
-	written     Written
-	fs          fileSystem
+	temp    string
+	force   bool
+	done    bool // committed or discarded
+	written Written
+	fs      fileSystem
+	ctx     context.Context // that of WriteTemp, for a hash that Commit has to compute
+
+	hashing sync.Mutex
 }
 
 // WriteTemp writes the plan to a temporary file in the folder of path, and through to the disk (fsync). Its name ends in
@@ -57,7 +63,7 @@ func writeTemp(ctx context.Context, fsys fileSystem, path string, p *Plan, o Wri
 	if err != nil {
 		return nil, explain(err, path, total)
 	}
-	sum, err := writePlan(ctx, out, p, o.Progress)
+	err = writePlan(ctx, out, p, o.Progress)
 	if cerr := out.Close(); err == nil {
 		err = cerr
 	}
@@ -67,31 +73,50 @@ func writeTemp(ctx context.Context, fsys fileSystem, path string, p *Plan, o Wri
 		}
 		return nil, explain(err, path, total)
 	}
-	return &Pending{
-		temp: temp, final: path, force: o.Force, fs: fsys,
-		written: Written{Path: path, Bytes: total, SHA256: hex.EncodeToString(sum)},
-	}, nil
+	return &Pending{temp: temp, force: o.Force, fs: fsys, ctx: ctx, written: Written{Path: path, Bytes: total}}, nil
 }
 
 // Path is the name of the temporary file.
 func (p *Pending) Path() string { return p.temp }
 
-// Written describes the file as Commit will name it.
-func (p *Pending) Written() Written { return p.written }
+// SHA256 is the hash of the file in hexadecimal, computed at the first call. It is a pass of its own, since the tensors are
+// copied inside the kernel: call it beside other work, from another goroutine, or leave it to Commit.
+func (p *Pending) SHA256(ctx context.Context) (string, error) {
+	p.hashing.Lock()
+	defer p.hashing.Unlock()
+	if p.written.SHA256 != "" {
+		return p.written.SHA256, nil
+	}
+	r, err := p.fs.open(p.temp)
+	if err != nil {
+		return "", explain(err, p.written.Path, p.written.Bytes)
+	}
+	defer r.Close()
+	h := sha256.New()
+	if err := copyInto(ctx, h, r); err != nil {
+		return "", fmt.Errorf("hash %s: %w", p.temp, bare(err))
+	}
+	p.written.SHA256 = hex.EncodeToString(h.Sum(nil))
+	return p.written.SHA256, nil
+}
 
-// Commit gives the file its name and makes the name last (fsync of the folder). Where another file has taken the name
-// since, it is an ErrExists, unless the file was to be forced; the temporary file stays until Discard.
+// Commit gives the file its name and makes the name last (fsync of the folder). It computes the hash first where SHA256 was
+// not called, and stops at that when the ctx of WriteTemp is cancelled. Where another file has taken the name since, it is
+// an ErrExists, unless the file was to be forced. After an error the temporary file stays until Discard.
 func (p *Pending) Commit() (Written, error) {
 	if p.done {
-		return Written{}, fmt.Errorf("%s: it was written or discarded already", p.final)
+		return Written{}, fmt.Errorf("%s: it was written or discarded already", p.written.Path)
 	}
-	if err := p.fs.rename(p.temp, p.final, p.force); err != nil {
-		return Written{}, explain(err, p.final, p.written.Bytes)
+	if _, err := p.SHA256(p.ctx); err != nil {
+		return Written{}, err
+	}
+	if err := p.fs.rename(p.temp, p.written.Path, p.force); err != nil {
+		return Written{}, explain(err, p.written.Path, p.written.Bytes)
 	}
 	p.done = true
-	if err := p.fs.syncDir(filepath.Dir(p.final)); err != nil {
+	if err := p.fs.syncDir(filepath.Dir(p.written.Path)); err != nil {
 		// A name that a power failure may take back is no finished file.
-		return Written{}, errors.Join(explain(err, p.final, p.written.Bytes), p.fs.remove(p.final))
+		return Written{}, errors.Join(explain(err, p.written.Path, p.written.Bytes), p.fs.remove(p.written.Path))
 	}
 	return p.written, nil
 }
@@ -142,20 +167,18 @@ func createTemp(fsys fileSystem, path string) (outFile, string, error) {
 	}
 }
 
-// writePlan writes everything and returns the hash of what it wrote.
-func writePlan(ctx context.Context, out outFile, p *Plan, progress func(done, total int64)) ([]byte, error) {
-	total := p.Size()
+// writePlan writes everything, through to the disk.
+func writePlan(ctx context.Context, out outFile, p *Plan, progress func(done, total int64)) error {
 	if err := ctx.Err(); err != nil {
-		return nil, err
+		return err
 	}
+	total := p.Size()
 	if err := out.preallocate(total); err != nil {
-		return nil, err
+		return err
 	}
-	s := newStream(ctx, out, total, progress)
-	err := s.plan(p)
-	if err == nil {
-		err = out.Sync()
+	s := &stream{ctx: ctx, out: out, total: total, progress: progress}
+	if err := s.plan(p); err != nil {
+		return err
 	}
-	sum, herr := s.finish(err == nil)
-	return sum, errors.Join(err, herr)
+	return out.Sync()
 }
