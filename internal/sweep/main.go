@@ -1,6 +1,7 @@
 // Command sweep checks ggufprune on every architecture for which llama.cpp's tests write a model.
 //
-//	go run ./internal/sweep archs   [-dir DIR] [-filter TEXT]
+//	go run ./internal/sweep archs     [-dir DIR] [-filter TEXT]
+//	go run ./internal/sweep reference -model M.gguf -json reference_search.json
 //
 // It prints a line for each architecture and ends with lines `figure <name> <value>`.
 package main
@@ -29,9 +30,11 @@ func run(ctx context.Context, args []string) error {
 	fs := flag.NewFlagSet("sweep", flag.ContinueOnError)
 	dir := fs.String("dir", "third_party/llama.cpp/build/archs", "folder with the models of test-llama-archs")
 	filter := fs.String("filter", "", "only models whose name contains this")
+	model := fs.String("model", "", "model of the reference search")
+	ref := fs.String("json", "", "file of the reference search")
 	verbose := fs.Bool("v", false, "llama.cpp's log on stderr")
 	if len(args) == 0 {
-		return fmt.Errorf("usage: sweep archs|layouts [-dir DIR] [-filter TEXT]")
+		return fmt.Errorf("usage: sweep archs|layouts|reference [-dir DIR] [-filter TEXT]")
 	}
 	if err := fs.Parse(args[1:]); err != nil {
 		return err
@@ -42,6 +45,8 @@ func run(ctx context.Context, args []string) error {
 	switch args[0] {
 	case "archs":
 		return archs(ctx, *dir, *filter)
+	case "reference":
+		return reference(ctx, *model, *ref)
 	default:
 		return fmt.Errorf("unknown sweep %q", args[0])
 	}
