@@ -79,16 +79,21 @@ func (osFS) syncDir(dir string) error {
 	return nil
 }
 
-// linkNoReplace renames by a second link, for file systems that do not know renaming without replacing. Where there are no
-// links either (FAT), it takes the name with an empty file first, which nobody else then can.
+// linkNoReplace renames by a second link, for file systems that do not know renaming without replacing.
 func linkNoReplace(from, to string) error {
 	err := os.Link(from, to)
-	if err == nil {
+	switch {
+	case err == nil:
 		return os.Remove(from)
-	}
-	if errors.Is(err, fs.ErrExist) {
+	case errors.Is(err, fs.ErrExist):
 		return err
 	}
+	return claimNoReplace(from, to)
+}
+
+// claimNoReplace is for file systems without links (FAT): it takes the name with an empty file, which nobody else then can,
+// and renames over that.
+func claimNoReplace(from, to string) error {
 	f, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
 	if err != nil {
 		return err

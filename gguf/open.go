@@ -15,52 +15,48 @@ import (
 // or any shard of a split model, whose other shards lie beside it. Of the tensor data only the place is checked.
 // Errors are one line and match one of the Err values; nothing stays open after one.
 func Open(path string) (*File, error) {
-	f, err := open(path)
-	if err != nil {
+	f := new(File)
+	if err := f.open(path); err != nil {
+		f.Close()
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return f, nil
 }
 
-func open(path string) (f *File, err error) {
+// open fills an empty File. After an error some of its files may be open.
+func (f *File) open(path string) error {
 	abs, err := filepath.Abs(path)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	f = new(File)
-	defer func() {
-		if err != nil {
-			f.Close()
-		}
-	}()
 	h, err := f.add(abs)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	headers := []*header{h}
 	count, err := splitCount(h.kvs)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	named := shardPaths(abs)
 	if len(named) > 1 && count <= 1 {
-		return nil, malformed("it is named like a shard of %d but holds a whole model; rename it", len(named))
+		return malformed("it is named like a shard of %d but holds a whole model; rename it", len(named))
 	}
 	if count > 1 {
 		if len(named) != count {
-			return nil, malformed("it is a shard of %d but not named like one (NAME-00001-of-%05d.gguf); rename it", count, count)
+			return malformed("it is a shard of %d but not named like one (NAME-00001-of-%05d.gguf); rename it", count, count)
 		}
 		if headers, err = f.addShards(named); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	if err := checkSplit(headers); err != nil {
-		return nil, err
+		return err
 	}
 	if err := f.merge(headers); err != nil {
-		return nil, err
+		return err
 	}
-	return f, crossCheck(f.shards[0].path, headers)
+	return crossCheck(f.shards[0].path, headers)
 }
 
 // add opens one file and reads its header.

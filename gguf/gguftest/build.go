@@ -224,3 +224,12 @@ func padTo(b []byte, alignment int) []byte {
 	}
 	return b
 }
+
+// KVs makes metadata of keys and values in turn.
+func KVs(pairs ...any) []KV {
+	var kvs []KV
+	for i := 0; i < len(pairs); i += 2 {
+		kvs = append(kvs, KV{Key: pairs[i].(string), Value: pairs[i+1]})
+	}
+	return kvs
+}
