@@ -37,6 +37,8 @@ type traits struct {
 	keepOthers bool
 	// hybrid: layers without key-value heads are recurrent, whatever their number of heads.
 	hybrid bool
+	// kind tells sorts of mixers apart of which llama.cpp aborts unless at least one layer of each remains.
+	kind func(m *model, i int) int
 	// refine adjusts the traits to one model.
 	refine func(m *model, t *traits)
 }
@@ -129,7 +131,7 @@ var special = map[string]traits{
 	"deepseek2-ocr": {join: anyLayer, denseLead: true},
 	"deepseek32":    {join: anyLayer, denseLead: true},
 	"dots1":         {join: anyLayer, denseLead: true},
-	"dots3note":     {join: anyLayer, denseLead: true},
+	"dots3note":     {join: anyLayer, denseLead: true, kind: ownIndexer},
 	"ernie4_5-moe": {join: anyLayer, denseLead: true, fixed: []fixedRule{
 		{"every so many layers are a mixture of experts (interleave_moe_layer_step)", ffn, ernieMoE}}},
 	"exaone4": {join: anyLayer, swa: &swaRule{4, false, ifLayers64},
@@ -149,12 +151,12 @@ var special = map[string]traits{
 	"laguna":        {join: anyLayer, denseLead: true, swa: &swaRule{4, true, ifPositive}},
 	"lfm2":          {join: anyLayer, hybrid: true},
 	"lfm2moe":       {join: anyLayer, denseLead: true, hybrid: true},
-	"llama4": {join: anyLayer, swa: &swaRule{4, false, unlessZero}, fixed: []fixedRule{
+	"llama4": {join: anyLayer, kind: llama4Kind, swa: &swaRule{4, false, unlessZero}, fixed: []fixedRule{
 		{"every fourth layer is without RoPE, which no metadata can change", mixer, llama4RoPE},
 		{"every so many layers are a mixture of experts (interleave_moe_layer_step)", ffn, llama4MoE}}},
 	"mellum":  {join: anyLayer, swa: &swaRule{4, false, ifPositive}},
 	"minicpm": {join: anyLayer},
-	"minimax-m3": {join: anyLayer, denseLead: true, fixed: []fixedRule{
+	"minimax-m3": {join: anyLayer, denseLead: true, kind: leadingDense, fixed: []fixedRule{
 		{"the leading dense layers attend densely", mixer, func(_ *model, i, _, lead int) bool { return i < lead }}}},
 	"mistral4":       {join: anyLayer, denseLead: true, counted: []countRule{atCount("26, 27, 47 or 48 layers may mean another model", 26, 27, 47, 48)}},
 	"muse-glimmer":   {join: anyLayer, swa: &swaRule{4, false, always}},
@@ -234,6 +236,24 @@ func sharedIndexers(m *model, t *traits) {
 			return
 		}
 	}
+}
+
+// ownIndexer: layers of sparse attention have an indexer, the others do not.
+func ownIndexer(m *model, i int) int {
+	_, ok := m.src.Tensor(tensorName(i, "indexer.attn_k.weight"))
+	return toInt(ok)
+}
+
+// llama4Kind: only layers without RoPE use the input of the attention temperature.
+func llama4Kind(m *model, i int) int { return toInt(llama4RoPE(m, i, m.nLayer, 0)) }
+
+func leadingDense(m *model, i int) int { return toInt(i < m.intKey("leading_dense_block_count", 0)) }
+
+func toInt(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
 }
 
 func ernieMoE(m *model, i, _, lead int) bool {

@@ -3,6 +3,7 @@ package layout
 import (
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/gguf"
@@ -62,6 +63,7 @@ type deciFile struct {
 	tensors []gguf.PlanTensor
 	// One element for each layer of the file.
 	count, kv, ff []int32
+	folded        bool // a factor was folded into weights, which rounds
 }
 
 // buildDeci stores full and partial layers of the llama family in the architecture deci.
@@ -97,7 +99,7 @@ func buildDeci(m *model) (*Result, error) {
 		return nil, refuse(why)
 	}
 	return &Result{
-		Kind: Deci, Exact: !d.neox, Layers: layers, Plan: &gguf.Plan{KVs: meta.kvs, Tensors: f.tensors},
+		Kind: Deci, Exact: !d.neox && !f.folded, Layers: layers, Plan: &gguf.Plan{KVs: meta.kvs, Tensors: f.tensors},
 	}, nil
 }
 
@@ -134,6 +136,9 @@ func (f *deciFile) addHalf(j, i int, h half) error {
 			continue
 		}
 		rest := f.d.nameOf(t.rest)
+		if f.d.drops(rest) {
+			continue
+		}
 		parts, err := f.split(i, rest, t.Tensor)
 		if err != nil {
 			return err
@@ -159,10 +164,18 @@ func (f *deciFile) split(i int, rest string, t gguf.Tensor) ([]gguf.PlanTensor, 
 		return f.parts(t, []part{{rest, q, f.d.neox}})
 	case "attn_k.weight", "attn_k.bias":
 		return f.parts(t, []part{{rest, kv, f.d.neox}})
+	case "attn_qkv.scale":
+		return []gguf.PlanTensor{f.m.copyOf(t, "attn_q.scale"), f.m.copyOf(t, "attn_k.scale"), f.m.copyOf(t, "attn_v.scale")}, nil
 	case "ffn_up.weight":
 		if f.d.fusedUp {
 			return f.parts(t, []part{{"ffn_gate.weight", f.h.ff[i], false}, {rest, f.h.ff[i], false}})
 		}
+	}
+	if scale := f.m.foldedScale(f.d, i, rest); scale != 1 {
+		p, err := f.m.scaled(t, scale)
+		p.Name = rest
+		f.folded = true
+		return []gguf.PlanTensor{p}, err
 	}
 	return []gguf.PlanTensor{f.m.copyOf(t, rest)}, nil
 }
@@ -278,6 +291,7 @@ func (f *deciFile) addOnes(name string) {
 func (f *deciFile) metadata() (meta *metadata, why string, err error) {
 	meta = f.m.metadata()
 	meta.rename(f.m.arch+".", "deci.")
+	meta.delete(func(key string) bool { return strings.HasPrefix(key, "deci.expert_") })
 	err = meta.setAll(
 		"general.architecture", "deci",
 		"deci.block_count", uint32(len(f.count)),

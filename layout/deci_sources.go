@@ -18,20 +18,22 @@ type deciSource struct {
 	longrope bool
 	// rename are tensors of a layer that deci names otherwise.
 	rename map[string]string
-	// noOutputBias: attn_output.bias would be ignored by the source, but not by deci.
-	noOutputBias bool
+	// scaledFFN: ffn_*.scale, factors of the FFN's matrices, are in use. deci ignores them; see deci_scales.go.
+	scaledFFN bool
+	// ignored are tensors of a layer that the architecture loads but does not use, while deci would.
+	ignored []string
 	// refuse names what a model of this architecture must not have, "" where it is fine.
 	refuse func(m *model) string
 }
 
 var deciSources = map[string]deciSource{
 	"deci":      {},
-	"llama":     {},
+	"llama":     {scaledFFN: true},
 	"internlm2": {},
-	"xverse":    {noOutputBias: true},
-	"baichuan":  {noOutputBias: true, refuse: baichuanWithoutRoPE},
-	"ernie4_5":  {noOutputBias: true},
-	"mistral3":  {refuse: mistral3Extras},
+	"xverse":    {},
+	"baichuan":  {refuse: baichuanWithoutRoPE},
+	"ernie4_5":  {ignored: []string{"attn_output.bias"}},
+	"mistral3":  {scaledFFN: true, refuse: mistral3Extras},
 	"qwen2":     {neox: true},
 	"exaone":    {neox: true},
 	"seed_oss":  {neox: true, rename: map[string]string{"post_attention_norm.weight": "ffn_norm.weight"}},
@@ -69,7 +71,7 @@ func (m *model) cannotBeDeci(d deciSource) string {
 			}
 			return ""
 		},
-		m.deciKeys, m.deciHeads, func() string { return m.deciTensors(d) },
+		m.deciKeys, m.deciHeads, func() string { return m.deciTensors(d) }, func() string { return m.deciScales(d) },
 	}
 	for _, check := range checks {
 		if why := check(); why != "" {
@@ -82,8 +84,6 @@ func (m *model) cannotBeDeci(d deciSource) string {
 // deciKeys: what the metadata must not say.
 func (m *model) deciKeys() string {
 	switch {
-	case m.intKey("expert_count", 0) > 0:
-		return "deci has no mixture of experts"
 	case len(m.layers) != m.nLayer:
 		return "deci has no multi-token-prediction head"
 	case m.intKey("context_length", 0) == 0 || m.intKey("embedding_length", 0) == 0:
@@ -133,7 +133,8 @@ func (m *model) deciTensors(d deciSource) string {
 		for _, t := range l.tensors {
 			rest := d.nameOf(t.rest)
 			switch {
-			case !contains(deciLayer, rest), d.noOutputBias && rest == "attn_output.bias":
+			case d.drops(rest), isScale(rest):
+			case !contains(deciLayer, rest):
 				return fmt.Sprintf("deci has no tensor %s", t.Name)
 			case t.half == neither:
 				return fmt.Sprintf("%s belongs to neither attention nor FFN", t.Name)
@@ -143,6 +144,13 @@ func (m *model) deciTensors(d deciSource) string {
 		}
 	}
 	return ""
+}
+
+// drops reports whether the file has no use for the tensor: what the source ignores. No graph of llama.cpp v0.5.0 uses
+// input_scale. ffn_*.scale is folded into the weights where the source uses it.
+func (d deciSource) drops(rest string) bool {
+	return contains(d.ignored, rest) || strings.HasSuffix(rest, ".input_scale") ||
+		strings.HasPrefix(rest, "ffn_") && strings.HasSuffix(rest, ".scale")
 }
 
 // nameOf is deci's name of a layer's tensor.

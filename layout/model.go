@@ -127,9 +127,21 @@ func (m *model) sortTensors(blocks []Block) error {
 			h = m.traits.halfByName(rest)
 		}
 		l := &m.layers[i]
-		l.tensors = append(l.tensors, layerTensor{t, rest, h})
+		l.tensors = append(l.tensors, layerTensor{t, rest, l.ownerOf(h, rest)})
 	}
 	return nil
+}
+
+// ownerOf corrects the half that a tensor's name says where the layer has no such block: the norm of a layer that is but an
+// FFN may be called attn_norm; anything else is part of something that cannot be removed.
+func (l layer) ownerOf(h half, rest string) half {
+	switch {
+	case h == neither || l.has[h] || !l.has[mixer] && !l.has[ffn]:
+		return h
+	case strings.Contains(rest, "norm"):
+		return 1 - h
+	}
+	return neither
 }
 
 // splitName splits "blk.12.attn_q.weight" into 12 and "attn_q.weight".

@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-
-	"github.com/ggufprune/ggufprune/gguf"
 )
 
 // layerArrays are the keys under which llama.cpp reads an array with one element per layer, and the half that each element
@@ -48,7 +46,7 @@ func (m *model) express(meta *metadata, slots []slot) (reason string, err error)
 	lead, newLead := m.denseLead(slots)
 	for _, check := range []string{
 		m.checkJoined(slots), m.checkCounted(len(slots)), m.checkFixed(slots, lead, newLead), m.checkArrays(),
-		m.checkFirstHeads(slots),
+		m.checkFirstHeads(slots), m.checkKinds(slots),
 	} {
 		if check != "" {
 			return check, nil
@@ -118,6 +116,52 @@ func (m *model) checkFixed(slots []slot, lead, newLead int) string {
 	return ""
 }
 
+// checkKinds: llama.cpp aborts on a hybrid model without recurrent or without attention layers, and the like.
+func (m *model) checkKinds(slots []slot) string {
+	kind := m.traits.kind
+	if recurrent := m.recurrentLayers(); recurrent != nil {
+		kind = func(_ *model, i int) int { return toInt(recurrent[i]) }
+	}
+	if kind == nil {
+		return ""
+	}
+	left := map[int]bool{}
+	for _, s := range slots {
+		if i := s.source(mixer); m.layers[i].has[mixer] {
+			left[kind(m, i)] = true
+		}
+	}
+	for i := range m.nLayer {
+		if m.layers[i].has[mixer] && !left[kind(m, i)] {
+			return fmt.Sprintf("no layer with a mixer of the kind of layer %d's would remain, without which llama.cpp aborts", i)
+		}
+	}
+	return ""
+}
+
+// recurrentLayers says which layers of a hybrid model are recurrent, nil for any other model.
+func (m *model) recurrentLayers() []bool {
+	out := make([]bool, m.nLayer)
+	switch {
+	case m.traits.hybrid:
+		for i, n := range m.spread("attention.head_count_kv") {
+			out[i] = n == 0
+		}
+	case m.traits.recurrent:
+		interval := m.intKey("full_attention_interval", 4)
+		written := m.perLayer("attention.recurrent_layers")
+		for i := range out {
+			out[i] = interval > 0 && (i+1)%interval != 0
+			if written != nil {
+				out[i] = written[i] != 0
+			}
+		}
+	default:
+		return nil
+	}
+	return out
+}
+
 // checkArrays refuses arrays which may have one element per layer and of which nothing is known.
 func (m *model) checkArrays() string {
 	for _, kv := range m.src.KVs() {
@@ -126,15 +170,11 @@ func (m *model) checkArrays() string {
 		if !ok || !isArray || slices.Contains(otherArrays, name) {
 			continue
 		}
-		if h, known := layerArrays[name]; known {
-			// Shorter ones are possible: without the layers of a multi-token-prediction head.
-			if a.len() < m.nLayer {
-				return fmt.Sprintf("%s has %d elements for %d layers", kv.Key, a.len(), m.nLayer)
-			}
-			_ = h
-			continue
-		}
-		if a.len() == m.nLayer || a.len() == len(m.layers) {
+		_, known := layerArrays[name]
+		switch {
+		case known && a.len() < m.nLayer:
+			return fmt.Sprintf("%s has %d elements for %d layers", kv.Key, a.len(), m.nLayer)
+		case !known && (a.len() == m.nLayer || a.len() == len(m.layers)):
 			return fmt.Sprintf("%s may have one element per layer, and this tool does not know to what each belongs", kv.Key)
 		}
 	}
@@ -303,13 +343,10 @@ func (m *model) writeRecurrent(meta *metadata, slots []slot) error {
 	if _, isArray := m.array(m.key(key)); !m.traits.recurrent || isArray {
 		return nil
 	}
-	interval := m.intKey("full_attention_interval", 4)
-	if interval == 0 {
-		return fmt.Errorf("%s is 0", m.key("full_attention_interval"))
-	}
+	recurrent := m.recurrentLayers()
 	var pattern []bool
 	for _, s := range slots {
-		pattern = append(pattern, (s.source(mixer)+1)%interval != 0)
+		pattern = append(pattern, recurrent[s.source(mixer)])
 	}
 	for range len(m.layers) - m.nLayer {
 		pattern = append(pattern, false)
@@ -362,5 +399,5 @@ func lendHeads(meta *metadata, key string, a rawArray, n uint64) error {
 	return meta.set(key, out)
 }
 
-// keepKV drops nothing; it is the metadata of the source to begin with.
-func (m *model) metadata() *metadata { return &metadata{kvs: slices.Clone[[]gguf.KV](m.src.KVs())} }
+// metadata is the source's, to be edited.
+func (m *model) metadata() *metadata { return &metadata{kvs: m.src.KVs()} }
