@@ -78,7 +78,7 @@ func (s *scanner) str(most uint64) ([]byte, error) {
 		return nil, err
 	}
 	if n > most && n <= uint64(s.size-s.pos) {
-		return nil, malformed("a name of %d bytes; %d are allowed", n, most)
+		return nil, malformed("a string of %d bytes; %d are allowed", n, most)
 	}
 	return s.take(n)
 }
