@@ -100,7 +100,7 @@ func claimNoReplace(from, to string) error {
 	}
 	f.Close()
 	if err := os.Rename(from, to); err != nil {
-		return errors.Join(err, os.Remove(to))
+		return removeAfter(err, osFS{}, to)
 	}
 	return nil
 }

@@ -68,10 +68,7 @@ func writeTemp(ctx context.Context, fsys fileSystem, path string, p *Plan, o Wri
 		err = cerr
 	}
 	if err != nil {
-		if rerr := fsys.remove(temp); rerr != nil && !errors.Is(rerr, fs.ErrNotExist) {
-			return nil, fmt.Errorf("%w (and %s could not be removed: %w)", explain(err, path, total), temp, bare(rerr))
-		}
-		return nil, explain(err, path, total)
+		return nil, removeAfter(explain(err, path, total), fsys, temp)
 	}
 	return &Pending{temp: temp, force: o.Force, fs: fsys, ctx: ctx, written: Written{Path: path, Bytes: total}}, nil
 }
@@ -116,7 +113,7 @@ func (p *Pending) Commit() (Written, error) {
 	p.done = true
 	if err := p.fs.syncDir(filepath.Dir(p.written.Path)); err != nil {
 		// A name that a power failure may take back is no finished file.
-		return Written{}, errors.Join(explain(err, p.written.Path, p.written.Bytes), p.fs.remove(p.written.Path))
+		return Written{}, removeAfter(explain(err, p.written.Path, p.written.Bytes), p.fs, p.written.Path)
 	}
 	return p.written, nil
 }
@@ -133,6 +130,14 @@ func (p *Pending) Discard() error {
 	return nil
 }
 
+// removeAfter removes a file that is of no use after err, and returns err.
+func removeAfter(err error, fsys fileSystem, path string) error {
+	if rerr := fsys.remove(path); rerr != nil && !errors.Is(rerr, fs.ErrNotExist) {
+		return fmt.Errorf("%w (and %s could not be removed: %w)", err, path, bare(rerr))
+	}
+	return err
+}
+
 // checkOutput refuses an output that must not be written to, before the work begins.
 func checkOutput(path string, p *Plan, force bool) error {
 	for _, f := range p.sources() {
@@ -141,7 +146,7 @@ func checkOutput(path string, p *Plan, force bool) error {
 		}
 	}
 	if shardPaths(path) != nil {
-		return fmt.Errorf("%s is named like a shard of a split model, and one file is written; choose another name", path)
+		return fmt.Errorf("%s: %w, it is named like a shard of a split model, and one file is written; choose another name", path, ErrReadOnly)
 	}
 	if st, err := os.Stat(path); err == nil && st.IsDir() {
 		return fmt.Errorf("%s: %w, it is a directory; add a file name", path, ErrReadOnly)
