@@ -1,6 +1,7 @@
 // Command sweep checks ggufprune on every architecture for which llama.cpp's tests write a model.
 //
 //	go run ./internal/sweep archs     [-dir DIR] [-filter TEXT]
+//	go run ./internal/sweep layouts   [-dir DIR] [-filter TEXT]
 //	go run ./internal/sweep reference -model M.gguf -json reference_search.json
 //
 // It prints a line for each architecture and ends with lines `figure <name> <value>`.
@@ -45,6 +46,8 @@ func run(ctx context.Context, args []string) error {
 	switch args[0] {
 	case "archs":
 		return archs(ctx, *dir, *filter)
+	case "layouts":
+		return layouts(ctx, *dir, *filter)
 	case "reference":
 		return reference(ctx, *model, *ref)
 	default:
