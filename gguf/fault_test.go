@@ -140,8 +140,7 @@ func writeAll(ctx context.Context, fsys fileSystem, path string, p *Plan, o Writ
 
 // Each call of a write fails once. Then there is the complete file, or an error of one line and no file at all.
 func TestEachCallFails(t *testing.T) {
-	m := gguftest.Llama(1, 1)
-	f, want := openModel(t, m), gguftest.Build(m)
+	f, want := openModel(t, small()), gguftest.Build(small())
 	for _, errno := range []error{syscall.EIO, syscall.ENOSPC, syscall.EROFS, syscall.EACCES} {
 		for _, old := range []string{"", "the old file"} {
 			dir := t.TempDir()
@@ -201,7 +200,7 @@ func checkAfterFault(t *testing.T, call, dir, old string, got, want []byte, err,
 
 // Where even removing fails, the error names the file that is left, on the same line.
 func TestWhatCannotBeRemovedIsNamed(t *testing.T) {
-	for _, call := range []int{4, 8} { // write, syncDir
+	for _, call := range []int{4, 9} { // write, syncDir
 		dir := t.TempDir()
 		fsys := &faultFS{failAt: call, err: syscall.EIO, stuck: true}
 		err := writeAll(t.Context(), fsys, filepath.Join(dir, "out.gguf"), &Plan{}, WriteOptions{})
