@@ -16,6 +16,10 @@ const Unscored Token = -1
 // Targets[i] is the token that position i must predict, or [Unscored].
 type Sequence struct {
 	Tokens, Targets []Token
+
+	// Ref, if not nil, makes the engine report another loss at the scored positions: the KL divergence in nats (at least 0) of
+	// the masked model from the model that Ref was taken from. The sequences of a batch have all a Ref or none.
+	Ref *Reference
 }
 
 // Scored returns the number of positions that count.
@@ -46,6 +50,34 @@ type Engine interface {
 	// give +Inf, never NaN. An error of yield ends Eval, which returns it.
 	Eval(ctx context.Context, batch []Sequence, removed blockmask.Mask, candidates []blockmask.Mask,
 		yield func(i int, nll [][]float64) error) error
+}
+
+// Brancher is an engine that can do without the result of a batch's base run.
+type Brancher interface {
+	// EvalCandidates is [Engine.Eval] without the call for i = -1. The base run ends at the last boundary that a candidate
+	// needs, and costs no output head.
+	EvalCandidates(ctx context.Context, batch []Sequence, removed blockmask.Mask, candidates []blockmask.Mask,
+		yield func(i int, nll [][]float64) error) error
+}
+
+// Referencer is an engine that can tell what the whole model predicts.
+type Referencer interface {
+	// TopK returns one reference for each sequence: the k most probable tokens at its scored positions, as predicted by the
+	// model without anything left out.
+	TopK(ctx context.Context, batch []Sequence, k int) ([]*Reference, error)
+}
+
+// Influencer is an engine that can compare the residual stream before and after each block.
+type Influencer interface {
+	// Influence runs the whole model. The result's cosines are means over all positions of the batch.
+	Influence(ctx context.Context, batch []Sequence) (Influence, error)
+}
+
+// Influence is how little each block turns the residual stream: the mean cosine between the stream before it and after it.
+type Influence struct {
+	Blocks    map[blockmask.Block]float64
+	Layers    map[int]float64 // across both blocks of a layer, by its index
+	Positions int             // that the means are over
 }
 
 // Tokenizer is a model's vocabulary.

@@ -7,7 +7,7 @@ import (
 	"github.com/ggufprune/ggufprune/blockmask"
 )
 
-// Evaluator measures masks by the perplexity of a set. It implements search.Scorer. It is as safe for concurrent use as its
+// Evaluator measures masks by the losses of a set. It implements search.Scorer. It is as safe for concurrent use as its
 // engine, which is: not.
 type Evaluator struct {
 	engine Engine
@@ -44,7 +44,7 @@ func (v *Evaluator) pack(which []int) ([][]int, error) {
 	return pack(v.set.Sequences, which, v.engine.BatchTokens(), v.engine.BatchSeqs())
 }
 
-// Score returns the perplexity with removed left out, and with removed and c left out for each c of candidates.
+// Score returns the score (see [Set.Score]) with removed left out, and with removed and c left out for each c of candidates.
 func (v *Evaluator) Score(ctx context.Context, removed blockmask.Mask, candidates []blockmask.Mask) (float64, []float64, error) {
 	base, sums, err := v.Sums(ctx, removed, candidates, v.all)
 	if err != nil {
@@ -52,9 +52,9 @@ func (v *Evaluator) Score(ctx context.Context, removed blockmask.Mask, candidate
 	}
 	scores := make([]float64, len(sums))
 	for i := range sums {
-		scores[i] = PPL(v.set.Convention, sums[i])
+		scores[i] = v.set.Score(sums[i])
 	}
-	return PPL(v.set.Convention, base), scores, nil
+	return v.set.Score(base), scores, nil
 }
 
 // Sums runs the sequences which (indices into the set) and returns the sums of their losses: base[j] for sequence which[j]
@@ -76,7 +76,7 @@ func (v *Evaluator) Sums(ctx context.Context, removed blockmask.Mask, candidates
 	runs := len(batches) * len(all)
 	done := 0
 	for _, batch := range batches {
-		err := v.run(ctx, gather(seqs, batch), removed, candidates, func(i int, sums []Sum, tokens int) {
+		err := v.run(ctx, gather(seqs, batch), removed, candidates, func(i int, sums []Sum, tokens int) error {
 			for j, s := range batch {
 				all[1+i][s] = sums[j]
 			}
@@ -84,6 +84,7 @@ func (v *Evaluator) Sums(ctx context.Context, removed blockmask.Mask, candidates
 			if v.OnProgress != nil {
 				v.OnProgress(Progress{Done: done, Total: runs, Tokens: tokens, Candidate: i})
 			}
+			return nil
 		})
 		if err != nil {
 			return nil, nil, err
@@ -94,14 +95,24 @@ func (v *Evaluator) Sums(ctx context.Context, removed blockmask.Mask, candidates
 
 // run evaluates one batch under all masks and makes sure that the engine reported each of them, once and whole.
 func (v *Evaluator) run(ctx context.Context, batch []Sequence, removed blockmask.Mask, candidates []blockmask.Mask,
-	got func(i int, sums []Sum, tokens int),
+	got func(i int, sums []Sum, tokens int) error,
+) error {
+	return v.runOn(ctx, v.engine.Eval, -1, batch, removed, candidates, got)
+}
+
+// evalFunc is [Engine.Eval] or [Brancher.EvalCandidates].
+type evalFunc func(ctx context.Context, batch []Sequence, removed blockmask.Mask, candidates []blockmask.Mask,
+	yield func(i int, nll [][]float64) error) error
+
+// runOn is run by eval, whose first report is next.
+func (v *Evaluator) runOn(ctx context.Context, eval evalFunc, next int, batch []Sequence, removed blockmask.Mask,
+	candidates []blockmask.Mask, got func(i int, sums []Sum, tokens int) error,
 ) error {
 	tokens := 0
 	for _, s := range batch {
 		tokens += len(s.Tokens)
 	}
-	next := -1
-	err := v.engine.Eval(ctx, batch, removed, candidates, func(i int, nll [][]float64) error {
+	err := eval(ctx, batch, removed, candidates, func(i int, nll [][]float64) error {
 		if i != next || len(nll) != len(batch) {
 			return fmt.Errorf("engine reported run %d with %d sequences, want run %d with %d", i, len(nll), next, len(batch))
 		}
@@ -113,7 +124,9 @@ func (v *Evaluator) run(ctx context.Context, batch []Sequence, removed blockmask
 			}
 			sums[j] = sumOf(s, nll[j])
 		}
-		got(i, sums, tokens)
+		if err := got(i, sums, tokens); err != nil {
+			return err
+		}
 		return ctx.Err()
 	})
 	if err == nil && next != len(candidates) {
@@ -132,13 +145,14 @@ func (v *Evaluator) Estimate(ctx context.Context, removed blockmask.Mask, each f
 	sums := make([]Sum, len(v.all))
 	told := 0
 	for k, batch := range batches {
-		err := v.run(ctx, gather(v.set.Sequences, batch), removed, nil, func(i int, got []Sum, tokens int) {
+		err := v.run(ctx, gather(v.set.Sequences, batch), removed, nil, func(i int, got []Sum, tokens int) error {
 			for j, s := range batch {
 				sums[s] = got[j]
 			}
 			if v.OnProgress != nil {
 				v.OnProgress(Progress{Done: k + 1, Total: len(batches), Tokens: tokens, Candidate: i})
 			}
+			return nil
 		})
 		if err != nil {
 			return Estimate{}, err

@@ -31,6 +31,7 @@ func ParseConvention(s string) (Convention, error) {
 // Set is a tokenised corpus: the sequences of one convention. It is immutable.
 type Set struct {
 	Convention Convention
+	Metric     Metric // what losses are: see [WithReferences]
 	Corpus     string // name of the corpus
 	Context    int    // n_ctx in tokens: length of a window, greatest length of a sample
 	Sequences  []Sequence
