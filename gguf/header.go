@@ -2,6 +2,7 @@ package gguf
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"io"
@@ -170,7 +171,7 @@ func (h *header) checkData(size int64) error {
 	for i := range order {
 		order[i] = i
 	}
-	slices.SortFunc(order, func(a, b int) int { return compareUint64(h.infos[a].offset, h.infos[b].offset) })
+	slices.SortFunc(order, func(a, b int) int { return cmp.Compare(h.infos[a].offset, h.infos[b].offset) })
 	var end, missing uint64
 	for k, i := range order {
 		ti := h.infos[i]
@@ -209,13 +210,3 @@ func alignmentOf(kvs []KV) (uint64, error) {
 
 // pad rounds n up to a multiple of alignment, a power of two.
 func pad(n, alignment uint64) uint64 { return (n + alignment - 1) &^ (alignment - 1) }
-
-func compareUint64(a, b uint64) int {
-	switch {
-	case a < b:
-		return -1
-	case a > b:
-		return 1
-	}
-	return 0
-}

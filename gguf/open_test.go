@@ -78,8 +78,10 @@ func TestAlignmentMovesTheData(t *testing.T) {
 
 // A file whose last tensor is not padded is sound: old writers left the padding out.
 func TestMissingLastPadding(t *testing.T) {
-	m := gguftest.Model{KVs: gguftest.KVs("general.architecture", "llama"),
-		Tensors: []gguftest.Tensor{{Name: "a", Dims: []uint64{3}, Data: make([]byte, 12)}}}
+	m := gguftest.Model{
+		KVs:     gguftest.KVs("general.architecture", "llama"),
+		Tensors: []gguftest.Tensor{{Name: "a", Dims: []uint64{3}, Data: make([]byte, 12)}},
+	}
 	b := gguftest.Build(m)
 	if _, err := openBytes(t, b[:len(b)-20]); err != nil {
 		t.Error(err)

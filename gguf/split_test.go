@@ -62,10 +62,14 @@ func TestEvilSplits(t *testing.T) {
 		is     error
 		want   string
 	}{
-		"missing": {func(t *testing.T, paths []string, _ []gguftest.Model) { remove(t, paths[1]) },
-			ErrMissingShard, "m-00002-of-00003.gguf of the model's 3 files"},
-		"two missing": {func(t *testing.T, paths []string, _ []gguftest.Model) { remove(t, paths[0]); remove(t, paths[1]) },
-			ErrMissingShard, "m-00001-of-00003.gguf and 1 more"},
+		"missing": {
+			func(t *testing.T, paths []string, _ []gguftest.Model) { remove(t, paths[1]) },
+			ErrMissingShard, "m-00002-of-00003.gguf of the model's 3 files",
+		},
+		"two missing": {
+			func(t *testing.T, paths []string, _ []gguftest.Model) { remove(t, paths[0]); remove(t, paths[1]) },
+			ErrMissingShard, "m-00001-of-00003.gguf and 1 more",
+		},
 		"swapped": {func(t *testing.T, paths []string, s []gguftest.Model) {
 			s[0], s[1] = s[1], s[0]
 		}, ErrMalformed, "restore the names"},
