@@ -208,9 +208,6 @@ func traitsOf(m *model) traits {
 	if t.refine != nil {
 		t.refine(m, &t)
 	}
-	if m.deepstacked() {
-		t.join, t.why = keepAll, "image features are added behind certain layers (deepstack)"
-	}
 	return t
 }
 

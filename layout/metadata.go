@@ -78,6 +78,9 @@ type rawArray struct {
 
 func (a rawArray) len() int { return len(a.data) / a.size }
 
+// at is element i, little-endian.
+func (a rawArray) at(i int) []byte { return a.data[i*a.size : (i+1)*a.size] }
+
 // valueSize is the number of bytes of a value, 0 where it varies.
 func valueSize(t gguf.ValueType) int {
 	switch t {
@@ -113,7 +116,7 @@ func (a rawArray) pick(key string, indices []int) gguf.KV {
 	binary.LittleEndian.PutUint32(raw[4:], uint32(a.elem))
 	binary.LittleEndian.PutUint64(raw[8:], uint64(len(indices)))
 	for _, i := range indices {
-		raw = append(raw, a.data[i*a.size:(i+1)*a.size]...)
+		raw = append(raw, a.at(i)...)
 	}
 	return gguf.KV{Key: key, Raw: raw}
 }

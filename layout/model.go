@@ -207,16 +207,6 @@ func (m *model) array(key string) (rawArray, bool) {
 	return parseArray(kv)
 }
 
-// deepstacked reports whether image features are added to the residual stream behind certain layers.
-func (m *model) deepstacked() bool {
-	if m.intKey("n_deepstack_layers", 0) > 0 {
-		return true
-	}
-	a, found := m.array(m.key("deepstack_mapping"))
-	// The mapping is an array of int32; -1, all bits set, is no feature.
-	return found && slices.ContainsFunc(a.data, func(b byte) bool { return b != 0xff })
-}
-
 // remains reports whether the layer has that half and it is not removed.
 func (m *model) remains(i int, h half) bool {
 	kind := blockmask.Mixer

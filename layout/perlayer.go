@@ -46,7 +46,7 @@ func (m *model) express(meta *metadata, slots []slot) (reason string, err error)
 	lead, newLead := m.denseLead(slots)
 	for _, check := range []string{
 		m.checkJoined(slots), m.checkCounted(len(slots)), m.checkFixed(slots, lead, newLead), m.checkArrays(),
-		m.checkFirstHeads(slots), m.checkKinds(slots),
+		m.checkFirstHeads(slots), m.checkKinds(slots), m.checkDeepstack(slots),
 	} {
 		if check != "" {
 			return check, nil
@@ -88,6 +88,25 @@ func (m *model) checkJoined(slots []slot) string {
 			if t.half == neither && !together[i] {
 				return fmt.Sprintf("%s acts on the residual stream whatever is removed of its layer", t.Name)
 			}
+		}
+	}
+	return ""
+}
+
+// checkDeepstack: models that see add image features to the residual stream at certain layers: behind each of the first
+// n_deepstack_layers, or in front of those that deepstack_mapping gives a feature, not -1.
+func (m *model) checkDeepstack(slots []slot) string {
+	at := map[[2]int]int{} // halves' layers -> layer of the file
+	for j, s := range slots {
+		at[s.from] = j
+	}
+	mapping, _ := m.array(m.key("deepstack_mapping"))
+	first := m.intKey("n_deepstack_layers", 0)
+	for i := range m.nLayer {
+		j, kept := at[[2]int{i, i}]
+		mapped := mapping.size > 0 && i < mapping.len() && slices.ContainsFunc(mapping.at(i), func(b byte) bool { return b != 0xff })
+		if i < first && (!kept || j != i) || mapped && !kept {
+			return fmt.Sprintf("image features are added to the residual stream at layer %d (deepstack)", i)
 		}
 	}
 	return ""
@@ -259,7 +278,7 @@ func (m *model) windowFlags() (flags []bool, derived bool) {
 	flags = make([]bool, len(m.layers))
 	if a, ok := m.array(m.key(key)); ok {
 		for i := range min(len(flags), a.len()) {
-			flags[i] = slices.ContainsFunc(a.data[i*a.size:(i+1)*a.size], func(b byte) bool { return b != 0 })
+			flags[i] = slices.ContainsFunc(a.at(i), func(b byte) bool { return b != 0 })
 		}
 		return flags, false
 	}
@@ -275,7 +294,10 @@ func (m *model) windowFlags() (flags []bool, derived bool) {
 
 // windowSizesDiffer reports whether layers with a sliding window have other head sizes.
 func (m *model) windowSizesDiffer() bool {
-	for _, name := range []string{"attention.key_length", "attention.value_length", "rope.dimension_count"} {
+	for _, name := range []string{
+		"attention.key_length", "attention.value_length", "rope.dimension_count", "attention.key_length_mla",
+		"attention.value_length_mla", "attention.kv_lora_rank",
+	} {
 		if swa := m.intKey(name+"_swa", 0); swa != 0 && swa != m.intKey(name, 0) {
 			return true
 		}

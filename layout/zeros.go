@@ -28,6 +28,9 @@ var inner = [2][]string{
 	},
 }
 
+// postNorms are norms behind a block: their biases, where there are any, are added to what is zero.
+var postNorms = []string{"post_attention_norm", "attn_output_norm", "post_ffw_norm", "post_ffw_norm_1", "post_ffw_norm_2", "layer_output_norm"}
+
 // buildZeros keeps the architecture and zeroes what is removed of a layer that stays.
 func buildZeros(m *model) (*Result, error) {
 	for _, slots := range m.arrangements() {
@@ -102,6 +105,7 @@ func (m *model) zeroed(t layerTensor) gguf.PlanTensor {
 	base := baseName(t.rest)
 	zero := contains(outputs[t.half], base) || !m.traits.keepOthers && contains(inner[t.half], base)
 	bias := strings.HasSuffix(t.rest, ".bias")
+	zero = zero || bias && contains(postNorms, base)
 	if !zero || !bias && !strings.HasSuffix(t.rest, ".weight") {
 		return m.copyOf(t.Tensor, t.Name)
 	}

@@ -20,7 +20,7 @@ import (
 )
 
 // layoutsFloor is the number of files that were right when this was committed; fewer is a failure.
-const layoutsFloor = 500
+const layoutsFloor = 607
 
 // The batch of this sweep: longer than the fixtures' sliding windows of 32 tokens.
 const (
@@ -86,7 +86,7 @@ func layouts(ctx context.Context, dir, filter string) error {
 	switch {
 	case sw.wrong > 0:
 		return fmt.Errorf("%d files compute other numbers than the masked original", sw.wrong)
-	case filter == "" && sw.ok < layoutsFloor:
+	case filter == "" && dir == defaultDir && sw.ok < layoutsFloor:
 		return fmt.Errorf("only %d files are right, %d were before", sw.ok, layoutsFloor)
 	}
 	return nil

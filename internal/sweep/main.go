@@ -18,6 +18,9 @@ import (
 	"github.com/ggufprune/ggufprune/llamabind"
 )
 
+// defaultDir is where `make peers` puts the models of llama.cpp's test-llama-archs.
+const defaultDir = "third_party/llama.cpp/build/archs"
+
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
@@ -29,7 +32,7 @@ func main() {
 
 func run(ctx context.Context, args []string) error {
 	fs := flag.NewFlagSet("sweep", flag.ContinueOnError)
-	dir := fs.String("dir", "third_party/llama.cpp/build/archs", "folder with the models of test-llama-archs")
+	dir := fs.String("dir", defaultDir, "folder with the models of test-llama-archs")
 	filter := fs.String("filter", "", "only models whose name contains this")
 	model := fs.String("model", "", "model of the reference search")
 	ref := fs.String("json", "", "file of the reference search")
