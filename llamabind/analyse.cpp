@@ -60,6 +60,7 @@ struct Branch {
 };
 
 struct Join {
+    Tensor              add;  // the stream after
     Tensor              skip; // the stream before, as the ADD sees it
     Tensor              base; // the same, behind the ops that only pick or move rows
     std::vector<Branch> branches;
@@ -190,6 +191,7 @@ struct Walker {
             switch (cur->op) {
                 case GGML_OP_ADD: {
                     Join j;
+                    j.add = cur;
                     if (find_join({{cur, 0}, {cur, 1}}, {cur}, 0, j)) {
                         std::vector<Tensor> path;
                         base(j.skip, &path);
@@ -336,6 +338,7 @@ Analysis analyse(ggml_cgraph * gf) {
         }
     }
     if (a.blocks.empty()) unsupported("no residual block was found in the graph");
+    a.end = w.joins.back().add;
     assign_weights(w, edges, a.blocks);
     std::stable_sort(a.blocks.begin(), a.blocks.end(), [](const Block & x, const Block & y) {
         return x.layer != y.layer ? x.layer < y.layer : x.kind < y.kind;

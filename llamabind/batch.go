@@ -18,7 +18,7 @@ type batchView struct {
 	length  int // tokens per sequence
 	tokens  []perplexity.Token
 	targets []perplexity.Token
-	nll     []float64
+	loss    []float64
 	lens    []int // the length of each sequence before padding
 }
 
@@ -49,19 +49,46 @@ func (s *Session) setBatch(ctx context.Context, batch []perplexity.Sequence) (*b
 			b.targets = append(b.targets, perplexity.Unscored)
 		}
 	}
-	b.nll = make([]float64, len(b.tokens))
+	b.loss = make([]float64, len(b.tokens))
 	var cerr C.bp_err
 	st := C.bp_set_batch(s.c, (*C.int32_t)(&b.tokens[0]), (*C.int32_t)(&b.targets[0]), C.int32_t(len(batch)), C.int32_t(b.length), &cerr)
-	return b, toError(op, st, &cerr)
+	if err := toError(op, st, &cerr); err != nil {
+		return nil, err
+	}
+	return b, s.setReference(batch)
 }
 
-func (b *batchView) nllPtr() *C.double { return (*C.double)(unsafe.Pointer(&b.nll[0])) }
+// setReference hands over what the unpruned model predicts, if the batch has it.
+func (s *Session) setReference(batch []perplexity.Sequence) error {
+	const op = "set batch"
+	if batch[0].Ref == nil {
+		return nil
+	}
+	k := batch[0].Ref.K
+	var ids []perplexity.Token
+	var logp []float32
+	for i, q := range batch {
+		if n := q.Scored() * k; q.Ref == nil || q.Ref.K != k || k < 1 || len(q.Ref.IDs) != n || len(q.Ref.LogProbs) != n {
+			return &Error{Code: BadInput, Op: op, Text: fmt.Sprintf("the reference of sequence %d does not fit it", i)}
+		}
+		ids = append(ids, q.Ref.IDs...)
+		logp = append(logp, q.Ref.LogProbs...)
+	}
+	if len(ids) == 0 {
+		return &Error{Code: BadInput, Op: op, Text: "the batch has no scored position"}
+	}
+	var cerr C.bp_err
+	st := C.bp_set_reference(s.c, C.int32_t(k), (*C.int32_t)(&ids[0]), (*C.float)(&logp[0]), &cerr)
+	return toError(op, st, &cerr)
+}
 
-// rows cuts the NLLs into sequences without their padding.
+func (b *batchView) lossPtr() *C.double { return (*C.double)(unsafe.Pointer(&b.loss[0])) }
+
+// rows cuts the losses into sequences without their padding.
 func (b *batchView) rows() [][]float64 {
 	out := make([][]float64, len(b.lens))
 	for i, n := range b.lens {
-		out[i] = b.nll[i*b.length : i*b.length+n]
+		out[i] = b.loss[i*b.length : i*b.length+n]
 	}
 	return out
 }

@@ -133,6 +133,16 @@ struct Rewrite {
         }
     }
 
+    // The same for the tensors that the edit made, which are not among the nodes.
+    void rewire_new(ggml_context * headers) const {
+        for (Tensor t = ggml_get_first_tensor(headers); t; t = ggml_get_next_tensor(headers, t)) {
+            for (Tensor & src : t->src) {
+                if (src) src = resolve(src);
+            }
+            if (t->view_src && !is_leaf(t)) t->view_src = root_of(resolve(t->view_src));
+        }
+    }
+
     void build(const std::vector<Tensor> & outputs) {
         std::vector<Tensor> inputs; // llama.cpp writes all of them, needed or not
         std::vector<Tensor> idle;   // nodes that were in the graph without being computed stay so
@@ -170,6 +180,18 @@ ggml_backend_buffer_type_t device_buffer_type(ggml_cgraph * gf, const Block & b)
     return ggml_backend_dev_buffer_type(ggml_backend_dev_by_type(GGML_BACKEND_DEVICE_TYPE_CPU));
 }
 
+// llama.cpp asks for the backend of its logits tensor: one that is not computed stays in the graph as an input of one element.
+void reduce_to_input(Tensor t) {
+    t->op = GGML_OP_NONE;
+    std::fill(std::begin(t->src), std::end(t->src), nullptr);
+    t->view_src = nullptr;
+    t->flags    = GGML_TENSOR_FLAG_INPUT;
+    for (int i = 0; i < GGML_MAX_DIMS; i++) {
+        t->ne[i] = 1;
+        t->nb[i] = ggml_type_size(t->type);
+    }
+}
+
 } // namespace
 
 Editor::~Editor() { ggml_free(headers); }
@@ -183,7 +205,7 @@ void Editor::apply(ggml_cgraph * gf, Request & req) {
     const size_t n = a.blocks.size();
 
     ggml_free(headers);
-    headers = ggml_init({(2*n + 8 + nll_headers(req.n_rows)) * ggml_tensor_overhead(), nullptr, true});
+    headers = ggml_init({(2*n + 16 + nll_headers(req.n_rows)) * ggml_tensor_overhead(), nullptr, true});
     if (!headers) throw Error(BP_OOM, "no memory for tensor headers");
     targets_.clear();
 
@@ -206,15 +228,15 @@ void Editor::apply(ggml_cgraph * gf, Request & req) {
     std::vector<Tensor> outputs;
     if (!req.capture.empty()) {
         cache.forget();
-        cache.slot_of.assign(n, -1);
+        cache.slot_of.assign(n + 1, -1);
         std::unordered_map<const ggml_tensor *, int> slot_of_tensor;
-        for (size_t i = 0; i < n; i++) {
+        for (size_t i = 0; i < req.capture.size(); i++) {
             if (!req.capture[i]) continue;
-            Tensor from       = rw.resolve(a.blocks[i].boundary);
+            Tensor from       = rw.resolve(i < n ? a.blocks[i].boundary : a.end);
             auto [it, fresh]  = slot_of_tensor.insert({from, int(i)});
             cache.slot_of[i]  = it->second;
             if (!fresh) continue;
-            Tensor to = cache.create(headers, int(i), from, device_buffer_type(gf, a.blocks[i]));
+            Tensor to = cache.create(headers, int(i), from, device_buffer_type(gf, a.blocks[std::min(i, n - 1)]));
             Tensor cp = ggml_cpy(headers, from, to);
             rw.mark(from);
             if (is_leaf(from)) outputs.push_back(cp);
@@ -223,32 +245,20 @@ void Editor::apply(ggml_cgraph * gf, Request & req) {
     }
 
     req.logits = a.logits;
-    bool chunked = false;
-    if (req.targets) {
-        chunked = build_nll(headers, a.logits, req, targets_, outputs);
+    if (req.capture_only) {
+        req.no_logits = true;
+    } else if (req.targets) {
+        const bool chunked = build_nll(headers, a.logits, req, targets_, outputs);
         for (Tensor t : outputs) rw.mark(t);
+        req.no_logits = chunked;
     } else {
         rw.mark(a.logits);
     }
     rw.mark_writes();
     rw.rewire();
-    if (chunked) {
-        // The clones of the tail are not among the original nodes: point them at the edited stream, too.
-        for (Tensor t = ggml_get_first_tensor(headers); t; t = ggml_get_next_tensor(headers, t)) {
-            for (Tensor & src : t->src) {
-                if (src) src = rw.resolve(src);
-            }
-            if (t->view_src && !is_leaf(t)) t->view_src = root_of(rw.resolve(t->view_src));
-        }
-        // llama.cpp asks for the backend of its logits tensor: it stays in the graph as an input of one element.
-        a.logits->op = GGML_OP_NONE;
-        std::fill(std::begin(a.logits->src), std::end(a.logits->src), nullptr);
-        a.logits->view_src = nullptr;
-        a.logits->flags    = GGML_TENSOR_FLAG_INPUT;
-        for (int i = 0; i < GGML_MAX_DIMS; i++) {
-            a.logits->ne[i] = 1;
-            a.logits->nb[i] = ggml_type_size(a.logits->type);
-        }
+    rw.rewire_new(headers);
+    if (req.no_logits) {
+        reduce_to_input(a.logits);
         outputs.push_back(a.logits);
     }
     rw.build(outputs);
@@ -293,6 +303,16 @@ Tensor BoundaryCache::open(ggml_context * ctx, int slot) const {
     Tensor       t = ggml_new_tensor(ctx, s.type, GGML_MAX_DIMS, s.ne);
     ggml_backend_tensor_alloc(s.buffer, t, ggml_backend_buffer_get_base(s.buffer));
     return t;
+}
+
+std::vector<float> BoundaryCache::read(int slot) const {
+    ggml_context * ctx = ggml_init({ggml_tensor_overhead() * 2, nullptr, true});
+    if (!ctx || slots[slot].type != GGML_TYPE_F32) throw Error(BP_UNSUPPORTED_ARCH, "the residual stream is not in single precision");
+    Tensor             t = open(ctx, slot);
+    std::vector<float> out(ggml_nelements(t));
+    ggml_backend_tensor_get(t, out.data(), 0, ggml_nbytes(t));
+    ggml_free(ctx);
+    return out;
 }
 
 } // namespace bp

@@ -65,6 +65,7 @@ struct Block {
 struct Analysis {
     std::vector<Block> blocks; // front to back, mixer before FFN
     Tensor             logits = nullptr;
+    Tensor             end    = nullptr; // the stream behind the last block
 };
 
 // analyse finds the residual blocks of a graph by its structure; no code for any architecture. Throws UNSUPPORTED_ARCH.
@@ -74,14 +75,17 @@ Analysis analyse(ggml_cgraph * gf);
 struct Request {
     const std::vector<uint8_t> * removed = nullptr; // per block; null: identity
     int                          start   = -1;      // block from whose cached boundary to start; -1: from the embeddings
-    std::vector<uint8_t>         capture;           // per block: copy its boundary into the cache
-    const int32_t *              targets = nullptr; // per output row; null: leave the logits as they are
+    std::vector<uint8_t>         capture;           // per block: copy its boundary into the cache; one more: the stream's end
+    const int32_t *              targets = nullptr; // k ids per output row; null: leave the logits as they are
+    int32_t                      k       = 1;
     int32_t                      n_rows  = 0;
+    bool                         capture_only = false; // stop at the last captured boundary: no head, no losses
 
     // filled by the hook
     int    n_calls = 0;
-    Tensor logits  = nullptr;               // llama.cpp's logits tensor, not to be copied when targets is set
-    struct Rows { Tensor lmax, lt, pmax; }; // NLL = lmax - log(pmax) - lt, per chunk of rows
+    Tensor logits  = nullptr;               // llama.cpp's logits tensor
+    bool   no_logits = false;               // it is not computed and must not be copied
+    struct Rows { Tensor lmax, lt, pmax; }; // per chunk of n rows: (n), (k, n), (n); -log q(target) = lmax - log(pmax) - lt
     std::vector<Rows>        rows;
     std::unique_ptr<Error>   error;
 };
@@ -102,6 +106,7 @@ struct BoundaryCache {
     void   forget();
     Tensor create(ggml_context * ctx, int slot, const ggml_tensor * like, ggml_backend_buffer_type_t buft); // sized as like
     Tensor open(ggml_context * ctx, int slot) const;
+    std::vector<float> read(int slot) const; // to the host
 };
 
 // Editor owns what must outlive one decode.
@@ -118,7 +123,6 @@ struct Editor {
 
 private:
     std::vector<Tensor> targets_; // i32 inputs, one per chunk of rows
-    friend struct NllBuilder;
 };
 
 // build_nll adds the three numbers per row from which the NLL follows, and appends the new output tensors. True when it works

@@ -60,6 +60,6 @@ extern "C" bool bp_sched_alloc_graph(ggml_backend_sched_t sched, ggml_cgraph * g
 }
 
 extern "C" void bp_tensor_get_async(ggml_backend_t backend, const ggml_tensor * t, void * data, size_t offset, size_t size) {
-    if (current_request && current_request->targets && t == current_request->logits) return;
+    if (current_request && current_request->no_logits && t == current_request->logits) return;
     ggml_backend_tensor_get_async(backend, t, data, offset, size);
 }

@@ -350,3 +350,116 @@ func TestDevicesAndVersion(t *testing.T) {
 		t.Errorf("version %q", v)
 	}
 }
+
+// The KL divergence over the likeliest tokens is the fast path; full logits of both models on the host the plain one.
+func TestKLEqualsPlain(t *testing.T) {
+	m := load(t)
+	s := open(t, m, llamabind.SessionParams{NSeq: 2, SeqLen: 32})
+	batch := sequences(t, m, 32, 32)
+	base, r := logits(t, s, batch), mask(t, "ffn:3,attn:1")
+	var pruned []float32
+	err := s.Logits(t.Context(), batch, r, func(_, _ int, l []float32) error {
+		pruned = append(pruned, l...)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := m.Info().NVocab
+	for _, k := range []int{n, 512, 8} {
+		refs, err := s.TopK(t.Context(), batch, k)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range batch {
+			batch[i].Ref = refs[i]
+		}
+		// As a candidate from its boundary, and as a full pass.
+		fast := eval(t, s, batch, mask(t, "ffn:3"), mask(t, "attn:1"))[0]
+		full := eval(t, s, batch, r)[-1]
+		same := eval(t, s, batch, nil)[-1]
+		row := 0
+		for i, q := range batch {
+			for p, target := range q.Targets {
+				want := 0.0
+				if target >= 0 {
+					want = klOf(base[row*n:][:n], pruned[row*n:][:n], refs[i].IDs[(row%31)*k:][:k])
+					row++
+				}
+				if math.Abs(fast[i][p]-want) > 2e-5 || fast[i][p] != full[i][p] || same[i][p] > 2e-6 {
+					t.Fatalf("k=%d: sequence %d position %d: %g, full pass %g, plain %g, unpruned %g", k, i, p, fast[i][p], full[i][p], want, same[i][p])
+				}
+			}
+		}
+	}
+	batch[1].Ref = nil
+	if err := s.Eval(t.Context(), batch, nil, nil, func(int, [][]float64) error { return nil }); err == nil {
+		t.Error("a batch with one reference missing was taken")
+	}
+}
+
+// klOf is KL(p || q) over ids and the rest as one outcome, all in double.
+func klOf(p, q []float32, ids []perplexity.Token) float64 {
+	lse := func(l []float32) float64 {
+		sum := 0.0
+		for _, x := range l {
+			sum += math.Exp(float64(x))
+		}
+		return math.Log(sum)
+	}
+	lp, lq := lse(p), lse(q)
+	kl, restP, restQ := 0.0, 1.0, 1.0
+	for _, id := range ids {
+		a, b := float64(p[id])-lp, float64(q[id])-lq
+		kl += math.Exp(a) * (a - b)
+		restP -= math.Exp(a)
+		restQ -= math.Exp(b)
+	}
+	if restP > 1e-6 {
+		kl += restP * math.Log(restP/restQ)
+	}
+	return kl
+}
+
+func TestCandidatesWithoutBase(t *testing.T) {
+	m := load(t)
+	s := open(t, m, llamabind.SessionParams{NSeq: 2, SeqLen: 32})
+	batch, removed := sequences(t, m, 32, 32), mask(t, "ffn:3")
+	cands := []blockmask.Mask{mask(t, "attn:0"), mask(t, "ffn:4"), mask(t, "ffn:2,attn:4")}
+	want := eval(t, s, batch, removed, cands...)
+	calls := 0
+	err := s.EvalCandidates(t.Context(), batch, removed, cands, func(i int, nll [][]float64) error {
+		calls++
+		compare(t, cands[i].String(), nll, want[i], 0)
+		return nil
+	})
+	if err != nil || calls != len(cands) {
+		t.Errorf("%d calls, %v", calls, err)
+	}
+}
+
+// What cosines must satisfy whatever the stream is; `sweep reference` compares the values with PyTorch's.
+func TestInfluence(t *testing.T) {
+	m := load(t)
+	s := open(t, m, llamabind.SessionParams{NSeq: 2, SeqLen: 32})
+	inf, err := s.Influence(t.Context(), sequences(t, m, 32, 32))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(inf.Blocks) != 24 || len(inf.Layers) != 12 || inf.Positions != 64 {
+		t.Fatalf("%d blocks, %d layers, %d positions", len(inf.Blocks), len(inf.Layers), inf.Positions)
+	}
+	for b, c := range inf.Blocks {
+		if !(c > 0 && c < 1) {
+			t.Errorf("%v: cosine %v", b, c)
+		}
+		// Angles add up at most: a layer turns the stream no further than its two blocks together.
+		other := blockmask.Block{Layer: b.Layer, Kind: blockmask.Mixer}
+		if b.Kind == blockmask.Mixer {
+			other.Kind = blockmask.FFN
+		}
+		if limit := math.Acos(c) + math.Acos(inf.Blocks[other]) + 0.05; math.Acos(inf.Layers[b.Layer]) > limit {
+			t.Errorf("layer %d turns by %v, its blocks by %v", b.Layer, math.Acos(inf.Layers[b.Layer]), limit)
+		}
+	}
+}

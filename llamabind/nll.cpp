@@ -4,9 +4,9 @@
 //   l     = tail(h)  (vocab, n)       the row-wise ops from the last hidden rows to the logits, cloned for n rows
 //   am    = argmax(l)
 //   lmax  = l[am]                     (n)
-//   lt    = l[target]                 (n)
+//   lt    = l[target]                 (k, n), k = 1, or the k likeliest tokens of the unpruned model for a KL divergence
 //   pmax  = softmax(l)[am]            (n), at least 1/vocab, so nothing underflows
-//   nll   = lmax - log(pmax) - lt     on the host, in double; relative error about 2e-7
+//   nll   = lmax - log(pmax) - lt     on the host (score.cpp), in double; relative error about 2e-7
 #include "graph.h"
 
 #include <algorithm>
@@ -63,9 +63,10 @@ Tensor clone_op(ggml_context * ctx, const ggml_tensor * t, Tensor input, int64_t
     return c;
 }
 
-Tensor pick(ggml_context * ctx, Tensor l, Tensor ids) {
+// The logits at k ids per row: l is (vocab, n), ids has k*n elements.
+Tensor pick(ggml_context * ctx, Tensor l, Tensor ids, int64_t k) {
     const int64_t n = l->ne[1];
-    Tensor        r = ggml_get_rows(ctx, ggml_reshape_3d(ctx, l, 1, l->ne[0], n), ggml_reshape_2d(ctx, ids, 1, n));
+    Tensor        r = ggml_get_rows(ctx, ggml_reshape_3d(ctx, l, 1, l->ne[0], n), ggml_reshape_2d(ctx, ids, k, n));
     ggml_set_output(r);
     return r;
 }
@@ -89,15 +90,15 @@ bool build_nll(ggml_context * ctx, Tensor logits, Request & req, std::vector<Ten
         } else {
             l = ggml_cont(ctx, logits);
         }
-        Tensor target = ggml_new_tensor_1d(ctx, GGML_TYPE_I32, n);
+        Tensor target = ggml_new_tensor_1d(ctx, GGML_TYPE_I32, n * req.k);
         ggml_set_input(target);
         targets.push_back(target);
 
         Tensor am = ggml_argmax(ctx, l);
         Request::Rows rows;
-        rows.lmax = pick(ctx, l, am);
-        rows.lt   = pick(ctx, l, target);
-        rows.pmax = pick(ctx, ggml_soft_max(ctx, l), am);
+        rows.lmax = pick(ctx, l, am, 1);
+        rows.lt   = pick(ctx, l, target, req.k);
+        rows.pmax = pick(ctx, ggml_soft_max(ctx, l), am, 1);
         req.rows.push_back(rows);
         for (Tensor t : {rows.lmax, rows.lt, rows.pmax}) outputs.push_back(t);
     }

@@ -1,15 +1,14 @@
 // A session: one llama.cpp context, and the edited decodes that run on it.
 #include "graph.h"
 #include "model.h"
+#include "score.h"
 
 #include "llama.h"
 
 #include <algorithm>
-#include <atomic>
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
-#include <limits>
 #include <mutex>
 
 struct bp_session {
@@ -23,6 +22,10 @@ struct bp_session {
     std::vector<int32_t> targets;     // as given: n_seq*len, -1 = not scored
     std::vector<int32_t> row_targets; // of the scored positions only
     std::vector<uint8_t> base;        // the removed blocks of the last base pass
+
+    int32_t              k = 0;    // tokens kept per scored position of the unpruned model's distribution; 0: none
+    std::vector<int32_t> ref_ids;  // (n_rows, k)
+    std::vector<float>   ref_logp; // (n_rows, k)
 
     ~bp_session() {
         if (batch.token) llama_batch_free(batch);
@@ -97,33 +100,27 @@ void check_mask(const bp_session * s, const void * mask) {
     if (!s->params.unedited && s->editor.reference.empty()) throw Error(BP_BAD_INPUT, "the session has no blocks");
 }
 
-double nll_of(float lmax, float pmax, float lt) {
-    const double v = double(lmax) - std::log(double(pmax)) - double(lt);
-    return std::isfinite(v) ? v : std::numeric_limits<double>::infinity();
-}
-
-// Runs an edited decode and writes the NLL of every scored position.
-void eval(bp_session * s, bp::Request & req, double * nll) {
-    req.targets = s->row_targets.data();
+// Runs an edited decode and writes the loss of every scored position: its NLL, or with a reference its KL divergence.
+void eval(bp_session * s, bp::Request & req, double * loss) {
+    const bool kl = s->k > 0;
+    req.k       = kl ? s->k : 1;
+    req.targets = kl ? s->ref_ids.data() : s->row_targets.data();
     req.n_rows  = int32_t(s->row_targets.size());
     decode(s, &req);
 
-    std::vector<float> lmax(req.n_rows), lt(req.n_rows), pmax(req.n_rows);
-    int64_t row = 0;
-    for (const auto & r : req.rows) {
-        const int64_t n = ggml_nelements(r.lmax);
-        ggml_backend_tensor_get(r.lmax, lmax.data() + row, 0, n * sizeof(float));
-        ggml_backend_tensor_get(r.lt,   lt.data()   + row, 0, n * sizeof(float));
-        ggml_backend_tensor_get(r.pmax, pmax.data() + row, 0, n * sizeof(float));
-        row += n;
-    }
-    row = 0;
-    for (size_t i = 0; i < s->targets.size(); i++) {
-        nll[i] = 0;
-        if (s->targets[i] < 0) continue;
-        nll[i] = nll_of(lmax[row], pmax[row], lt[row]);
-        row++;
-    }
+    const std::vector<double> rows = bp::losses(req, kl ? s->ref_logp.data() : nullptr);
+    size_t row = 0;
+    for (size_t i = 0; i < s->targets.size(); i++) loss[i] = s->targets[i] < 0 ? 0 : rows[row++];
+}
+
+// Runs only as far as the boundaries in need, and keeps them for candidates.
+void capture(bp_session * s, std::vector<uint8_t> removed, std::vector<uint8_t> need) {
+    s->base = std::move(removed);
+    bp::Request req;
+    req.removed      = &s->base;
+    req.capture      = std::move(need);
+    req.capture_only = true;
+    decode(s, &req);
 }
 
 void logits(bp_session * s, const std::vector<uint8_t> * removed, const float ** rows, int32_t * n_rows) {
@@ -133,16 +130,6 @@ void logits(bp_session * s, const std::vector<uint8_t> * removed, const float **
     *n_rows = int32_t(s->row_targets.size());
     *rows   = llama_get_logits(s->ctx);
     if (!*rows) throw Error(BP_DECODE, "llama.cpp returned no logits");
-}
-
-// llama-perplexity's log_softmax (tools/perplexity/perplexity.cpp): exponentials in float, their sum in double.
-double plain_nll(const float * l, int32_t n_vocab, int32_t target) {
-    float max = l[0];
-    for (int32_t i = 1; i < n_vocab; i++) max = std::max(max, l[i]);
-    double sum = 0;
-    for (int32_t i = 0; i < n_vocab; i++) sum += expf(l[i] - max);
-    const double v = -(l[target] - max - log(sum));
-    return std::isfinite(v) ? v : std::numeric_limits<double>::infinity();
 }
 
 std::vector<uint8_t> mask_of(const bp_session * s, const uint8_t * m) {
@@ -163,6 +150,7 @@ void set_batch(bp_session * s, const int32_t * tokens, const int32_t * targets, 
         }
     }
     s->editor.cache.forget();
+    s->k = 0;
     s->targets.assign(targets, targets + n);
     s->row_targets.clear();
     s->batch.n_tokens = n;
@@ -202,7 +190,7 @@ void self_test(bp_session * s) {
     bp::Request req;
     eval(s, req, nll.data());
     for (int32_t i = 0; i < n_rows; i++) {
-        const double want = plain_nll(stock.data() + size_t(i) * n_vocab, n_vocab, targets[i]);
+        const double want = bp::plain_nll(stock.data() + size_t(i) * n_vocab, n_vocab, targets[i]);
         if (std::isfinite(want) && std::fabs(nll[i] - want) > 1e-4 * std::max(1.0, std::fabs(want))) {
             throw Error(BP_UNSUPPORTED_ARCH, "the likelihood computed in the graph differs from the one computed from the logits");
         }
@@ -285,7 +273,14 @@ bp_status bp_eval_base(bp_session * s, const uint8_t * removed, const uint8_t * 
     });
 }
 
-bp_status bp_eval_candidate(bp_session * s, const uint8_t * candidate, double * nll, bp_err * err) {
+bp_status bp_capture(bp_session * s, const uint8_t * removed, const uint8_t * need_boundary, bp_err * err) {
+    return at_edge(err, [&] {
+        check_mask(s, removed);
+        capture(s, mask_of(s, removed), mask_of(s, need_boundary));
+    });
+}
+
+bp_status bp_eval_candidate(bp_session * s, const uint8_t * candidate, double * loss, bp_err * err) {
     return at_edge(err, [&] {
         check_mask(s, candidate);
         std::vector<uint8_t> removed = s->base;
@@ -297,7 +292,7 @@ bp_status bp_eval_candidate(bp_session * s, const uint8_t * candidate, double * 
         }
         if (req.start < 0) throw Error(BP_BAD_INPUT, "the candidate removes nothing");
         req.removed = &removed;
-        eval(s, req, nll);
+        eval(s, req, loss);
     });
 }
 
@@ -320,8 +315,59 @@ bp_status bp_eval_plain(bp_session * s, const uint8_t * removed, double * nll, b
         for (size_t i = 0; i < s->targets.size(); i++) {
             nll[i] = 0;
             if (s->targets[i] < 0) continue;
-            nll[i] = plain_nll(rows, n_vocab, s->targets[i]);
+            nll[i] = bp::plain_nll(rows, n_vocab, s->targets[i]);
             rows  += n_vocab;
+        }
+    });
+}
+
+bp_status bp_top_k(bp_session * s, int32_t k, int32_t * ids, float * logp, bp_err * err) {
+    return at_edge(err, [&] {
+        const int32_t n_vocab = llama_vocab_n_tokens(llama_model_get_vocab(s->model->model));
+        if (k < 1 || k > n_vocab) throw Error(BP_BAD_INPUT, "cannot keep " + std::to_string(k) + " tokens of a vocabulary of " + std::to_string(n_vocab));
+        const std::vector<uint8_t> none = mask_of(s, nullptr);
+        const float * rows;
+        int32_t       n_rows;
+        logits(s, s->params.unedited ? nullptr : &none, &rows, &n_rows);
+        for (int32_t i = 0; i < n_rows; i++) bp::top_k(rows + size_t(i) * n_vocab, n_vocab, k, ids + size_t(i) * k, logp + size_t(i) * k);
+    });
+}
+
+bp_status bp_set_reference(bp_session * s, int32_t k, const int32_t * ids, const float * logp, bp_err * err) {
+    return at_edge(err, [&] {
+        const int32_t n_vocab = llama_vocab_n_tokens(llama_model_get_vocab(s->model->model));
+        const size_t  n       = s->row_targets.size() * size_t(k);
+        if (k < 1 || std::any_of(ids, ids + n, [&](int32_t t) { return t < 0 || t >= n_vocab; })) {
+            throw Error(BP_BAD_INPUT, "the reference does not fit the model's vocabulary");
+        }
+        s->k = k;
+        s->ref_ids.assign(ids, ids + n);
+        s->ref_logp.assign(logp, logp + n);
+    });
+}
+
+bp_status bp_influence(bp_session * s, double * block_cosine, double * layer_cosine, bp_err * err) {
+    return at_edge(err, [&] {
+        check_mask(s, &s->params);
+        const std::vector<bp::Block> & blocks = s->editor.reference;
+        const size_t n = blocks.size(), positions = s->targets.size();
+        if (s->row_targets.size() != positions) throw Error(BP_BAD_INPUT, "block influence needs every position scored");
+        capture(s, std::vector<uint8_t>(n, 0), std::vector<uint8_t>(n + 1, 1));
+
+        const std::vector<int> & slots = s->editor.cache.slot_of;
+        std::vector<float> before = s->editor.cache.read(slots[0]), layer = before;
+        size_t layer_start = 0;
+        for (size_t i = 0, next; i < n; i = next) {
+            // Blocks in parallel share their boundary: what they do together counts for each.
+            for (next = i + 1; next < n && slots[next] == slots[i];) next++;
+            std::vector<float> after = s->editor.cache.read(slots[next]);
+            std::fill(block_cosine + i, block_cosine + next, bp::mean_cosine(before, after, positions));
+            if (next == n || blocks[next].layer != blocks[layer_start].layer) {
+                std::fill(layer_cosine + layer_start, layer_cosine + next, bp::mean_cosine(layer, after, positions));
+                layer_start = next;
+                layer       = after;
+            }
+            before = std::move(after);
         }
     });
 }

@@ -33,8 +33,6 @@ type Session struct {
 	weights map[blockmask.Block][]string
 }
 
-var _ perplexity.Engine = (*Session)(nil)
-
 var flashAttn = map[string]C.int32_t{"": -1, "auto": -1, "off": 0, "on": 1}
 
 // NewSession creates a context. Unless p.Unedited, it finds the model's blocks and tests the edit on a few tokens; a model
@@ -101,92 +99,6 @@ func (s *Session) BatchTokens() int { return s.params.NSeq * s.params.SeqLen }
 // BatchSeqs is the largest number of sequences of a batch.
 func (s *Session) BatchSeqs() int { return s.params.NSeq }
 
-// Eval implements perplexity.Engine: one pass with removed left out, which captures the stream before every candidate, then
-// each candidate from there on. The numbers are bit-identical to those of full passes. In an unedited session, where nothing
-// can be left out, it is [Session.EvalPlain].
-func (s *Session) Eval(ctx context.Context, batch []perplexity.Sequence, removed blockmask.Mask, candidates []blockmask.Mask,
-	yield func(i int, nll [][]float64) error,
-) error {
-	if s.params.Unedited {
-		return s.evalStock(ctx, batch, removed, candidates, yield)
-	}
-	b, err := s.setBatch(ctx, batch)
-	if err != nil {
-		return err
-	}
-	base, err := s.bytes(removed)
-	if err != nil {
-		return err
-	}
-	masks := make([][]byte, len(candidates))
-	need := make([]byte, len(s.blocks))
-	for i, c := range candidates {
-		if masks[i], err = s.bytes(c.Without(removed...)); err != nil {
-			return err
-		}
-		first := firstOf(masks[i])
-		if first < 0 {
-			return &Error{Code: BadInput, Op: "evaluate", Text: fmt.Sprintf("candidate %s removes nothing that is left", c)}
-		}
-		need[first] = 1
-	}
-	err = s.run(ctx, "evaluate", func(e *C.bp_err) C.bp_status {
-		if len(candidates) == 0 {
-			return C.bp_eval_base(s.c, bytePtr(base), nil, b.nllPtr(), e)
-		}
-		return C.bp_eval_base(s.c, bytePtr(base), bytePtr(need), b.nllPtr(), e)
-	})
-	if err != nil {
-		return err
-	}
-	if err := yield(-1, b.rows()); err != nil {
-		return err
-	}
-	for i := range candidates {
-		err := s.run(ctx, "evaluate", func(e *C.bp_err) C.bp_status {
-			return C.bp_eval_candidate(s.c, bytePtr(masks[i]), b.nllPtr(), e)
-		})
-		if err != nil {
-			return err
-		}
-		if err := yield(i, b.rows()); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (s *Session) evalStock(ctx context.Context, batch []perplexity.Sequence, removed blockmask.Mask, candidates []blockmask.Mask,
-	yield func(i int, nll [][]float64) error,
-) error {
-	if len(candidates) > 0 {
-		return &Error{Code: BadInput, Op: "evaluate", Text: "an unedited session cannot leave blocks out"}
-	}
-	nll, err := s.EvalPlain(ctx, batch, removed)
-	if err != nil {
-		return err
-	}
-	return yield(-1, nll)
-}
-
-// EvalPlain is the reference for [Session.Eval]: full logits on the host, and their log-softmax there, as llama-perplexity
-// computes it. In an unedited session removed must be empty.
-func (s *Session) EvalPlain(ctx context.Context, batch []perplexity.Sequence, removed blockmask.Mask) ([][]float64, error) {
-	b, err := s.setBatch(ctx, batch)
-	if err != nil {
-		return nil, err
-	}
-	mask, err := s.bytes(removed)
-	if err != nil {
-		return nil, err
-	}
-	err = s.run(ctx, "evaluate", func(e *C.bp_err) C.bp_status { return C.bp_eval_plain(s.c, bytePtr(mask), b.nllPtr(), e) })
-	if err != nil {
-		return nil, err
-	}
-	return b.rows(), nil
-}
-
 // Logits calls row for every scored position of the batch, in order, with the full logits of the model without removed.
 // logits has one value for each token of the vocabulary and is valid only during the call.
 func (s *Session) Logits(ctx context.Context, batch []perplexity.Sequence, removed blockmask.Mask,
@@ -218,35 +130,6 @@ func (s *Session) Logits(ctx context.Context, batch []perplexity.Sequence, remov
 		all = all[nv:]
 	}
 	return nil
-}
-
-// Generate continues prompt greedily by up to n tokens, in an unedited context of its own.
-func (m *Model) Generate(ctx context.Context, prompt string, n, threads int) (string, error) {
-	toks, err := m.Tokenize(prompt, true, true)
-	if err != nil {
-		return "", err
-	}
-	if len(toks) == 0 {
-		return "", &Error{Code: BadInput, Op: "generate", Text: "the prompt is empty"}
-	}
-	s, err := m.NewSession(ctx, SessionParams{NSeq: 1, SeqLen: len(toks) + n, Threads: threads, Unedited: true})
-	if err != nil {
-		return "", err
-	}
-	defer s.Close()
-	out := make([]perplexity.Token, max(n, 1))
-	var got C.int32_t
-	err = s.run(ctx, "generate", func(e *C.bp_err) C.bp_status {
-		return C.bp_generate(s.c, (*C.int32_t)(&toks[0]), C.int32_t(len(toks)), (*C.int32_t)(&out[0]), C.int32_t(n), &got, e)
-	})
-	if err != nil {
-		return "", err
-	}
-	text := ""
-	for _, t := range out[:got] {
-		text += m.Piece(t, false)
-	}
-	return text, nil
 }
 
 // run makes one call of the shim that ends early when ctx does.

@@ -111,6 +111,7 @@ bp_status bp_set_batch(bp_session * s, const int32_t * tokens, const int32_t * t
 // bp_eval_base also captures the stream before every block of need_boundary (NULL: none), for bp_eval_candidate, which starts
 // there and is bit-identical to bp_eval_base with both sets left out.
 bp_status bp_eval_base     (bp_session * s, const uint8_t * removed, const uint8_t * need_boundary, double * nll, bp_err * err);
+bp_status bp_capture       (bp_session * s, const uint8_t * removed, const uint8_t * need_boundary, bp_err * err); // no losses: cheaper
 bp_status bp_eval_candidate(bp_session * s, const uint8_t * candidate, double * nll, bp_err * err);
 
 // Full logits of the scored positions of the batch, in order: n_rows x n_vocab floats (llama.cpp's own buffer).
@@ -119,6 +120,17 @@ bp_status bp_logits(bp_session * s, const uint8_t * removed, const float ** rows
 
 // NLL of each scored position from full logits on the host, as llama-perplexity's log_softmax does it: the plain path.
 bp_status bp_eval_plain(bp_session * s, const uint8_t * removed, double * nll, bp_err * err);
+
+// The k likeliest tokens at every scored position of the batch in the unpruned model, likeliest first: (n_rows, k) each.
+bp_status bp_top_k(bp_session * s, int32_t k, int32_t * ids, float * logp, bp_err * err);
+
+// From here to the next batch the two bp_eval_* functions write KL divergences from this distribution in place of NLLs: the
+// sum over the k tokens, and all others taken together as one. That is never more than the full divergence.
+bp_status bp_set_reference(bp_session * s, int32_t k, const int32_t * ids, const float * logp, bp_err * err);
+
+// Mean cosine between the stream before and after each block, and before and after the layer of each block, over all positions
+// of the batch (ShortGPT's Block Influence is 1 minus it): n_blocks values each. Every position must be scored.
+bp_status bp_influence(bp_session * s, double * block_cosine, double * layer_cosine, bp_err * err);
 
 // Greedy continuation in an unedited session: appends up to n tokens, stops at an end-of-generation token. Returns the count.
 bp_status bp_generate(bp_session * s, const int32_t * prompt, int32_t n_prompt, int32_t * out, int32_t n, int32_t * n_out, bp_err * err);

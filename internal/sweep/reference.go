@@ -26,6 +26,10 @@ type referenceSearch struct {
 		Others  map[string]float64 `json:"candidates"`
 	} `json:"steps"`
 	TokenIDs map[string][][]perplexity.Token `json:"token_ids"`
+
+	BlockInfluence struct {
+		PerBlock map[string]float64 `json:"per_block"` // 1 - mean cosine
+	} `json:"block_influence"`
 }
 
 // The search must agree with the reference up to what rounding can do.
@@ -63,6 +67,9 @@ func reference(ctx context.Context, modelPath, jsonPath string) error {
 	defer s.Close()
 	ev, err := perplexity.NewEvaluator(s, set)
 	if err != nil {
+		return err
+	}
+	if err := compareInfluence(ctx, &ref, s, set.Sequences); err != nil {
 		return err
 	}
 	model, err := searchModel(modelPath, s)
@@ -120,6 +127,31 @@ func compareSearch(ref *referenceSearch, res *search.Result) error {
 	fmt.Printf("figure reference_steps_differing %d\nfigure reference_worst_ppl_diff_pct %.4f\n", wrong, 100*worst)
 	if wrong > 0 || worst > referenceTolerance {
 		return fmt.Errorf("%d decisions differ from the reference's, perplexities by up to %.3f%%", wrong, 100*worst)
+	}
+	return nil
+}
+
+// compareInfluence holds the cosines of all blocks against the reference's.
+func compareInfluence(ctx context.Context, ref *referenceSearch, s *llamabind.Session, seqs []perplexity.Sequence) error {
+	mean := map[string]float64{}
+	n := 0
+	for i := 0; i+s.BatchSeqs() <= len(seqs); i += s.BatchSeqs() {
+		inf, err := s.Influence(ctx, seqs[i:i+s.BatchSeqs()])
+		if err != nil {
+			return err
+		}
+		for b, c := range inf.Blocks {
+			mean[b.String()] += 1 - c
+		}
+		n++
+	}
+	worst := 0.0
+	for name, want := range ref.BlockInfluence.PerBlock {
+		worst = math.Max(worst, relative(mean[referenceBlock(name)]/float64(n), want))
+	}
+	fmt.Printf("figure reference_influence_worst_diff_pct %.4f\n", 100*worst)
+	if worst > 0.01 {
+		return fmt.Errorf("block influence differs from the reference's by %.2f%%", 100*worst)
 	}
 	return nil
 }
