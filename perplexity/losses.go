@@ -2,6 +2,7 @@ package perplexity
 
 import (
 	"context"
+	"math"
 
 	"github.com/ggufprune/ggufprune/blockmask"
 )
@@ -59,3 +60,14 @@ func (v *Evaluator) Fold(which []int, losses []float64) float64 {
 	}
 	return v.set.Score(sums)
 }
+
+// OfMean returns the score that goes with a mean loss.
+func (v *Evaluator) OfMean(mean float64) float64 {
+	if v.set.Metric == KLD {
+		return mean
+	}
+	return math.Exp(mean)
+}
+
+// Known returns the score of the whole model where it needs no measurement: it does not diverge from itself.
+func (v *Evaluator) Known() (float64, bool) { return 0, v.set.Metric == KLD }

@@ -29,6 +29,11 @@ func (Greedy) Name() string { return "greedy" }
 
 // Choose scores all candidates and picks the lowest score, the earliest on a tie.
 func (g Greedy) Choose(ctx context.Context, removed blockmask.Mask, candidates []blockmask.Mask) (Choice, error) {
+	spent := 0.0
+	l, counts := g.Scorer.(*Ledger)
+	if counts {
+		spent = l.Spent()
+	}
 	base, scores, err := g.Scorer.Score(ctx, removed, candidates)
 	if err != nil {
 		return Choice{}, err
@@ -39,6 +44,9 @@ func (g Greedy) Choose(ctx context.Context, removed blockmask.Mask, candidates [
 	c := Choice{Base: base, Scored: make([]Candidate, len(scores)), Best: lowest(scores)}
 	for i, s := range scores {
 		c.Scored[i] = Candidate{Mask: candidates[i], Score: s}
+	}
+	if counts {
+		c.Cost, c.PaperCost = l.Spent()-spent, l.PaperCost(removed, candidates)
 	}
 	return c, nil
 }

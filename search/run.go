@@ -23,12 +23,18 @@ type Choice struct {
 	Base   float64     // score of what was removed before
 	Scored []Candidate // what was evaluated for it
 	Best   int         // index into Scored of what to remove
+
+	// Cost of the choice in block-tokens, and of the same step by the paper's procedure; 0 where nobody counts.
+	Cost, PaperCost float64
 }
 
 // Candidate is something that a step could remove, with the score of the model without it and all earlier removals.
 type Candidate struct {
 	Mask  blockmask.Mask
 	Score float64
+
+	// Sequences is how many the score was estimated from; 0 means that it was measured on the whole set.
+	Sequences int
 }
 
 // Step is one removal. Its numbers describe the model after it.
@@ -40,6 +46,9 @@ type Step struct {
 	Ratio         float64
 	Size          int64 // predicted bytes of the output; 0 = unknown
 	Candidates    []Candidate
+
+	Speedup         float64 // predicted, of the whole model; 0 = unknown
+	Cost, PaperCost float64 // of the choice, in block-tokens: see Choice
 }
 
 // Result is how far a search came.
@@ -123,7 +132,7 @@ func (r *Result) next(ctx context.Context, s Strategy, removed blockmask.Mask, c
 	if !finite(best.Score) {
 		return Step{}, fmt.Errorf("step %d: every candidate's %w; remove less", index, ErrExploded)
 	}
-	return Step{Index: index, Removed: best.Mask, Score: best.Score, Candidates: c.Scored}, nil
+	return Step{Index: index, Removed: best.Mask, Score: best.Score, Candidates: c.Scored, Cost: c.Cost, PaperCost: c.PaperCost}, nil
 }
 
 func finite(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }

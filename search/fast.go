@@ -1,0 +1,263 @@
+package search
+
+// Fast makes greedy's decisions from a fraction of greedy's evaluations.
+//
+// Each step, the candidates race (race.go) instead of running on the whole set all of them. And most do not even start: a block
+// that was far behind in the last step is not going to be the best in this one. Fast remembers how far each candidate was behind
+// the winner when it last raced, and admits those that were nearest. Two blocks may replace each other, and then a bad candidate
+// becomes a good one never, but a good one becomes a bad one; it drops out at the first look.
+//
+// What if that is wrong? Every few steps an audit lets all candidates start and keeps all of them for a number of sequences. Its
+// outcome decides that step, and says what the ordinary race would have decided: whether the winner would have been left out
+// ("missed") or dropped ("lost"), and what that would have cost. Counts are in [Audit].
+//
+// The order in which sequences are taken is drawn anew for each step from the seed, so that the same few texts do not decide all
+// of them. Everything depends on the seed and the measured losses only.
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+
+	"github.com/ggufprune/ggufprune/blockmask"
+)
+
+// Fast is the racing strategy. The zero values of its fields, but for the ledger, are replaced by defaults: see [NewFast].
+type Fast struct {
+	Ledger *Ledger
+	Rule   Rule
+	Seed   uint64
+
+	Admit          int // candidates that start; 0 is the larger of 7 and a quarter of them
+	AuditEvery     int // steps from one audit to the next; 0 is never
+	AuditSequences int // on which an audit keeps all candidates; 0 is up to the second look
+
+	// Use is the part of the calibration set to decide on, all of it if nil.
+	Use []int
+
+	// Racing, if not nil, is a ledger on the same sequences with fewer scored positions (perplexity.Thin), for everything but
+	// the whole-set scores.
+	Racing *Ledger
+
+	// Seen gathers what audits found.
+	Seen Audit
+
+	step   int
+	behind map[string]float64 // by candidate: nats behind the winner when it last raced
+}
+
+// Audit is what audits found.
+type Audit struct {
+	Audits    int     `json:"audits"`
+	Missed    int     `json:"missed"` // the best candidate would not have started
+	Lost      int     `json:"lost"`   // it would have dropped out
+	WorstLoss float64 `json:"worst_loss"`
+	Undecided int     `json:"undecided"` // steps in which the limit of finalists, not the confidence, ended the race
+	Steps     int     `json:"steps"`
+}
+
+// Defaults of Fast.
+const (
+	DefaultConfidence = 0.95
+	DefaultTolerance  = 0.001 // nats: 0.1 % of perplexity
+	DefaultFinalists  = 2
+	DefaultAdmit      = 7
+	DefaultAuditEvery = 4
+)
+
+// NewFast returns the strategy with its defaults.
+func NewFast(l *Ledger, seed uint64) *Fast {
+	return &Fast{
+		Ledger: l, Seed: seed, AuditEvery: DefaultAuditEvery,
+		Rule: Rule{Confidence: DefaultConfidence, Tolerance: DefaultTolerance, Finalists: DefaultFinalists},
+	}
+}
+
+// Name returns "fast".
+func (*Fast) Name() string { return "fast" }
+
+// Choose races candidates and returns the winner with its score on the whole set. The other scores are estimates: the winner's,
+// and the difference to it on the sequences that both have seen.
+func (f *Fast) Choose(ctx context.Context, removed blockmask.Mask, candidates []blockmask.Mask) (Choice, error) {
+	l, use := f.Ledger, f.Use
+	if use == nil {
+		use = l.Sequences()
+	}
+	f.step++
+	f.Seen.Steps++
+	spent := f.spent()
+	start := f.admit(candidates)
+	audit := f.AuditEvery > 0 && f.step%f.AuditEvery == 0 && len(start) < len(candidates)
+	admitted := start
+	if audit {
+		start = candidates
+	}
+	order := rand.New(rand.NewPCG(f.Seed, uint64(f.step))).Perm(len(use))
+	for i, k := range order {
+		order[i] = use[k]
+	}
+	r := newRace(f.Rule, len(use), len(start))
+	if audit {
+		if r.keep = f.AuditSequences; r.keep == 0 {
+			r.keep = r.looks[min(1, len(r.looks)-1)]
+		}
+	}
+	best, err := r.run(f.sampler(ctx, removed, start, order))
+	if err != nil {
+		return Choice{}, err
+	}
+	if r.cut {
+		f.Seen.Undecided++
+	}
+	if audit {
+		f.learn(r, start, admitted, best)
+	}
+	c, err := f.decide(ctx, r, removed, start, use, order, best)
+	if err != nil {
+		return Choice{}, err
+	}
+	c.Cost, c.PaperCost = f.spent()-spent, l.PaperCost(removed, candidates)
+	return c, nil
+}
+
+func (f *Fast) spent() float64 {
+	if f.Racing != nil {
+		return f.Ledger.Spent() + f.Racing.Spent()
+	}
+	return f.Ledger.Spent()
+}
+
+// admit returns the candidates that start, in their order: the nearest to the winner of when they last raced, and all that never
+// did.
+func (f *Fast) admit(candidates []blockmask.Mask) []blockmask.Mask {
+	n := f.Admit
+	if n == 0 {
+		n = max(DefaultAdmit, (len(candidates)+3)/4)
+	}
+	known := slices.DeleteFunc(slices.Clone(candidates), func(m blockmask.Mask) bool {
+		_, ok := f.behind[m.String()]
+		return !ok
+	})
+	slices.SortStableFunc(known, func(a, b blockmask.Mask) int { return cmp.Compare(f.behind[a.String()], f.behind[b.String()]) })
+	out := map[string]bool{}
+	for _, m := range known[min(n, len(known)):] {
+		out[m.String()] = true
+	}
+	return slices.DeleteFunc(slices.Clone(candidates), func(m blockmask.Mask) bool { return out[m.String()] })
+}
+
+// sampler measures arms in the order drawn for the step.
+func (f *Fast) sampler(ctx context.Context, removed blockmask.Mask, arms []blockmask.Mask, order []int) sampler {
+	return func(alive []int, from, to int) ([][]float64, error) {
+		l := f.Ledger
+		if f.Racing != nil && to < len(order) {
+			l = f.Racing
+		}
+		return measureArms(ctx, l, removed, arms, alive, order[from:to])
+	}
+}
+
+// measureArms returns the mean losses of those of arms that are alive on the sequences which.
+func measureArms(ctx context.Context, l *Ledger, removed blockmask.Mask, arms []blockmask.Mask, alive, which []int) ([][]float64, error) {
+	var masks []blockmask.Mask
+	for _, a := range alive {
+		masks = append(masks, arms[a])
+	}
+	if err := l.Measure(ctx, which, removed, masks, false); err != nil {
+		return nil, err
+	}
+	out := make([][]float64, len(alive))
+	for j, m := range masks {
+		out[j] = l.Means(which, removed.Union(m))
+	}
+	return out, nil
+}
+
+// decide measures the winner on the whole set, and with it whatever else must be, and writes down what the race found.
+func (f *Fast) decide(ctx context.Context, r *race, removed blockmask.Mask, arms []blockmask.Mask, use, order []int, best int) (Choice, error) {
+	c := Choice{}
+	whole, ok := f.Ledger.source.Known()
+	isWhole := len(removed) == 0 && ok
+	final := []blockmask.Mask{arms[best]}
+	for _, a := range r.alive {
+		if a != best && len(r.x[a]) == len(use) {
+			final = append(final, arms[a])
+		}
+	}
+	base, scores, err := f.Ledger.ScoreOn(ctx, use, removed, final, !isWhole)
+	if err != nil {
+		return c, err
+	}
+	if c.Base = base; isWhole {
+		c.Base = whole
+	}
+	win := final[lowest(scores)]
+	best = slices.IndexFunc(arms, win.Equal)
+	f.remember(r, arms, best)
+	mean := 0.0
+	for _, x := range f.Ledger.Means(use, removed.Union(win)) {
+		mean += x / float64(len(use))
+	}
+	for a, m := range arms {
+		cand := Candidate{Mask: m, Score: f.Ledger.source.OfMean(mean + r.gap(a, best)), Sequences: len(r.x[a])}
+		if i := slices.IndexFunc(final, m.Equal); i >= 0 {
+			cand.Score, cand.Sequences = scores[i], 0
+		}
+		if a == best {
+			c.Best = len(c.Scored)
+		}
+		c.Scored = append(c.Scored, cand)
+	}
+	return c, nil
+}
+
+// gap returns how far behind arm best arm a was on the sequences that both have seen.
+func (r *race) gap(a, best int) float64 {
+	n := min(len(r.x[a]), len(r.x[best]))
+	return r.mean(a, n) - r.mean(best, n)
+}
+
+func (f *Fast) remember(r *race, arms []blockmask.Mask, best int) {
+	if f.behind == nil {
+		f.behind = map[string]float64{}
+	}
+	for a, m := range arms {
+		f.behind[m.String()] = r.gap(a, best)
+	}
+}
+
+// learn compares an audit's outcome with what the ordinary race would have kept after the same sequences.
+func (f *Fast) learn(r *race, arms, admitted []blockmask.Mask, best int) {
+	f.Seen.Audits++
+	started := func(a int) bool { return slices.ContainsFunc(admitted, arms[a].Equal) }
+	plain := newRace(f.Rule, r.n, len(admitted))
+	plain.x, plain.sum, plain.alive = r.x, r.sum, nil
+	for a := range arms {
+		if started(a) {
+			plain.alive = append(plain.alive, a)
+		}
+	}
+	for _, s := range plain.looks {
+		if s < r.keep {
+			plain.drop(s)
+		}
+	}
+	if slices.Contains(plain.alive, best) {
+		return
+	}
+	if started(best) {
+		f.Seen.Lost++
+	} else {
+		f.Seen.Missed++
+	}
+	second := plain.leader(r.keep)
+	f.Seen.WorstLoss = max(f.Seen.WorstLoss, r.gap(second, best))
+}
+
+// String returns the audit in one line for a report.
+func (a Audit) String() string {
+	return fmt.Sprintf("%d steps, %d of them undecided at the stated confidence; %d audits: best candidate not admitted %d times, dropped %d times, worst loss %.4f nats",
+		a.Steps, a.Undecided, a.Audits, a.Missed, a.Lost, a.WorstLoss)
+}
