@@ -82,8 +82,10 @@ type countRule struct {
 }
 
 // everyFourth: RoPE is left out of every fourth layer (n_no_rope_layer_step).
-var everyFourth = fixedRule{"every fourth layer is without RoPE, which no metadata can change", mixer,
-	func(_ *model, i, _, _ int) bool { return (i+1)%4 != 0 }}
+var everyFourth = fixedRule{
+	"every fourth layer is without RoPE, which no metadata can change", mixer,
+	func(_ *model, i, _, _ int) bool { return (i+1)%4 != 0 },
+}
 
 // atCount is a property that holds for the numbers of layers given.
 func atCount(what string, counts ...int) countRule {
@@ -120,22 +122,29 @@ var special = map[string]traits{
 	"bailingmoe3": {join: anyLayer, denseLead: true, hybrid: true},
 	"cohere2":     {join: sameLayer, swa: &swaRule{4, false, always}},
 	"cohere2moe": {join: sameLayer, denseLead: true, swa: &swaRule{4, true, always}, fixed: []fixedRule{
-		{"the leading dense layers have RoPE in any case", mixer, func(_ *model, i, _, lead int) bool { return i < lead }}}},
-	"command-r": {join: sameLayer, counted: []countRule{{"64 or more layers mean norms of Q and K",
-		func(_ *model, n int) int { return min(n/64, 1) }}}},
+		{"the leading dense layers have RoPE in any case", mixer, func(_ *model, i, _, lead int) bool { return i < lead }},
+	}},
+	"command-r": {join: sameLayer, counted: []countRule{{
+		"64 or more layers mean norms of Q and K",
+		func(_ *model, n int) int { return min(n/64, 1) },
+	}}},
 	"dbrx":     {join: anyLayer, outNormIsFFN: true},
 	"deepseek": {join: anyLayer, denseLead: true},
 	"deepseek2": {join: anyLayer, denseLead: true, counted: []countRule{
 		atCount("26, 27 or 48 layers may mean a lite model", 26, 27, 48),
-		atCount("47 or 48 layers may mean another gating function", 47, 48)}},
+		atCount("47 or 48 layers may mean another gating function", 47, 48),
+	}},
 	"deepseek2-ocr": {join: anyLayer, denseLead: true},
 	"deepseek32":    {join: anyLayer, denseLead: true},
 	"dots1":         {join: anyLayer, denseLead: true},
 	"dots3note":     {join: anyLayer, denseLead: true, kind: ownIndexer},
 	"ernie4_5-moe": {join: anyLayer, denseLead: true, fixed: []fixedRule{
-		{"every so many layers are a mixture of experts (interleave_moe_layer_step)", ffn, ernieMoE}}},
-	"exaone4": {join: anyLayer, swa: &swaRule{4, false, ifLayers64},
-		counted: []countRule{atCount("64 layers mean sliding windows", 64)}},
+		{"every so many layers are a mixture of experts (interleave_moe_layer_step)", ffn, ernieMoE},
+	}},
+	"exaone4": {
+		join: anyLayer, swa: &swaRule{4, false, ifLayers64},
+		counted: []countRule{atCount("64 layers mean sliding windows", 64)},
+	},
 	"exaone-moe": {join: anyLayer, denseLead: true, swa: &swaRule{4, false, always}},
 	"falcon-h1":  {join: anyLayer},
 	"gemma2":     {join: anyLayer, swa: &swaRule{2, false, always}, counted: []countRule{atCount("46 layers mean another attention scale", 46)}},
@@ -153,11 +162,13 @@ var special = map[string]traits{
 	"lfm2moe":       {join: anyLayer, denseLead: true, hybrid: true},
 	"llama4": {join: anyLayer, kind: llama4Kind, swa: &swaRule{4, false, unlessZero}, fixed: []fixedRule{
 		{"every fourth layer is without RoPE, which no metadata can change", mixer, llama4RoPE},
-		{"every so many layers are a mixture of experts (interleave_moe_layer_step)", ffn, llama4MoE}}},
+		{"every so many layers are a mixture of experts (interleave_moe_layer_step)", ffn, llama4MoE},
+	}},
 	"mellum":  {join: anyLayer, swa: &swaRule{4, false, ifPositive}},
 	"minicpm": {join: anyLayer},
 	"minimax-m3": {join: anyLayer, denseLead: true, kind: leadingDense, fixed: []fixedRule{
-		{"the leading dense layers attend densely", mixer, func(_ *model, i, _, lead int) bool { return i < lead }}}},
+		{"the leading dense layers attend densely", mixer, func(_ *model, i, _, lead int) bool { return i < lead }},
+	}},
 	"mistral4":       {join: anyLayer, denseLead: true, counted: []countRule{atCount("26, 27, 47 or 48 layers may mean another model", 26, 27, 47, 48)}},
 	"muse-glimmer":   {join: anyLayer, swa: &swaRule{4, false, always}},
 	"nemotron_h":     {join: sameLayer, hybrid: true},
@@ -172,7 +183,8 @@ var special = map[string]traits{
 	"seed_oss": {join: anyLayer, postNormIsFFN: true},
 	// The router of smallthinker reads the layer's input, in front of the attention.
 	"smallthinker": {join: sameLayer, swa: &swaRule{4, true, ifPositive}, fixed: []fixedRule{
-		{"every fourth layer is without RoPE, which no metadata can change", mixer, smallthinkerRoPE}}},
+		{"every fourth layer is without RoPE, which no metadata can change", mixer, smallthinkerRoPE},
+	}},
 	"smollm3":  {join: anyLayer, fixed: []fixedRule{everyFourth}},
 	"stablelm": {join: anyLayer, refine: parallelWithoutNorm},
 

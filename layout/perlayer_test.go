@@ -21,34 +21,48 @@ func TestPerLayerMetadata(t *testing.T) {
 		want    map[string]any
 	}{
 		{"gemma2", 6, []any{"attention.sliding_window", uint32(8)}, "attn:0,ffn:0", map[string]any{
-			"attention.sliding_window_pattern": []bool{F, T, F, T, F}, "block_count": uint32(5)}},
+			"attention.sliding_window_pattern": []bool{F, T, F, T, F}, "block_count": uint32(5),
+		}},
 		{"gemma3", 8, []any{"attention.sliding_window", uint32(8)}, "attn:1-2,ffn:1-2", map[string]any{
-			"attention.sliding_window_pattern": []bool{T, T, T, F, T, T}}},
+			"attention.sliding_window_pattern": []bool{T, T, T, F, T, T},
+		}},
 		{"gemma3", 8, nil, "attn:1-2,ffn:1-2", map[string]any{"attention.sliding_window_pattern": nil}}, // no window
 		{"gpt-oss", 4, []any{"attention.sliding_window", uint32(8)}, "attn:1,ffn:1", map[string]any{
-			"attention.sliding_window_pattern": []bool{T, T, F}}},
+			"attention.sliding_window_pattern": []bool{T, T, F},
+		}},
 		{"olmo2", 5, []any{"attention.sliding_window", uint32(8)}, "attn:0,ffn:0", map[string]any{
-			"attention.sliding_window_pattern": []bool{T, T, F, T}}},
+			"attention.sliding_window_pattern": []bool{T, T, F, T},
+		}},
 		{"cohere2", 5, nil, "attn:0,ffn:0", map[string]any{"attention.sliding_window_pattern": []bool{T, T, F, T}}},
 		{"cohere2moe", 6, []any{"attention.sliding_window_pattern", uint32(3)}, "attn:1,ffn:1", map[string]any{
-			"attention.sliding_window_pattern": []bool{F, T, F, T, T}}}, // dense first: 0 and 3 are full
+			"attention.sliding_window_pattern": []bool{F, T, F, T, T},
+		}}, // dense first: 0 and 3 are full
 		{"plamo3", 9, []any{"attention.sliding_window", uint32(8)}, "attn:2,ffn:2", map[string]any{
-			"attention.sliding_window_pattern": []bool{T, T, T, T, T, T, F, T}}},
+			"attention.sliding_window_pattern": []bool{T, T, T, T, T, T, F, T},
+		}},
 		{"mellum", 5, []any{"attention.sliding_window", uint32(8)}, "attn:0,ffn:0", map[string]any{
-			"attention.sliding_window_pattern": []bool{T, T, F, T}}},
+			"attention.sliding_window_pattern": []bool{T, T, F, T},
+		}},
 		{"laguna", 5, []any{"attention.sliding_window", uint32(8), "leading_dense_block_count", uint32(1)}, "attn:0,ffn:0", map[string]any{
-			"attention.sliding_window_pattern": []bool{T, T, T, F}, "leading_dense_block_count": uint32(0)}},
+			"attention.sliding_window_pattern": []bool{T, T, T, F}, "leading_dense_block_count": uint32(0),
+		}},
 		{"exaone-moe", 5, nil, "attn:3,ffn:3", map[string]any{"attention.sliding_window_pattern": []bool{T, T, T, T}}},
 		{"muse-glimmer", 5, nil, "attn:3,ffn:3", map[string]any{"attention.sliding_window_pattern": []bool{T, T, T, T}}},
 		// The key's own period, and one as an array, which keeps its type.
 		{"gemma2", 4, []any{"attention.sliding_window_pattern", uint32(3)}, "attn:1,ffn:1", map[string]any{
-			"attention.sliding_window_pattern": []bool{T, F, T}}},
+			"attention.sliding_window_pattern": []bool{T, F, T},
+		}},
 		{"mimo2", 4, []any{"attention.sliding_window_pattern", []int32{0, 1, 1, 0}}, "attn:1,ffn:1", map[string]any{
-			"attention.sliding_window_pattern": []int32{0, 1, 0}}},
+			"attention.sliding_window_pattern": []int32{0, 1, 0},
+		}},
 		// A mixer brings its window along, an FFN does not.
 		{"gemma2", 4, nil, "ffn:0,attn:1", map[string]any{"attention.sliding_window_pattern": []bool{T, T, F}}},
-		{"llama", 3, []any{"feed_forward_length", []uint32{96, 128, 160}, "attention.head_count_kv", []uint32{1, 2, 1}}, "ffn:0,attn:1",
-			map[string]any{"feed_forward_length": []uint32{128, 160}, "attention.head_count_kv": []uint32{1, 1}}},
+		{
+			"llama", 3,
+			[]any{"feed_forward_length", []uint32{96, 128, 160}, "attention.head_count_kv", []uint32{1, 2, 1}},
+			"ffn:0,attn:1",
+			map[string]any{"feed_forward_length": []uint32{128, 160}, "attention.head_count_kv": []uint32{1, 1}},
+		},
 		{"apertus", 3, []any{"xielu.alpha_n", []float32{1, 2, 3}}, "attn:1,ffn:1", map[string]any{"xielu.alpha_n": []float32{1, 3}}},
 		{"step35", 3, []any{"swiglu_clamp_exp", []float32{1, 2, 3}}, "ffn:1,attn:2", map[string]any{"swiglu_clamp_exp": []float32{1, 3}}},
 		{"deepseek2", 4, []any{"leading_dense_block_count", uint32(2)}, "attn:0,ffn:0", map[string]any{"leading_dense_block_count": uint32(1)}},
@@ -56,9 +70,11 @@ func TestPerLayerMetadata(t *testing.T) {
 		{"glm4moe", 4, []any{"leading_dense_block_count", uint32(1)}, "attn:2,ffn:2", map[string]any{"leading_dense_block_count": uint32(1)}},
 		{"qwen35", 8, nil, "attn:2,ffn:2", map[string]any{"attention.recurrent_layers": []bool{T, T, F, T, T, T, F}}},
 		{"qwen3next", 4, []any{"full_attention_interval", uint32(2)}, "attn:0,ffn:0", map[string]any{
-			"attention.recurrent_layers": []bool{F, T, F}}},
+			"attention.recurrent_layers": []bool{F, T, F},
+		}},
 		{"lfm2", 4, []any{"attention.head_count_kv", []int32{0, 1, 0, 1}}, "attn:1,ffn:1", map[string]any{
-			"attention.head_count_kv": []int32{0, 0, 1}}},
+			"attention.head_count_kv": []int32{0, 0, 1},
+		}},
 		{"minicpm", 4, nil, "attn:1,ffn:1", map[string]any{"residual_scale": float32(1.4) / 2}},
 		{"minicpm", 4, []any{"residual_scale", float32(0.5)}, "attn:1,ffn:1", map[string]any{"residual_scale": float32(0.5)}},
 	}
@@ -164,7 +180,8 @@ func TestExpressibleByLuck(t *testing.T) {
 func TestPredictionHead(t *testing.T) {
 	f := fixture{arch: "exaone-moe", layers: 6, kvs: []any{
 		"nextn_predict_layers", uint32(1), "leading_dense_block_count", uint32(1),
-		"expert_feed_forward_length", []uint32{10, 11, 12, 13, 14, 99},
+		"expert_feed_forward_length",
+		[]uint32{10, 11, 12, 13, 14, 99},
 	}}.open(t)
 	res, err := Build(Request{Source: f, Blocks: trunkBlocks(f, 5), Removed: mask(t, "attn:0-1,ffn:0-1")})
 	if err != nil {

@@ -94,8 +94,15 @@ func blockNames(blocks []blockmask.Block) []string {
 
 // baseModelKeys are the keys of general.* that describe the source, and what they are called of a base model.
 var baseModelKeys = [][2]string{
-	{"name", "name"}, {"author", "author"}, {"version", "version"}, {"organization", "organization"},
-	{"description", "description"}, {"url", "url"}, {"repo_url", "repo_url"}, {"doi", "doi"}, {"uuid", "uuid"},
+	{"name", "name"},
+	{"author", "author"},
+	{"version", "version"},
+	{"organization", "organization"},
+	{"description", "description"},
+	{"url", "url"},
+	{"repo_url", "repo_url"},
+	{"doi", "doi"},
+	{"uuid", "uuid"},
 }
 
 // addBaseModel makes the source the one base model. doi and uuid were the source's own and move there.

@@ -12,9 +12,6 @@ type slot struct {
 	zero [2]bool // the half's weights are zeroed
 }
 
-// partial reports whether a half has to be zeroed.
-func (s slot) partial() bool { return s.zero[mixer] || s.zero[ffn] }
-
 // source is the layer that h's attributes follow, the other half's layer if there is no such half.
 func (s slot) source(h half) int {
 	if h == neither || s.from[h] < 0 {

@@ -1,0 +1,91 @@
+package layout
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// TestTraitsAgainstSource reads llama.cpp's source and holds the tables against it: an architecture whose file derives
+// something from a layer's index must be known to. It needs the source that `make setup` fetches.
+func TestTraitsAgainstSource(t *testing.T) {
+	dir := filepath.Join("..", "third_party", "llama.cpp", "src", "src", "models")
+	files, err := filepath.Glob(filepath.Join(dir, "*.cpp"))
+	if err != nil || len(files) < 100 {
+		t.Fatalf("%d files in %s: run `make setup` first", len(files), dir)
+	}
+	swa := regexp.MustCompile(`load_swa_pattern\(ml, (\d+)(, (?:/\*.*\*/ ?)?true)?\)`)
+	tests := []struct {
+		what    string
+		pattern *regexp.Regexp
+		ok      func(traits) bool
+	}{
+		{"leading dense layers", regexp.MustCompile(`n_layer_dense_lead\b`), func(t traits) bool { return t.denseLead }},
+		{"a step of layers without RoPE", regexp.MustCompile(`n_no_rope_layer_step\b`), func(t traits) bool { return len(t.fixed) > 0 }},
+		{"a step of expert layers", regexp.MustCompile(`il \+ 1\) % hparams\.n_moe_layer_step`), func(t traits) bool { return len(t.fixed) > 0 }},
+		{"an interval of full attention", regexp.MustCompile(`full_attn_interval\b`), func(t traits) bool { return t.recurrent }},
+		{"recurrent layers told by heads", regexp.MustCompile(`is_recr_impl\[.*\] += .*n_head_kv\(i?l?\) == 0`), func(t traits) bool { return t.hybrid }},
+		{"a type told by the number of layers", regexp.MustCompile(`= type == LLM_TYPE_|if \(type == LLM_TYPE_`), func(t traits) bool { return len(t.counted) > 0 }},
+		{"the residual stream's halving", regexp.MustCompile(`rescale_every_n_layers`), func(traits) bool { return false }},
+	}
+	patterns := 0
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		arch, tr, known := archOfFile(file)
+		if m := swa.FindSubmatch(text); m != nil && known && tr.join != keepAll {
+			patterns++
+			period, _ := strconv.Atoi(string(m[1]))
+			if tr.swa == nil || tr.swa.period != period || tr.swa.first != (len(m[2]) > 0) {
+				t.Errorf("%s: the loader's pattern is %q, the table says %+v", arch, m[0], tr.swa)
+			}
+		}
+		for _, tt := range tests {
+			if tt.pattern.Match(text) && known && tr.join != keepAll && !tt.ok(tr) {
+				t.Errorf("%s has %s, which the table does not know", arch, tt.what)
+			}
+		}
+	}
+	if patterns < 15 {
+		t.Errorf("only %d sliding-window patterns found: has llama.cpp changed its ways?", patterns)
+	}
+}
+
+// fileArchs are files whose names are not their architectures' apart from punctuation, and those of which the text is not
+// about the architecture of that name.
+var fileArchs = map[string]string{
+	"openai-moe": "gpt-oss",
+	"lfm2":       "", // sets n_layer_dense_lead to the number of layers
+	"ernie4-5":   "", // the lead is that of ernie4_5-moe, in another file
+}
+
+// archOfFile finds the traits of the architecture in a file of src/models; known is false for those that are not in any table.
+func archOfFile(file string) (arch string, tr traits, known bool) {
+	name := strings.TrimSuffix(filepath.Base(file), ".cpp")
+	if a, ok := fileArchs[name]; ok {
+		name = a
+	}
+	squeeze := regexp.MustCompile(`[^a-z0-9]`)
+	want := squeeze.ReplaceAllString(name, "")
+	for a, t := range special {
+		if squeeze.ReplaceAllString(a, "") == want {
+			return a, t, true
+		}
+	}
+	for _, a := range plain {
+		if squeeze.ReplaceAllString(a, "") == want {
+			return a, traits{join: anyLayer}, true
+		}
+	}
+	for _, a := range parallel {
+		if squeeze.ReplaceAllString(a, "") == want {
+			return a, traits{join: sameLayer}, true
+		}
+	}
+	return name, traits{}, false
+}
