@@ -5,13 +5,15 @@ SHELL := /bin/bash
 gofumpt     := mvdan.cc/gofumpt@v0.12.0
 staticcheck := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-# How tests are run; .ci/run counts them with `go run ./scripts/testcount`.
-GOTEST ?= go test
+# How tests are run; .ci/run has them counted. The time limit is for a package, on a slow machine.
+GOTEST      ?= go test
+GOTESTFLAGS ?= -timeout 30m
 # The packages without cgo, which the race detector can watch.
-PURE   := $(addprefix ./,$(wildcard blockmask gguf layout perplexity search internal/atomicfile internal/corpus))
+PURE   := $(addprefix ./,$(wildcard blockmask gguf layout perplexity search internal/atomicfile internal/corpus internal/ui))
+# For how long each fuzz target runs in `make fuzz`.
 FUZZTIME ?= 10s
 
-.PHONY: help setup build demo peers test test-archs test-layouts lint fuzz clean distclean
+.PHONY: help setup build demo peers test test-archs test-layouts bench lint fuzz clean distclean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,9 +31,8 @@ peers: ## llama.cpp's own tools and architecture fixtures, which the tests compa
 	@bash scripts/build-llama.sh peers
 
 test: peers ## all tests
-	go vet ./...
-	$(GOTEST) ./...
-	$(GOTEST) -race $(PURE)
+	$(GOTEST) $(GOTESTFLAGS) ./...
+	$(GOTEST) $(GOTESTFLAGS) -race $(PURE)
 
 test-archs: peers ## every architecture of llama.cpp: masks against zeroed projections
 	go run ./internal/sweep archs
@@ -39,13 +40,17 @@ test-archs: peers ## every architecture of llama.cpp: masks against zeroed proje
 test-layouts: peers ## every architecture and output layout: what is written against what was measured
 	go run ./internal/sweep layouts
 
+bench: peers ## the figures of docs/BENCHMARKS.md (needs 6 GB of disk, and a machine at rest)
+	go run ./internal/bench
+
 lint: setup ## gofumpt, go vet, staticcheck
+	@echo 'go run $(gofumpt) -l'
 	@files=$$(git ls-files '*.go' | xargs go run $(gofumpt) -l) && \
 		if [ -n "$$files" ]; then printf 'gofumpt would change:\n%s\nhint: go run $(gofumpt) -w FILE\n' "$$files"; exit 1; fi
 	go vet ./...
 	go run $(staticcheck) ./...
 
-fuzz: ## each fuzz target for $(FUZZTIME)
+fuzz: setup ## each fuzz target for ten seconds (FUZZTIME=10s)
 	bash scripts/fuzz.sh $(FUZZTIME)
 
 clean: ## remove the program, keep llama.cpp
