@@ -13,7 +13,7 @@ PURE   := $(addprefix ./,$(wildcard blockmask gguf layout perplexity search inte
 # For how long each fuzz target runs in `make fuzz`.
 FUZZTIME ?= 10s
 
-.PHONY: help setup build demo peers test test-archs test-layouts bench lint fuzz clean distclean
+.PHONY: help setup build demo peers test test-go test-race test-archs test-layouts bench lint fuzz clean distclean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,8 +30,12 @@ demo: build ## prune the small model in testdata, and show every step
 peers: ## llama.cpp's own tools and architecture fixtures, which the tests compare with
 	@bash scripts/build-llama.sh peers
 
-test: peers ## all tests
+test: test-go test-race ## all tests
+
+test-go: peers
 	$(GOTEST) $(GOTESTFLAGS) ./...
+
+test-race: peers
 	$(GOTEST) $(GOTESTFLAGS) -race $(PURE)
 
 test-archs: peers ## every architecture of llama.cpp: masks against zeroed projections
@@ -40,7 +44,7 @@ test-archs: peers ## every architecture of llama.cpp: masks against zeroed proje
 test-layouts: peers ## every architecture and output layout: what is written against what was measured
 	go run ./internal/sweep layouts
 
-bench: peers ## the figures of docs/BENCHMARKS.md (needs 6 GB of disk, and a machine at rest)
+bench: peers ## the figures of docs/BENCHMARKS.md (needs some GB of disk, and a machine at rest)
 	go run ./internal/bench
 
 lint: setup ## gofumpt, go vet, staticcheck
