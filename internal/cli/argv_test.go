@@ -34,11 +34,11 @@ func TestNormalizeArgs(t *testing.T) {
 		{"-ub 512 -fa on", "--ubatch-size 512 --flash-attn on"},
 		{"-fa=", "--flash-attn="},
 		{"-m a.gguf -ngl 3", "-m a.gguf --n-gpu-layers 3"},
-		{"-qm -ngl -ngl 3", "-qm -ngl --n-gpu-layers 3"},  // "-ngl" is the model's name here
-		{"-o -fa -fa off", "-o -fa --flash-attn off"},     // and the output's here
-		{"-oq -fa on", "-oq --flash-attn on"},             // -o has its value already
+		{"-qm -ngl -ngl 3", "-qm -ngl --n-gpu-layers 3"}, // "-ngl" is the model's name here
+		{"-o -fa -fa off", "-o -fa --flash-attn off"},    // and the output's here
+		{"-oq -fa on", "-oq --flash-attn on"},            // -o has its value already
 		{"--file -ts -ts 1,2", "--file -ts --tensor-split 1,2"},
-		{"--calib -ts", "--calib -ts"},                    // an alias of --file
+		{"--calib -ts", "--calib -ts"}, // an alias of --file
 		{"--file=x -ts 1", "--file=x --tensor-split 1"},
 		{"-q -dev CUDA0", "-q --device CUDA0"},
 		{"-vq -dev CUDA0", "-vq --device CUDA0"},

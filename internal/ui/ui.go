@@ -5,6 +5,7 @@
 package ui
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
@@ -73,8 +74,16 @@ func (u *UI) Resultf(format string, args ...any) {
 	}
 }
 
-// Out is standard output itself, for the JSON object.
-func (u *UI) Out() io.Writer { return u.out }
+// JSON prints v to standard output as the run's one JSON object; nothing without Options.JSON.
+func (u *UI) JSON(v any) error {
+	if !u.json {
+		return nil
+	}
+	e := json.NewEncoder(u.out)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	return e.Encode(v)
+}
 
 // Notef tells the user what is going on: one line on standard error, unless quiet.
 func (u *UI) Notef(format string, args ...any) {

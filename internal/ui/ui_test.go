@@ -75,6 +75,13 @@ func TestJSONKeepsStdoutFree(t *testing.T) {
 	if out.Len() != 0 || err.String() != "n\n" {
 		t.Errorf("stdout %q, stderr %q", out, err)
 	}
+	if err := u.JSON(map[string]string{"a": "<"}); err != nil || out.String() != "{\n  \"a\": \"<\"\n}\n" {
+		t.Errorf("JSON %q, %v", out, err)
+	}
+	u, out, _ = newTest(Normal, false)
+	if err := u.JSON(1); err != nil || out.Len() != 0 {
+		t.Errorf("JSON %q, %v though it was not asked for", out, err)
+	}
 }
 
 func TestWarningIsOneLine(t *testing.T) {

@@ -1,0 +1,69 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/ggufprune/ggufprune/internal/pipeline"
+	"github.com/ggufprune/ggufprune/layout"
+	"github.com/ggufprune/ggufprune/llamabind"
+)
+
+// Exit codes of the program, documented in usage and docs/CLI_JSON.md.
+const (
+	ExitOK          = 0
+	ExitFailure     = 1   // input, output or resources: the message says which
+	ExitUsage       = 2   // the command line itself
+	ExitUnsupported = 3   // a model, or a mask on it, that cannot be pruned exactly
+	ExitCheckFailed = 4   // the written file did not compute what was measured; it was removed
+	ExitInterrupted = 130 // Ctrl-C or SIGTERM
+)
+
+// usageError is a mistake on the command line.
+type usageError struct{ text string }
+
+func (e *usageError) Error() string { return e.text }
+
+// usagef returns an error that makes the program exit with ExitUsage.
+func usagef(format string, args ...any) error {
+	return &usageError{fmt.Sprintf(format, args...)}
+}
+
+// ExitCode returns the process's exit code for the error of Run.
+func ExitCode(err error) int {
+	var (
+		usage   *usageError
+		refused *layout.RefusedError
+		engine  *llamabind.Error
+		check   *pipeline.CheckError
+		unfit   *pipeline.UnsupportedError
+	)
+	switch {
+	case err == nil:
+		return ExitOK
+	case errors.Is(err, context.Canceled):
+		return ExitInterrupted
+	case errors.As(err, &usage):
+		return ExitUsage
+	case errors.As(err, &check):
+		return ExitCheckFailed
+	case errors.As(err, &refused), errors.As(err, &unfit):
+		return ExitUnsupported
+	case errors.As(err, &engine) && engine.Code == llamabind.Cancelled:
+		return ExitInterrupted
+	case errors.As(err, &engine) && engine.Code == llamabind.UnsupportedArch:
+		return ExitUnsupported
+	default:
+		return ExitFailure
+	}
+}
+
+// Message returns err as the one line that the program prints.
+func Message(err error) string {
+	if ExitCode(err) == ExitInterrupted {
+		return "interrupted"
+	}
+	return strings.Join(strings.Fields(err.Error()), " ")
+}

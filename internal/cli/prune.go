@@ -1,0 +1,92 @@
+package cli
+
+import (
+	"context"
+
+	"github.com/spf13/pflag"
+
+	"github.com/ggufprune/ggufprune/blockmask"
+	"github.com/ggufprune/ggufprune/internal/pipeline"
+	"github.com/ggufprune/ggufprune/internal/ui"
+	"github.com/ggufprune/ggufprune/layout"
+	"github.com/ggufprune/ggufprune/perplexity"
+)
+
+const pruneUsage = `Usage: ggufprune prune -m FILE (--ratio R | --blocks N | --target-size SIZE) [flags]
+
+Searches which blocks the model can best do without, writes a GGUF without them, and checks that llama.cpp computes from
+that file what was measured. A file that fails the check is removed.
+
+Examples:
+  ggufprune prune -m model.gguf --ratio 0.2
+  ggufprune prune -m model.gguf --target-size 3.2GiB -f calibration.jsonl -ngl 99 -o small.gguf --plan small.json
+` + goalUsage + `
+What to write:
+  -o, --output FILE        the file (default: a name by the GGUF convention, in this folder)
+      --plan FILE          also save the plan: the order of removal with every score
+      --kind KIND          what one step removes: mix (attention or FFN), attn, ffn, or a whole layer (default: mix)
+      --layout NAME        auto, native, deci or zeros (default: auto, the best one that is exact)
+      --force              overwrite existing files
+      --no-check           do not check the written file
+` + textUsage + modelUsage + commonUsage
+
+// pruneCommand is "ggufprune prune".
+type pruneCommand struct {
+	model  modelFlags
+	text   textFlags
+	goal   goalFlags
+	output outputFlags
+	plan   string
+	kind   string
+}
+
+func (c *pruneCommand) usage() string { return pruneUsage }
+
+func (c *pruneCommand) flags(fs *pflag.FlagSet) {
+	c.model.add(fs)
+	c.text.add(fs, perplexity.Samples)
+	c.goal.add(fs)
+	c.output.add(fs)
+	fs.StringVar(&c.plan, "plan", "", "")
+	fs.StringVar(&c.kind, "kind", string(blockmask.Mix), "")
+}
+
+func (c *pruneCommand) run(ctx context.Context, fs *pflag.FlagSet, u *ui.UI) error {
+	j, err := searchJob(fs, &c.model, &c.text, &c.goal, c.kind)
+	if err != nil {
+		return err
+	}
+	j.Plan = c.plan
+	if err := c.output.fill(&j); err != nil {
+		return err
+	}
+	if err := sameOutputs(j.Output, j.Plan); err != nil {
+		return err
+	}
+	if j.Layout == layout.Native && j.Unit != blockmask.Whole {
+		return usagef("--layout native needs whole layers; add --kind layer, or leave the layout to auto")
+	}
+	out, err := pipeline.Prune(ctx, j, reporter{u})
+	if err != nil {
+		return err
+	}
+	return printOutcome(u, "prune", out, c.plan)
+}
+
+// searchJob is what prune and search have in common.
+func searchJob(fs *pflag.FlagSet, m *modelFlags, t *textFlags, g *goalFlags, kind string) (j pipeline.Job, err error) {
+	j.Tool = Version()
+	if j.Goal, err = g.goal(fs); err != nil {
+		return j, err
+	}
+	if j.Runtime, err = m.runtime(); err != nil {
+		return j, err
+	}
+	if j.Text, err = t.text(fs); err != nil {
+		return j, err
+	}
+	if j.Unit, err = blockmask.ParseUnit(kind); err != nil {
+		return j, usagef("--kind: %v", err)
+	}
+	return j, nil
+}

@@ -1,0 +1,159 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/ggufprune/ggufprune/blockmask"
+	"github.com/ggufprune/ggufprune/layout"
+	"github.com/ggufprune/ggufprune/llamabind"
+	"github.com/ggufprune/ggufprune/perplexity"
+	"github.com/ggufprune/ggufprune/search"
+)
+
+// Job is what prune, search and apply are asked to do.
+type Job struct {
+	Runtime Runtime
+	Text    Text
+	Unit    blockmask.Unit
+	Goal    search.Goal // for apply: how much of the plan; all of it if zero
+	Layout  layout.Kind
+	Tool    string // version of this program
+
+	Plan    string         // where prune and search save the plan, and apply finds it; "" is none
+	Mask    blockmask.Mask // what apply removes without a plan
+	Output  string         // "" is the name that the GGUF convention gives
+	Force   bool
+	NoCheck bool
+}
+
+// Outcome is what a job did.
+type Outcome struct {
+	Model   ModelFacts
+	Plan    *search.Plan // nil when a mask was applied
+	Steps   []search.Step
+	Removed blockmask.Mask
+	Write   *WriteResult // nil for search
+}
+
+// ModelFacts describe the source.
+type ModelFacts struct {
+	Path, Arch, SHA256 string
+	Bytes              int64
+	Params             uint64
+	Layers, Blocks     int
+}
+
+// Prune searches, writes and checks.
+func Prune(ctx context.Context, j Job, rep Reporter) (*Outcome, error) {
+	return j.searchThen(ctx, rep, true)
+}
+
+// Search only searches.
+func Search(ctx context.Context, j Job, rep Reporter) (*Outcome, error) {
+	return j.searchThen(ctx, rep, false)
+}
+
+func (j Job) searchThen(ctx context.Context, rep Reporter, write bool) (*Outcome, error) {
+	if err := j.checkOutputs(write); err != nil {
+		return nil, err
+	}
+	corpus, err := j.Text.Read()
+	if err != nil {
+		return nil, err
+	}
+	src, err := Open(ctx, j.Runtime)
+	if err != nil {
+		return nil, err
+	}
+	defer src.Close()
+	j.Text.Context = defaultContext(j.Text.Context, src.Model.Info())
+	out, blocks, err := j.search(ctx, src, corpus, rep)
+	if err != nil || !write {
+		return out, err
+	}
+	err = j.write(ctx, src, WriteRequest{
+		Blocks: blocks, Removed: out.Removed, Provenance: provenance(out.Plan, len(out.Plan.Steps)), Unique: true,
+	}, out, rep)
+	return out, err
+}
+
+// checkOutputs finds out whether what the job will write can be written, before the work.
+func (j Job) checkOutputs(write bool) error {
+	if write && j.Output != "" {
+		if err := CheckOutput(j.Output, j.Force, j.Runtime.Path); err != nil {
+			return err
+		}
+	} else if write {
+		if err := checkFolder("."); err != nil {
+			return err
+		}
+	}
+	if j.Plan == "" {
+		return nil
+	}
+	if err := CheckOutput(j.Plan, j.Force, j.Runtime.Path, j.Text.File); err != nil {
+		return fmt.Errorf("plan: %w", err)
+	}
+	return nil
+}
+
+// search makes and saves the plan. When the search is cut short, the plan so far is saved too.
+func (j Job) search(ctx context.Context, src *Source, corpus *perplexity.Corpus, rep Reporter) (*Outcome, []layout.Block, error) {
+	set, err := j.Text.set(corpus, src.Model)
+	if err != nil {
+		return nil, nil, err
+	}
+	nSeq, seqLen := j.Text.shape(set.Longest())
+	session, err := src.Session(ctx, nSeq, seqLen)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer session.Close()
+	src.StartHash()
+	blocks := LayoutBlocks(session)
+	rep.Notef("%s: %s, %d layers, %d blocks; %s", j.Runtime.Path, src.File.Arch(), src.Model.Info().NLayer, len(blocks), set.Describe())
+	res, searchErr := src.Search(ctx, session, set, SearchRequest{
+		Blocks: blocks, Unit: j.Unit, Goal: j.Goal, Layout: j.Layout, Provenance: layout.Provenance{
+			Metric: Metric + " " + string(set.Convention), Calibration: set.Describe(), Tool: j.Tool, LlamaCpp: llamabind.Version(),
+		},
+	}, rep)
+	if searchErr != nil && (res == nil || len(res.Steps) == 0 || j.Plan == "") {
+		return nil, nil, searchErr
+	}
+	plan, err := src.newPlan(j, set, blocks, res)
+	if err == nil {
+		err = savePlan(j, plan)
+	}
+	if searchErr != nil {
+		if err == nil {
+			rep.Notef("the plan so far, %d steps, is saved in %s", len(res.Steps), j.Plan)
+		}
+		return nil, nil, errors.Join(searchErr, err)
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	out := &Outcome{Model: src.facts(blocks, plan.Model.SHA256), Plan: plan, Steps: plan.Steps, Removed: res.Removed()}
+	return out, blocks, nil
+}
+
+// facts describes the source.
+func (s *Source) facts(blocks []layout.Block, hash string) ModelFacts {
+	return ModelFacts{
+		Path: s.Runtime.Path, Arch: s.File.Arch(), SHA256: hash, Bytes: s.File.Bytes(), Params: s.File.Params(),
+		Layers: s.Model.Info().NLayer, Blocks: len(blocks),
+	}
+}
+
+// write writes and checks what q, completed by the job, asks for.
+func (j Job) write(ctx context.Context, src *Source, q WriteRequest, out *Outcome, rep Reporter) error {
+	evaluation, err := j.Text.ReadEvaluation()
+	if err != nil {
+		return err
+	}
+	q.Layout, q.Output, q.Force, q.NoCheck, q.Text, q.Evaluation = j.Layout, j.Output, j.Force, j.NoCheck, j.Text, evaluation
+	out.Write, err = src.Write(ctx, q, rep)
+	return err
+}

@@ -1,0 +1,63 @@
+package pipeline
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+
+	"github.com/ggufprune/ggufprune/gguf"
+)
+
+// shardName is how llama.cpp names the files of a split model.
+var shardName = regexp.MustCompile(`-\d{5}-of-\d{5}\.gguf$`)
+
+// CheckOutput returns an error if path cannot become an output file, so that hours of search are not spent in vain: its
+// folder must exist and be writable, it must not be one of the inputs (whatever name or link leads there), and it must not
+// exist unless force. What it cannot see, the write itself reports.
+func CheckOutput(path string, force bool, inputs ...string) error {
+	if shardName.MatchString(path) {
+		return fmt.Errorf("output %s is named like a shard of a split model, and one file is written; choose another name", path)
+	}
+	info, err := os.Stat(path)
+	switch {
+	case err == nil && info.IsDir():
+		return fmt.Errorf("output %s is a folder; name a file in it", path)
+	case err == nil:
+		for _, in := range inputs {
+			if other, err := os.Stat(in); err == nil && os.SameFile(info, other) {
+				return fmt.Errorf("%w: %s; choose another name with -o", gguf.ErrIsInput, path)
+			}
+		}
+		if !info.Mode().IsRegular() {
+			return fmt.Errorf("output %s is not a regular file; choose another name", path)
+		}
+		if !force {
+			return fmt.Errorf("%w: %s; choose another name, or overwrite it with --force", gguf.ErrExists, path)
+		}
+	case !errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("output %s cannot be used: %w; choose another name", path, plain(err))
+	}
+	return checkFolder(filepath.Dir(path))
+}
+
+// checkFolder makes and removes a file in dir: permissions alone do not tell about read-only and full file systems.
+func checkFolder(dir string) error {
+	f, err := os.CreateTemp(dir, ".ggufprune-*")
+	if err != nil {
+		return fmt.Errorf("%w to folder %s: %w; choose an existing folder that you may write to", gguf.ErrReadOnly, dir, plain(err))
+	}
+	f.Close()
+	return os.Remove(f.Name())
+}
+
+// plain strips the operation and the path from an error of package os: the message around it has them already.
+func plain(err error) error {
+	var pe *fs.PathError
+	if errors.As(err, &pe) {
+		return pe.Err
+	}
+	return err
+}

@@ -1,0 +1,80 @@
+package pipeline
+
+import (
+	"cmp"
+
+	"github.com/ggufprune/ggufprune/blockmask"
+	"github.com/ggufprune/ggufprune/layout"
+	"github.com/ggufprune/ggufprune/llamabind"
+	"github.com/ggufprune/ggufprune/perplexity"
+	"github.com/ggufprune/ggufprune/search"
+)
+
+// Metric is what scores are: a perplexity. Its convention is the calibration's.
+const Metric = "ppl"
+
+// newPlan records a search with all that identifies what it was made from.
+func (s *Source) newPlan(j Job, set *perplexity.Set, blocks []layout.Block, res *search.Result) (*search.Plan, error) {
+	hash, err := s.SHA256()
+	if err != nil {
+		return nil, err
+	}
+	var all blockmask.Mask
+	for _, b := range blocks {
+		all = all.With(b.Block)
+	}
+	return &search.Plan{
+		Tool:     j.Tool,
+		LlamaCpp: llamabind.Version(),
+		Model: search.PlanModel{
+			Path: s.Runtime.Path, SHA256: hash, Arch: s.File.Arch(), Params: s.File.Params(), Size: s.File.Bytes(), Blocks: all,
+		},
+		Calibration: search.Calibration{
+			Description: set.Describe(), TokensSHA256: set.SHA256(), Convention: string(set.Convention), Context: set.Context,
+			Sequences: len(set.Sequences), Tokens: set.Tokens(),
+		},
+		Metric:   Metric,
+		Settings: search.Settings{Strategy: search.Greedy{}.Name(), Unit: j.Unit, Goal: j.Goal, Seed: j.Text.Seed},
+		Base:     res.Base,
+		Steps:    res.Steps,
+	}, nil
+}
+
+// provenance is what a file made by the first k steps of p says of its origin.
+func provenance(p *search.Plan, k int) layout.Provenance {
+	return layout.Provenance{
+		SourceSHA256: p.Model.SHA256,
+		Metric:       p.Metric + " " + p.Calibration.Convention,
+		Calibration:  p.Calibration.Description,
+		Tool:         p.Tool,
+		LlamaCpp:     llamabind.Version(),
+		Removed:      p.Removed(k),
+		BaseScore:    p.Base,
+		Scores:       p.Scores(k),
+	}
+}
+
+// savePlan writes the plan to j.Plan, if that is asked for.
+func savePlan(j Job, p *search.Plan) error {
+	if j.Plan == "" {
+		return nil
+	}
+	return search.WritePlan(j.Plan, p)
+}
+
+// plannedSteps chooses how many steps of a plan to apply: all, or as many as goal needs.
+func plannedSteps(p *search.Plan, goal search.Goal, size func(blockmask.Mask) (int64, error)) (int, error) {
+	if goal == (search.Goal{}) {
+		return len(p.Steps), nil
+	}
+	return p.Prefix(goal, size)
+}
+
+// defaultContext is n_ctx where the user gives none: llama-perplexity's, or the model's if that is shorter.
+func defaultContext(given int, info llamabind.ModelInfo) int {
+	const usual = 512
+	if given > 0 {
+		return given
+	}
+	return min(usual, cmp.Or(info.NCtxTrain, usual))
+}

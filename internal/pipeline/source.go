@@ -1,0 +1,132 @@
+package pipeline
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"github.com/ggufprune/ggufprune/blockmask"
+	"github.com/ggufprune/ggufprune/gguf"
+	"github.com/ggufprune/ggufprune/layout"
+	"github.com/ggufprune/ggufprune/llamabind"
+)
+
+// Source is the model that a job starts from: its file, and the model loaded from it.
+type Source struct {
+	Runtime Runtime
+	File    *gguf.File
+	Model   Model // nil after CloseModel
+
+	hash func() (string, error)
+	stop context.CancelFunc // of the hashing
+}
+
+// Open opens the model's file and loads it. What the file cannot be used for is found before the loading.
+func Open(ctx context.Context, r Runtime) (*Source, error) {
+	f, err := gguf.Open(r.Path)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkDecoder(f); err != nil {
+		f.Close()
+		return nil, err
+	}
+	m, err := r.load(ctx, r.Path)
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	s := &Source{Runtime: r, File: f, Model: m}
+	if info := m.Info(); info.HasEncoder || !info.HasDecoder {
+		s.Close()
+		return nil, &UnsupportedError{fmt.Sprintf("%s: architecture %s has an encoder; only decoder models can be pruned", r.Path, info.Arch)}
+	}
+	// An interrupted search still wants the hash, for the plan so far: Close ends the hashing, not ctx.
+	hashing, stop := context.WithCancel(context.WithoutCancel(ctx))
+	s.stop = stop
+	s.hash = sync.OnceValues(func() (string, error) { return f.SHA256(hashing) })
+	return s, nil
+}
+
+// checkDecoder refuses files whose metadata say that they hold no language model that predicts the next token.
+func checkDecoder(f *gguf.File) error {
+	if f.Arch() == "" {
+		return &UnsupportedError{fmt.Sprintf("%s has no general.architecture; it is no model that llama.cpp runs", f.Paths()[0])}
+	}
+	causal, ok, err := f.Bool(f.Arch() + ".attention.causal")
+	if err != nil {
+		return err
+	}
+	if ok && !causal {
+		return &UnsupportedError{fmt.Sprintf("%s: architecture %s is an encoder (attention.causal is false); only decoder models can be pruned", f.Paths()[0], f.Arch())}
+	}
+	return nil
+}
+
+// SHA256 returns the hash of the model's file. It is computed once, on the first call: StartHash makes that early.
+func (s *Source) SHA256() (string, error) { return s.hash() }
+
+// StartHash computes the hash in the background, where a search follows that takes longer.
+func (s *Source) StartHash() { go s.hash() } //nolint:errcheck // SHA256 returns the error
+
+// Session opens a context that leaves blocks out.
+func (s *Source) Session(ctx context.Context, nSeq, seqLen int) (Session, error) {
+	return s.Model.NewSession(ctx, s.Runtime.session(nSeq, seqLen, false))
+}
+
+// session returns the parameters of a context for batches of nSeq sequences of seqLen tokens.
+func (r Runtime) session(nSeq, seqLen int, unedited bool) llamabind.SessionParams {
+	return llamabind.SessionParams{NSeq: nSeq, SeqLen: seqLen, Threads: r.Threads, FlashAttn: r.FlashAttn, Unedited: unedited}
+}
+
+// CloseModel frees the loaded model and keeps the file open, so that another model can be loaded.
+func (s *Source) CloseModel() {
+	if s.Model != nil {
+		s.Model.Close()
+		s.Model = nil
+	}
+}
+
+// Close frees everything.
+func (s *Source) Close() {
+	if s.stop != nil {
+		s.stop()
+		s.hash() //nolint:errcheck // it must not read from the file any more
+	}
+	s.CloseModel()
+	s.File.Close()
+}
+
+// LayoutBlocks returns the model's blocks as package layout takes them.
+func LayoutBlocks(s Session) []layout.Block {
+	var out []layout.Block
+	for _, b := range s.Blocks() {
+		out = append(out, layout.Block{Block: b, Weights: s.Weights(b)})
+	}
+	return out
+}
+
+// Weights counts what is stored of some blocks.
+type Weights struct {
+	Params uint64
+	Bytes  int64 // of tensor data
+}
+
+// BlockWeights returns what the blocks of mask hold in f. A tensor that blocks share counts once.
+func BlockWeights(f *gguf.File, blocks []layout.Block, mask blockmask.Mask) Weights {
+	var w Weights
+	seen := map[string]bool{}
+	for _, b := range blocks {
+		if !mask.Has(b.Block) {
+			continue
+		}
+		for _, name := range b.Weights {
+			if t, ok := f.Tensor(name); ok && !seen[name] {
+				seen[name] = true
+				w.Params += t.Elements()
+				w.Bytes += t.Size
+			}
+		}
+	}
+	return w
+}
