@@ -15,10 +15,11 @@ const (
 	Attn  Unit = "attn"  // one mixer
 	Ffn   Unit = "ffn"   // one FFN
 	Whole Unit = "layer" // all blocks of one layer
+	Pairs Unit = "pair"  // a mixer and an FFN that follow each other in what is left, in either order
 )
 
 // Units returns all units in the order of their documentation.
-func Units() []Unit { return []Unit{Mix, Attn, Ffn, Whole} }
+func Units() []Unit { return []Unit{Mix, Attn, Ffn, Whole, Pairs} }
 
 // ParseUnit reads a unit's name; upper and lower case are the same, and the aliases of [Parse] are understood.
 func ParseUnit(s string) (Unit, error) {
@@ -29,13 +30,19 @@ func ParseUnit(s string) (Unit, error) {
 	if kind, ok := aliases[string(u)]; ok {
 		return Unit(kind.String()), nil
 	}
-	return "", fmt.Errorf("unknown kind %s; use one of mix, attn, ffn, layer", quote(s))
+	return "", fmt.Errorf("unknown kind %s; use one of mix, attn, ffn, layer, pair", quote(s))
 }
 
 // Candidates returns what a search may remove next, in the order in which ties break: one mask for each removable unit of
 // blocks (all blocks of the model, in order) that is not removed yet. A layer of which a part is removed is a candidate
 // with what is left of it. Every mask is disjoint from removed.
+//
+// Candidates of [Pairs] overlap. What they leave of a model of full layers pairs into full layers again ([Pair]), at every
+// step, so that it can be written for any architecture.
 func Candidates(unit Unit, blocks []Block, removed Mask) []Mask {
+	if unit == Pairs {
+		return pairs(blocks, removed)
+	}
 	var out []Mask
 	for _, b := range blocks {
 		if removed.Has(b) || !unit.takes(b.Kind) {
@@ -47,6 +54,22 @@ func Candidates(unit Unit, blocks []Block, removed Mask) []Mask {
 			continue
 		}
 		out = append(out, New(b))
+	}
+	slices.SortFunc(out, CompareMasks)
+	return out
+}
+
+func pairs(blocks []Block, removed Mask) []Mask {
+	var out []Mask
+	var last *Block
+	for i, b := range blocks {
+		if removed.Has(b) {
+			continue
+		}
+		if last != nil && last.Kind != b.Kind {
+			out = append(out, New(*last, b))
+		}
+		last = &blocks[i]
 	}
 	slices.SortFunc(out, CompareMasks)
 	return out

@@ -9,16 +9,21 @@
 //	  "tool", "llama_cpp": versions that made it
 //	  "model":       {"path", "sha256", "arch", "params", "size_bytes", "blocks": mask of all blocks}
 //	  "calibration": {"description", "tokens_sha256", "convention", "n_ctx", "sequences", "tokens"}
-//	  "metric":      "ppl"
-//	  "settings":    {"strategy", "kind", "goal": {"blocks" | "ratio" | "size_bytes"}, "seed"}
+//	  "metric":      "ppl" | "kld"
+//	  "settings":    {"strategy", "kind", "seed", "confidence", "tolerance", "finalists", "admit", "audit_every",
+//	                  "goal": {"blocks" | "ratio" | "size_bytes" | "speedup" | "max_ppl_ratio" | "max_kld"}}
 //	  "base_score":  score of the whole model
-//	  "steps": [{"index": from 1, "removed": mask, "score", "params_removed", "params_removed_ratio", "size_bytes",
-//	             "candidates": [{"block": mask, "score"}, ...]}, ...]
+//	  "audit":       see [Audit]; of strategies that race
+//	  "refine":      see [Refined]; of the strategy refine
+//	  "steps": [{"index": from 1, "removed": mask, "score", "params_removed", "params_removed_ratio", "size_bytes", "speedup",
+//	             "cost", "paper_cost",
+//	             "candidates": [{"block": mask, "score", "sequences"}, ...]}, ...]
 //	}
 //
 // Everything in a step but "removed" and "candidates" describes the model after the step: all removals so far together.
 // Scores are lower for better models; null is a score that is not finite. size_bytes is 0 or absent where no output size
-// could be predicted. Masks are written as in package blockmask; a step of kind "layer" removes two blocks at once.
+// could be predicted. "cost" is what the step's decision took and "paper_cost" what the paper's procedure would have, in block-tokens
+// (see [Cost]). A candidate's score with "sequences" is an estimate from that many sequences, else it was measured on all. Masks are written as in package blockmask; a step of kind "layer" removes two blocks at once.
 //
 // The package is pure but for reading and writing that file. It reports through events and never prints.
 package search

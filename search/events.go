@@ -39,6 +39,9 @@ type StepDone struct {
 	Progress float64 // part of the way to the goal that is done: 0 to 1
 }
 
+// Refining tells how far a refinement has come: nothing yet in its first.
+type Refining struct{ Refined Refined }
+
 // Finished comes last when the goal was reached.
 type Finished struct{ Steps int }
 
@@ -47,4 +50,5 @@ func (StepStarted) isEvent()     {}
 func (BaseScored) isEvent()      {}
 func (CandidateScored) isEvent() {}
 func (StepDone) isEvent()        {}
+func (Refining) isEvent()        {}
 func (Finished) isEvent()        {}

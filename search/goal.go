@@ -3,6 +3,7 @@ package search
 import (
 	"errors"
 	"fmt"
+	"math"
 )
 
 // Goal says when enough is removed. Exactly one field is set.
@@ -16,6 +17,39 @@ type Goal struct {
 
 	// Size in bytes of the output file, at most.
 	Size int64 `json:"size_bytes,omitempty"`
+
+	// Speedup: predicted speed of the result over that of the whole model, at least. Above 1; needs Model.Times.
+	Speedup float64 `json:"speedup,omitempty"`
+
+	// MaxPPLRatio is the perplexity over that of the whole model, at most; above 1. MaxKLD is the mean KL divergence in nats, at
+	// most. The search goes on as long as the bound holds: the last step is the last one within it. Where scores are of the
+	// other metric, Model.Quality measures the ratio or the divergence.
+	MaxPPLRatio float64 `json:"max_ppl_ratio,omitempty"`
+	MaxKLD      float64 `json:"max_kld,omitempty"`
+}
+
+// ofQuality reports whether the goal bounds the quality of what is left instead of asking for an amount to remove.
+func (g Goal) ofQuality() bool { return g.MaxPPLRatio != 0 || g.MaxKLD != 0 }
+
+// measure returns what the goal bounds: quality, what Model.Quality measured; or, if that is NaN, what follows from the whole
+// model's score base and the score.
+func (g Goal) measure(quality, base, score float64) float64 {
+	switch {
+	case !math.IsNaN(quality):
+		return quality
+	case g.MaxPPLRatio != 0:
+		return score / base
+	}
+	return score
+}
+
+// allows reports whether such a model is within the bound.
+func (g Goal) allows(quality, base, score float64) bool {
+	bound := g.MaxKLD
+	if g.MaxPPLRatio != 0 {
+		bound = g.MaxPPLRatio
+	}
+	return g.measure(quality, base, score) <= bound
 }
 
 // GoalError says why a goal cannot be asked for.
@@ -33,7 +67,7 @@ func (g Goal) fail(format string, args ...any) error {
 // validate checks what can be checked without a model.
 func (g Goal) validate() error {
 	set := 0
-	for _, given := range []bool{g.Blocks != 0, g.Ratio != 0, g.Size != 0} {
+	for _, given := range []bool{g.Blocks != 0, g.Ratio != 0, g.Size != 0, g.Speedup != 0, g.MaxPPLRatio != 0, g.MaxKLD != 0} {
 		if given {
 			set++
 		}
@@ -42,13 +76,25 @@ func (g Goal) validate() error {
 	case set == 0:
 		return g.fail("nothing to remove: give a number of blocks, a ratio above 0 or a target size")
 	case set > 1:
-		return g.fail("give only one of number of blocks, ratio and target size")
+		return g.fail("give only one of number of blocks, ratio and target size, speedup and bounds of quality")
 	case g.Blocks < 0:
 		return g.fail("cannot remove %d blocks; give 1 or more", g.Blocks)
 	case g.Ratio != 0 && !(g.Ratio > 0 && g.Ratio < 1): // NaN too
 		return g.fail("ratio %v: give a ratio between 0 and 1, such as 0.2", g.Ratio)
 	case g.Size < 0:
 		return g.fail("target size of %d bytes; give a size above 0", g.Size)
+	}
+	return g.validateRatios()
+}
+
+func (g Goal) validateRatios() error {
+	switch {
+	case g.Speedup != 0 && !(g.Speedup > 1 && finite(g.Speedup)):
+		return g.fail("speedup %v: give a factor above 1, such as 1.3", g.Speedup)
+	case g.MaxPPLRatio != 0 && !(g.MaxPPLRatio > 1 && finite(g.MaxPPLRatio)):
+		return g.fail("perplexity ratio %v: give a factor above 1, such as 1.15", g.MaxPPLRatio)
+	case g.MaxKLD != 0 && !(g.MaxKLD > 0 && finite(g.MaxKLD)):
+		return g.fail("KL divergence %v: give a number of nats above 0, such as 0.1", g.MaxKLD)
 	}
 	return nil
 }
@@ -58,6 +104,8 @@ type state struct {
 	blocks int     // removed
 	ratio  float64 // of the parameters, removed
 	size   int64   // bytes of the output; 0 = unknown
+
+	speedup float64 // predicted; 0 = unknown
 }
 
 func (g Goal) reached(s state) bool {
@@ -66,6 +114,10 @@ func (g Goal) reached(s state) bool {
 		return s.blocks >= g.Blocks
 	case g.Ratio > 0:
 		return s.ratio >= g.Ratio
+	case g.Speedup > 0:
+		return s.speedup >= g.Speedup
+	case g.ofQuality():
+		return false
 	default:
 		return s.size > 0 && s.size <= g.Size
 	}
@@ -81,6 +133,11 @@ func (g Goal) progress(start, s state) float64 {
 		part = float64(s.blocks) / float64(g.Blocks)
 	case g.Ratio > 0:
 		part = s.ratio / g.Ratio
+	case g.Speedup > 0:
+		// Speed is the inverse of what is left: the way there is even in time saved.
+		part = (1 - 1/max(1, s.speedup)) / (1 - 1/g.Speedup)
+	case g.ofQuality():
+		part = s.ratio // a bound of quality does not tell where it ends
 	case start.size > g.Size && s.size > 0:
 		part = float64(start.size-s.size) / float64(start.size-g.Size)
 	}

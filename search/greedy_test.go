@@ -34,6 +34,10 @@ func bruteForce(m *Model, unit blockmask.Unit, score func(blockmask.Mask) float6
 				continue
 			case unit == blockmask.Whole:
 				unitOf = []blockmask.Block{{Layer: b.Layer, Kind: blockmask.Mixer}, {Layer: b.Layer, Kind: blockmask.FFN}}
+			case unit == blockmask.Pairs:
+				if unitOf = nextTwo(m, gone, i); unitOf == nil {
+					continue
+				}
 			}
 			if s := score(maskOf(unitOf...)); s <= bestScore { // backwards: the last to tie is the first of the model
 				best, bestScore = unitOf, s
@@ -47,6 +51,18 @@ func bruteForce(m *Model, unit blockmask.Unit, score func(blockmask.Mask) float6
 	return steps
 }
 
+// nextTwo returns block i and the one that follows it in what is left, nil if there is none of the other kind.
+func nextTwo(m *Model, gone map[blockmask.Block]bool, i int) []blockmask.Block {
+	for _, b := range m.Blocks[i+1:] {
+		if !gone[b] && b.Kind != m.Blocks[i].Kind {
+			return []blockmask.Block{m.Blocks[i], b}
+		} else if !gone[b] {
+			break
+		}
+	}
+	return nil
+}
+
 func TestGreedyIsBruteForce(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		model := plainModel(rapid.IntRange(2, 7).Draw(t, "layers"))
@@ -54,7 +70,7 @@ func TestGreedyIsBruteForce(t *testing.T) {
 		values := rapid.SampledFrom([]int{1, 3, 20, 1 << 40}).Draw(t, "values")
 		score := hashed(rapid.Uint64().Draw(t, "seed"), values)
 		blocks := rapid.IntRange(1, len(model.most(unit))).Draw(t, "blocks")
-		if unit == blockmask.Whole {
+		if unit == blockmask.Whole || unit == blockmask.Pairs {
 			blocks += blocks % 2
 		}
 		s := &synthetic{score: score}

@@ -2,6 +2,7 @@ package search
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -14,6 +15,15 @@ type Model struct {
 	Blocks []blockmask.Block          // all blocks, in order
 	Params map[blockmask.Block]uint64 // parameters that go with each block
 	Total  uint64                     // parameters of the whole model, embeddings included
+
+	// Times are what the blocks take of a pass, in any unit, and Rest what everything else takes. They predict the speed of what is
+	// left; nil is unknown.
+	Times map[blockmask.Block]float64
+	Rest  float64
+
+	// Quality measures what a goal of quality bounds, where the search's score is not that itself: see [Goal.MaxPPLRatio]. Nil takes
+	// the score.
+	Quality func(ctx context.Context, removed blockmask.Mask) (float64, error)
 
 	// Size predicts the bytes of the output file with removed left out. It may be nil, or fail for a mask that cannot be
 	// written: then that size is unknown.
@@ -37,7 +47,23 @@ func (m *Model) state(removed blockmask.Mask) state {
 			s.size = size
 		}
 	}
+	s.speedup = m.speedup(removed)
 	return s
+}
+
+// speedup predicts how many times as fast the model is without removed; 0 = unknown.
+func (m *Model) speedup(removed blockmask.Mask) float64 {
+	if m.Times == nil {
+		return 0
+	}
+	whole, left := m.Rest, m.Rest
+	for _, b := range m.Blocks {
+		whole += m.Times[b]
+		if !removed.Has(b) {
+			left += m.Times[b]
+		}
+	}
+	return whole / left
 }
 
 func (m *Model) validate() error {
@@ -47,6 +73,11 @@ func (m *Model) validate() error {
 	for _, b := range m.Blocks {
 		if m.Params[b] == 0 {
 			return fmt.Errorf("block %s has no parameters", b)
+		}
+	}
+	for _, b := range m.Blocks {
+		if m.Times != nil && !(m.Times[b] > 0) {
+			return fmt.Errorf("block %s takes no time", b)
 		}
 	}
 	if n := m.ParamsOf(blockmask.New(m.Blocks...)); n > m.Total {
@@ -68,6 +99,9 @@ func (m *Model) next(unit blockmask.Unit, removed blockmask.Mask) []blockmask.Ma
 // most returns a mask such that every search by unit can remove at least as much: all units, less the one with the most
 // parameters where one must stay.
 func (m *Model) most(unit blockmask.Unit) blockmask.Mask {
+	if unit == blockmask.Pairs {
+		return m.mostPairs()
+	}
 	cands := blockmask.Candidates(unit, m.Blocks, nil)
 	all := blockmask.New(slices.Concat(cands...)...)
 	if len(all) < len(m.Blocks) {
@@ -75,6 +109,25 @@ func (m *Model) most(unit blockmask.Unit) blockmask.Mask {
 	}
 	keep := slices.MaxFunc(cands, func(a, b blockmask.Mask) int { return cmp.Compare(m.ParamsOf(a), m.ParamsOf(b)) })
 	return all.Without(keep...)
+}
+
+// mostPairs is most for pairs. However pairs go, each takes a mixer and an FFN, and it goes on until one kind is gone; or, with
+// as many of each, until one pair is left. What stays is at most the largest of their kind.
+func (m *Model) mostPairs() blockmask.Mask {
+	var kinds [2][]blockmask.Block
+	for _, b := range m.Blocks {
+		kinds[b.Kind] = append(kinds[b.Kind], b)
+	}
+	pairs := min(len(kinds[0]), len(kinds[1]))
+	if len(kinds[0]) == len(kinds[1]) {
+		pairs--
+	}
+	var gone blockmask.Mask
+	for _, blocks := range kinds {
+		slices.SortStableFunc(blocks, func(a, b blockmask.Block) int { return cmp.Compare(m.Params[a], m.Params[b]) })
+		gone = gone.With(blocks[:max(0, pairs)]...)
+	}
+	return gone
 }
 
 // check returns an error if goal makes no sense for the model or cannot be reached, before anything is evaluated.
@@ -92,6 +145,10 @@ func (m *Model) check(unit blockmask.Unit, goal Goal) error {
 		return goal.fail("cannot remove %d blocks; of kind %s at most %d can go", goal.Blocks, unit, end.blocks)
 	case goal.Ratio > end.ratio:
 		return goal.fail("cannot remove %.4g of the parameters; of kind %s at most %.4g can go", goal.Ratio, unit, end.ratio)
+	case goal.Speedup > 0 && m.Times == nil:
+		return goal.fail("a target speedup needs the times of the blocks")
+	case goal.Speedup > end.speedup:
+		return goal.fail("cannot get %.4g times as fast; of kind %s at most %.4g times is possible", goal.Speedup, unit, end.speedup)
 	case goal.Size > 0:
 		return m.checkSize(unit, goal, end.size)
 	}

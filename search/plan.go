@@ -2,6 +2,7 @@ package search
 
 import (
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/ggufprune/ggufprune/blockmask"
@@ -14,10 +15,13 @@ type Plan struct {
 	LlamaCpp    string // version of llama.cpp
 	Model       PlanModel
 	Calibration Calibration
-	Metric      string // what scores are: "ppl"
+	Metric      string // what scores are: "ppl" or "kld"
 	Settings    Settings
 	Base        float64 // score of the whole model
 	Steps       []Step
+
+	Audit  *Audit   // of strategies that race
+	Refine *Refined // of the strategy refine
 }
 
 // PlanModel identifies the model that a plan is for.
@@ -46,6 +50,13 @@ type Settings struct {
 	Unit     blockmask.Unit `json:"kind"`
 	Goal     Goal           `json:"goal"`
 	Seed     uint64         `json:"seed"`
+
+	// Of the strategies that race.
+	Confidence float64 `json:"confidence,omitempty"`
+	Tolerance  float64 `json:"tolerance,omitempty"`
+	Finalists  int     `json:"finalists,omitempty"`
+	Admit      int     `json:"admit,omitempty"`
+	AuditEvery int     `json:"audit_every,omitempty"`
 }
 
 // Removed returns the blocks that the first k steps remove, in the order in which they go.
@@ -98,8 +109,11 @@ func (p *Plan) Prefix(goal Goal, size func(blockmask.Mask) (int64, error)) (int,
 	if err := goal.validate(); err != nil {
 		return 0, err
 	}
+	if goal.ofQuality() {
+		return p.within(goal)
+	}
 	for k, s := range p.Steps {
-		now := state{blocks: len(p.Removed(k + 1)), ratio: s.Ratio, size: s.Size}
+		now := state{blocks: len(p.Removed(k + 1)), ratio: s.Ratio, size: s.Size, speedup: s.Speedup}
 		if goal.Size > 0 && size != nil {
 			n, err := size(p.Mask(k + 1))
 			now.size = n
@@ -119,6 +133,21 @@ func (p *Plan) Prefix(goal Goal, size func(blockmask.Mask) (int64, error)) (int,
 		}
 	}
 	return 0, goal.fail("this plan does not go that far: its last step removes %s; search again with that goal", end)
+}
+
+// within returns the number of steps before the first that leaves a bound of quality.
+func (p *Plan) within(goal Goal) (int, error) {
+	if (goal.MaxKLD != 0) != (p.Metric == "kld") {
+		return 0, goal.fail("this plan's scores are of metric %s, which says nothing about that bound; search again with that goal", p.Metric)
+	}
+	k := slices.IndexFunc(p.Steps, func(s Step) bool { return !goal.allows(math.NaN(), p.Base, s.Score) })
+	if k < 0 {
+		k = len(p.Steps)
+	}
+	if k == 0 {
+		return 0, goal.fail("the plan's first step leaves that bound already; allow more")
+	}
+	return k, nil
 }
 
 // validate checks everything that the rest of the program relies on.

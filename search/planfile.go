@@ -33,6 +33,8 @@ type planJSON struct {
 	Metric      string      `json:"metric"`
 	Settings    Settings    `json:"settings"`
 	Base        *float64    `json:"base_score"`
+	Audit       *Audit      `json:"audit,omitempty"`
+	Refine      *Refined    `json:"refine,omitempty"`
 	Steps       []stepJSON  `json:"steps"`
 }
 
@@ -43,12 +45,16 @@ type stepJSON struct {
 	ParamsRemoved uint64          `json:"params_removed"`
 	Ratio         float64         `json:"params_removed_ratio"`
 	Size          int64           `json:"size_bytes,omitempty"`
+	Speedup       float64         `json:"speedup,omitempty"`
+	Cost          float64         `json:"cost,omitempty"`
+	PaperCost     float64         `json:"paper_cost,omitempty"`
 	Candidates    []candidateJSON `json:"candidates"`
 }
 
 type candidateJSON struct {
-	Block string   `json:"block"`
-	Score *float64 `json:"score"`
+	Block     string   `json:"block"`
+	Score     *float64 `json:"score"`
+	Sequences int      `json:"sequences,omitempty"`
 }
 
 // toJSON and fromJSON translate scores: JSON has no infinity, so what is not finite is null, and null is +Inf.
@@ -142,7 +148,7 @@ func explain(data []byte, err error) error {
 func (f *planJSON) plan() (*Plan, error) {
 	p := &Plan{
 		Tool: f.Tool, LlamaCpp: f.LlamaCpp, Model: f.Model, Calibration: f.Calibration, Metric: f.Metric,
-		Settings: f.Settings, Base: fromJSON(f.Base),
+		Settings: f.Settings, Base: fromJSON(f.Base), Audit: f.Audit, Refine: f.Refine,
 	}
 	if n := len(p.Model.Blocks); n > maxBlocks || len(f.Steps) > n {
 		return nil, fmt.Errorf("%d steps on %d blocks; no model is like that", len(f.Steps), n)
@@ -171,6 +177,7 @@ func (s *stepJSON) step(blocks int) (Step, error) {
 	step := Step{
 		Index: s.Index, Score: fromJSON(s.Score),
 		ParamsRemoved: s.ParamsRemoved, Ratio: s.Ratio, Size: s.Size,
+		Speedup: s.Speedup, Cost: s.Cost, PaperCost: s.PaperCost,
 	}
 	var err error
 	if step.Removed, err = parse(s.Removed); err != nil {
@@ -181,7 +188,7 @@ func (s *stepJSON) step(blocks int) (Step, error) {
 		if err != nil {
 			return step, err
 		}
-		step.Candidates = append(step.Candidates, Candidate{Mask: m, Score: fromJSON(c.Score)})
+		step.Candidates = append(step.Candidates, Candidate{Mask: m, Score: fromJSON(c.Score), Sequences: c.Sequences})
 	}
 	return step, nil
 }
@@ -189,15 +196,17 @@ func (s *stepJSON) step(blocks int) (Step, error) {
 func (p *Plan) file() *planJSON {
 	f := &planJSON{
 		Format: planFormat, Version: planVersion, Tool: p.Tool, LlamaCpp: p.LlamaCpp, Model: p.Model,
-		Calibration: p.Calibration, Metric: p.Metric, Settings: p.Settings, Base: toJSON(p.Base), Steps: []stepJSON{},
+		Calibration: p.Calibration, Metric: p.Metric, Settings: p.Settings, Base: toJSON(p.Base), Audit: p.Audit, Refine: p.Refine,
+		Steps: []stepJSON{},
 	}
 	for _, s := range p.Steps {
 		step := stepJSON{
 			Index: s.Index, Removed: s.Removed.String(), Score: toJSON(s.Score),
-			ParamsRemoved: s.ParamsRemoved, Ratio: s.Ratio, Size: s.Size, Candidates: []candidateJSON{},
+			ParamsRemoved: s.ParamsRemoved, Ratio: s.Ratio, Size: s.Size,
+			Speedup: s.Speedup, Cost: s.Cost, PaperCost: s.PaperCost, Candidates: []candidateJSON{},
 		}
 		for _, c := range s.Candidates {
-			step.Candidates = append(step.Candidates, candidateJSON{Block: c.Mask.String(), Score: toJSON(c.Score)})
+			step.Candidates = append(step.Candidates, candidateJSON{Block: c.Mask.String(), Score: toJSON(c.Score), Sequences: c.Sequences})
 		}
 		f.Steps = append(f.Steps, step)
 	}
@@ -206,7 +215,7 @@ func (p *Plan) file() *planJSON {
 
 // candidateLines matches a candidate as json.MarshalIndent spreads it. No string can contain a raw newline, so only
 // structure matches.
-var candidateLines = regexp.MustCompile(`\{\n\s+("block": "[^"\n]*",)\n\s+("score": [^\n]+)\n\s+\}`)
+var candidateLines = regexp.MustCompile(`\{\n\s+("block": "[^"\n]*",)\n\s+("score": [^,\n]+)(,)?(?:\n\s+("sequences": [0-9]+))?\n\s+\}`)
 
 // Encode returns the bytes of the plan's file: indented, a candidate to a line, the same bytes for the same plan.
 func (p *Plan) Encode() ([]byte, error) {
@@ -217,7 +226,7 @@ func (p *Plan) Encode() ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("plan: %w", err)
 	}
-	return append(candidateLines.ReplaceAll(data, []byte("{$1 $2}")), '\n'), nil
+	return append(candidateLines.ReplaceAll(data, []byte("{$1 $2$3$4}")), '\n'), nil
 }
 
 // WritePlan writes the plan to path, replacing what is there: at every moment path is the old file or the whole new one.

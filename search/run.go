@@ -69,6 +69,8 @@ func (r *Result) Removed() blockmask.Mask {
 // ErrExploded is wrapped by the error of a search that finds no model with a finite score.
 var ErrExploded = errors.New("score is not finite")
 
+var errAllExploded = fmt.Errorf("every candidate's %w; remove less", ErrExploded)
+
 // Run removes units from model, as s chooses, until goal is reached. on, if not nil, receives the events.
 //
 // A goal that makes no sense is a [GoalError] before anything is evaluated. Any other error, such as that of a cancelled ctx,
@@ -89,12 +91,23 @@ func Run(ctx context.Context, s Strategy, model *Model, unit blockmask.Unit, goa
 	var removed blockmask.Mask
 	for {
 		step, err := r.next(ctx, s, removed, model.next(unit, removed), on)
+		if goal.ofQuality() && (errors.Is(err, ErrGoalMissed) || errors.Is(err, errAllExploded)) && len(r.Steps) > 0 {
+			on(Finished{Steps: len(r.Steps)})
+			return r, nil // nothing else can go within the bound
+		}
 		if err != nil {
 			return r, err
 		}
 		removed = removed.Union(step.Removed)
+		if done, err := r.within(ctx, model, goal, removed, step); err != nil {
+			return r, err
+		} else if done {
+			on(Finished{Steps: len(r.Steps)})
+			return r, nil
+		}
 		now := model.state(removed)
 		step.ParamsRemoved, step.Ratio, step.Size = model.ParamsOf(removed), now.ratio, now.size
+		step.Speedup = now.speedup
 		r.Steps = append(r.Steps, step)
 		on(StepDone{Step: step, Base: r.Base, Progress: goal.progress(start, now)})
 		if goal.reached(now) {
@@ -102,6 +115,27 @@ func Run(ctx context.Context, s Strategy, model *Model, unit blockmask.Unit, goa
 			return r, nil
 		}
 	}
+}
+
+// within reports whether step, the last of removed, leaves the bound of a goal of quality, so that the search ends before it.
+func (r *Result) within(ctx context.Context, model *Model, goal Goal, removed blockmask.Mask, step Step) (done bool, err error) {
+	if !goal.ofQuality() {
+		return false, nil
+	}
+	quality := math.NaN()
+	if model.Quality != nil {
+		if quality, err = model.Quality(ctx, removed); err != nil {
+			return false, fmt.Errorf("step %d: %w", step.Index, err)
+		}
+	}
+	if goal.allows(quality, r.Base, step.Score) {
+		return false, nil
+	}
+	if len(r.Steps) == 0 {
+		return false, goal.fail("nothing can be removed within that bound: without %s it would be %.4g; allow more",
+			step.Removed, goal.measure(quality, r.Base, step.Score))
+	}
+	return true, nil
 }
 
 // next makes one step after removed, as far as the strategy knows about it.
@@ -130,7 +164,7 @@ func (r *Result) next(ctx context.Context, s Strategy, removed blockmask.Mask, c
 	}
 	best := c.Scored[c.Best]
 	if !finite(best.Score) {
-		return Step{}, fmt.Errorf("step %d: every candidate's %w; remove less", index, ErrExploded)
+		return Step{}, fmt.Errorf("step %d: %w", index, errAllExploded)
 	}
 	return Step{Index: index, Removed: best.Mask, Score: best.Score, Candidates: c.Scored, Cost: c.Cost, PaperCost: c.PaperCost}, nil
 }
