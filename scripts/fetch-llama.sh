@@ -62,7 +62,9 @@ from_github() {
 			fetch --quiet --depth 1 "$LLAMA_REPO" "refs/tags/$LLAMA_TAG" 2>"$tmp/log"; then
 		return 0
 	fi
-	say "GitHub does not give it: $(tail -n 1 "$tmp/log" | cut -c 1-200)"
+	local why
+	why=$(tail -n 1 "$tmp/log" | cut -c 1-200)
+	say "GitHub does not give it: ${why:-no answer}"
 	return 1
 }
 
