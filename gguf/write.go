@@ -76,8 +76,8 @@ func writeTemp(ctx context.Context, fsys fileSystem, path string, p *Plan, o Wri
 // Path is the name of the temporary file.
 func (p *Pending) Path() string { return p.temp }
 
-// SHA256 is the hash of the file in hexadecimal, computed at the first call. It is a pass of its own, since the tensors are
-// copied inside the kernel: call it beside other work, from another goroutine, or leave it to Commit.
+// SHA256 is the hash of the file in hexadecimal, computed at the first call. It is a pass of its own, since in one pass with
+// the writing it would double the time of that: call it beside other work, from another goroutine, or leave it to Commit.
 func (p *Pending) SHA256(ctx context.Context) (string, error) {
 	p.hashing.Lock()
 	defer p.hashing.Unlock()

@@ -100,36 +100,21 @@ func TestRowsEqualsRowByRow(t *testing.T) {
 	})
 }
 
-// The kernel's copy is the fast path; the plain one through memory must give the same file.
-func TestKernelCopyEqualsPlainCopy(t *testing.T) {
+// A tensor of many buffers, on the real file system.
+func TestLargeTensor(t *testing.T) {
 	m := gguftest.Llama(2, 5)
 	big := make([]byte, 9<<20)
 	for i := range big {
 		big[i] = byte(i * i >> 7)
 	}
 	m.Tensors = append(m.Tensors, gguftest.Tensor{Name: "big.weight", Type: uint32(I8), Dims: []uint64{9 << 20}, Data: big})
-	f := openModel(t, m)
-	want := gguftest.Build(m)
-	for name, fsys := range map[string]fileSystem{"kernel": osFS{}, "plain": plainFS{}} {
-		p, err := writeTemp(t.Context(), fsys, filepath.Join(t.TempDir(), "out.gguf"), planOf(f), WriteOptions{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got, err := os.ReadFile(p.Path()); err != nil || !bytes.Equal(got, want) {
-			t.Errorf("%s: the file differs, %v", name, err)
-		}
+	p, err := WriteTemp(t.Context(), filepath.Join(t.TempDir(), "out.gguf"), planOf(openModel(t, m)), WriteOptions{})
+	if err != nil {
+		t.Fatal(err)
 	}
-}
-
-// plainFS is osFS whose kernel cannot copy.
-type plainFS struct{ osFS }
-
-func (plainFS) create(path string) (outFile, error) {
-	f, err := osFS{}.create(path)
-	if err == nil {
-		f.(*osFile).noKernel = true
+	if got, err := os.ReadFile(p.Path()); err != nil || !bytes.Equal(got, gguftest.Build(m)) {
+		t.Errorf("the file differs, %v", err)
 	}
-	return f, err
 }
 
 func TestWriteInTwoSteps(t *testing.T) {
