@@ -7,9 +7,9 @@ package search
 // the winner when it last raced, and admits those that were nearest. Two blocks may replace each other, and then a bad candidate
 // becomes a good one never, but a good one becomes a bad one; it drops out at the first look.
 //
-// What if that is wrong? Every few steps an audit lets all candidates start and keeps all of them for a number of sequences. Its
-// outcome decides that step, and says what the ordinary race would have decided: whether the winner would have been left out
-// ("missed") or dropped ("lost"), and what that would have cost. Counts are in [Audit].
+// What if that is wrong? Every few steps an audit lets all candidates start, and keeps those that would have started anyway for
+// the second look. Its outcome decides that step, and says what the ordinary race would have decided: whether the winner would have been
+// left out ("missed") or dropped at the first look ("lost"), and what that would have cost. Counts are in [Audit].
 //
 // The order in which sequences are taken is drawn anew for each step from the seed, so that the same few texts do not decide all
 // of them. Everything depends on the seed and the measured losses only.
@@ -30,9 +30,12 @@ type Fast struct {
 	Rule   Rule
 	Seed   uint64
 
-	Admit          int // candidates that start; 0 is the larger of 7 and a quarter of them
-	AuditEvery     int // steps from one audit to the next; 0 is never
-	AuditSequences int // on which an audit keeps all candidates; 0 is up to the second look
+	Admit      int // candidates that start; 0 is the larger of 7 and a quarter of them
+	AuditEvery int // steps from one audit to the next; 0 is never
+
+	// Exact scores every step on the whole set. Otherwise a step whose race ended early has an estimate, from the sequences that it
+	// ran on and the last mask that was measured on the whole set; and the last step's score is measured.
+	Exact bool
 
 	// Use is the part of the calibration set to decide on, all of it if nil.
 	Use []int
@@ -45,6 +48,7 @@ type Fast struct {
 	Seen Audit
 
 	step   int
+	anchor blockmask.Mask     // the last mask that was measured on all of Use
 	behind map[string]float64 // by candidate: nats behind the winner when it last raced
 }
 
@@ -60,7 +64,7 @@ type Audit struct {
 
 // Defaults of Fast.
 const (
-	DefaultConfidence = 0.95
+	DefaultConfidence = 0.9
 	DefaultTolerance  = 0.001 // nats: 0.1 % of perplexity
 	DefaultFinalists  = 2
 	DefaultAdmit      = 7
@@ -81,10 +85,7 @@ func (*Fast) Name() string { return "fast" }
 // Choose races candidates and returns the winner with its score on the whole set. The other scores are estimates: the winner's,
 // and the difference to it on the sequences that both have seen.
 func (f *Fast) Choose(ctx context.Context, removed blockmask.Mask, candidates []blockmask.Mask) (Choice, error) {
-	l, use := f.Ledger, f.Use
-	if use == nil {
-		use = l.Sequences()
-	}
+	l, use := f.Ledger, f.use()
 	f.step++
 	f.Seen.Steps++
 	spent := f.spent()
@@ -100,8 +101,9 @@ func (f *Fast) Choose(ctx context.Context, removed blockmask.Mask, candidates []
 	}
 	r := newRace(f.Rule, len(use), len(start))
 	if audit {
-		if r.keep = f.AuditSequences; r.keep == 0 {
-			r.keep = r.looks[min(1, len(r.looks)-1)]
+		r.keep, r.held = r.looks[min(1, len(r.looks)-1)], map[int]bool{}
+		for a, m := range start {
+			r.held[a] = slices.ContainsFunc(admitted, m.Equal)
 		}
 	}
 	best, err := r.run(f.sampler(ctx, removed, start, order))
@@ -175,47 +177,99 @@ func measureArms(ctx context.Context, l *Ledger, removed blockmask.Mask, arms []
 	return out, nil
 }
 
-// decide measures the winner on the whole set, and with it whatever else must be, and writes down what the race found.
+// decide measures finalists on the whole set, if there are several, and writes down what the race found.
 func (f *Fast) decide(ctx context.Context, r *race, removed blockmask.Mask, arms []blockmask.Mask, use, order []int, best int) (Choice, error) {
 	c := Choice{}
-	whole, ok := f.Ledger.source.Known()
-	isWhole := len(removed) == 0 && ok
-	final := []blockmask.Mask{arms[best]}
+	var final []blockmask.Mask
 	for _, a := range r.alive {
-		if a != best && len(r.x[a]) == len(use) {
+		if f.Exact || len(r.x[a]) == len(use) || len(arms) == 1 {
 			final = append(final, arms[a])
 		}
 	}
-	base, scores, err := f.Ledger.ScoreOn(ctx, use, removed, final, !isWhole)
-	if err != nil {
-		return c, err
+	if len(removed) == 0 {
+		var err error
+		if c.Base, err = f.whole(ctx, use); err != nil {
+			return c, err
+		}
 	}
-	if c.Base = base; isWhole {
-		c.Base = whole
+	if len(final) > 0 {
+		_, scores, err := f.Ledger.ScoreOn(ctx, use, removed, final, false)
+		if err != nil {
+			return c, err
+		}
+		win := final[lowest(scores)]
+		best = slices.IndexFunc(arms, win.Equal)
+		f.anchor = removed.Union(win)
 	}
-	win := final[lowest(scores)]
-	best = slices.IndexFunc(arms, win.Equal)
 	f.remember(r, arms, best)
-	mean := 0.0
-	for _, x := range f.Ledger.Means(use, removed.Union(win)) {
-		mean += x / float64(len(use))
+	seen := order
+	if len(final) == 0 {
+		seen = order[:len(r.x[best])]
+		if err := f.Ledger.Measure(ctx, seen, removed, arms[best:best+1], false); err != nil {
+			return c, err
+		}
 	}
+	c.Best = best
+	mean := f.estimate(removed.Union(arms[best]), seen, use)
 	for a, m := range arms {
 		cand := Candidate{Mask: m, Score: f.Ledger.source.OfMean(mean + r.gap(a, best)), Sequences: len(r.x[a])}
-		if i := slices.IndexFunc(final, m.Equal); i >= 0 {
-			cand.Score, cand.Sequences = scores[i], 0
-		}
-		if a == best {
-			c.Best = len(c.Scored)
+		if slices.ContainsFunc(final, m.Equal) {
+			cand.Score, cand.Sequences = f.Ledger.fold(use, removed.Union(m)), 0
 		}
 		c.Scored = append(c.Scored, cand)
 	}
 	return c, nil
 }
 
+// whole returns the whole model's score.
+func (f *Fast) whole(ctx context.Context, use []int) (float64, error) {
+	if score, ok := f.Ledger.source.Known(); ok {
+		return score, nil
+	}
+	score, _, err := f.Ledger.ScoreOn(ctx, use, nil, nil, true)
+	return score, err
+}
+
+// estimate returns the mean loss of m on the sequences use, from those that it has seen: the anchor's mean on all of them, and the
+// difference between the two on the same sequences.
+func (f *Fast) estimate(m blockmask.Mask, seen, use []int) float64 {
+	avg := func(which []int, m blockmask.Mask) float64 {
+		sum := 0.0
+		for _, x := range f.Ledger.Means(which, m) {
+			sum += x / float64(len(which))
+		}
+		return sum
+	}
+	if len(seen) == len(use) {
+		return avg(use, m)
+	}
+	if _, ok := f.Ledger.source.Known(); ok && len(f.anchor) == 0 {
+		return avg(seen, m) // from no divergence at all: the difference is all there is
+	}
+	return avg(use, f.anchor) + avg(seen, m) - avg(seen, f.anchor)
+}
+
+// Finish measures what is left on the whole set.
+func (f *Fast) Finish(ctx context.Context, removed blockmask.Mask) (Choice, error) {
+	spent := f.spent()
+	score, _, err := f.Ledger.ScoreOn(ctx, f.use(), removed, nil, true)
+	f.anchor = removed
+	return Choice{Base: score, Cost: f.spent() - spent}, err
+}
+
+func (f *Fast) use() []int {
+	if f.Use != nil {
+		return f.Use
+	}
+	return f.Ledger.Sequences()
+}
+
 // gap returns how far behind arm best arm a was on the sequences that both have seen.
 func (r *race) gap(a, best int) float64 {
 	n := min(len(r.x[a]), len(r.x[best]))
+	if a == best || n == 0 {
+		return 0
+	}
 	return r.mean(a, n) - r.mean(best, n)
 }
 

@@ -41,14 +41,18 @@ type Rule struct {
 	// First is the number of sequences of the first look.
 	First int
 
-	// Finalists, if not 0, limits the race: after a quarter of the sequences, that many of the best go on, although the others
-	// have not been told apart from them. Such a race is not Decided unless it ended before.
+	// Finalists, if not 0, limits the race: after a quarter of the sequences, at most that many go on to see the whole set, and
+	// those only which are not clearly worse than the leader (finalLevel), although the others have not been told apart from it
+	// with confidence. Such a race is undecided; its winner is the best by what was seen.
 	Finalists int
 }
 
+// finalLevel is the chance of being better than the leader, by more than the tolerance, that makes a finalist.
+const finalLevel = 0.25
+
 const (
-	minFirst = 4 // fewer paired differences say nothing about their variance
-	looksAll = 8 // the first look is at most this part of the set
+	minFirst = 4  // fewer paired differences say nothing about their variance
+	looksAll = 16 // the first look is at this part of the set
 )
 
 // looks returns after how many of n sequences the race looks; the last is n.
@@ -77,7 +81,8 @@ type race struct {
 	x     [][]float64 // by candidate: mean losses on the sequences seen so far
 	sum   [][]float64 // by candidate: sums of the first 0, 1, 2 ... of x
 	cut   bool        // candidates had to leave without having been told apart
-	keep  int         // no candidate drops out before that many sequences (audits)
+	keep  int         // in audits: those in held do not drop out before that many sequences
+	held  map[int]bool
 }
 
 // sampler returns the mean losses of the arms on the sequences from to to-1 of the race's order.
@@ -97,7 +102,7 @@ func newRace(rule Rule, n, arms int) *race {
 func (r *race) run(sample sampler) (int, error) {
 	seen := 0
 	for _, s := range r.looks {
-		if len(r.alive) == 1 && seen >= r.keep {
+		if len(r.alive) == 1 {
 			break
 		}
 		got, err := sample(r.alive, seen, s)
@@ -107,9 +112,8 @@ func (r *race) run(sample sampler) (int, error) {
 		for j, arm := range r.alive {
 			r.add(arm, got[j])
 		}
-		if seen = s; s >= r.keep {
-			r.drop(s)
-		}
+		seen = s
+		r.drop(s)
 	}
 	return r.leader(seen), nil
 }
@@ -140,14 +144,28 @@ func (r *race) drop(s int) {
 		return // all explode; the caller sees it in the score
 	}
 	lost := r.lost(best, s)
-	r.alive = slices.DeleteFunc(r.alive, func(arm int) bool { return lost[arm] })
+	r.alive = slices.DeleteFunc(r.alive, func(arm int) bool { return lost[arm] && !(s < r.keep && r.held[arm]) })
 	last := len(r.looks) >= 2 && s == r.looks[len(r.looks)-2]
-	if f := r.rule.Finalists; f > 0 && last && len(r.alive) > f {
-		slices.SortStableFunc(r.alive, func(a, b int) int { return cmp.Compare(r.mean(a, s), r.mean(b, s)) })
-		r.alive = r.alive[:f]
-		slices.Sort(r.alive)
-		r.cut = true
+	if r.rule.Finalists > 0 && last {
+		r.finalists(best, s)
 	}
+}
+
+// finalists ends the part of the race that few sequences are for.
+func (r *race) finalists(best, s int) {
+	t := studentT(finalLevel, float64(s-1))
+	before := len(r.alive)
+	r.alive = slices.DeleteFunc(r.alive, func(arm int) bool {
+		if arm == best {
+			return false
+		}
+		d, v := paired(r.x[arm][:s], r.x[best][:s])
+		return d+r.rule.Tolerance > t*math.Sqrt(v/float64(s)*(1-float64(s)/float64(r.n)))
+	})
+	slices.SortStableFunc(r.alive, func(a, b int) int { return cmp.Compare(r.mean(a, s), r.mean(b, s)) })
+	r.alive = r.alive[:min(len(r.alive), r.rule.Finalists)]
+	slices.Sort(r.alive)
+	r.cut = len(r.alive) < before
 }
 
 // lost returns which of those alive have lost to best after s sequences.

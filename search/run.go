@@ -18,6 +18,12 @@ type Strategy interface {
 	Choose(ctx context.Context, removed blockmask.Mask, candidates []blockmask.Mask) (Choice, error)
 }
 
+// Finisher is a strategy that estimates scores, and measures the last one properly.
+type Finisher interface {
+	// Finish returns the score of the model without removed, which is what the last step left, as a choice's base.
+	Finish(ctx context.Context, removed blockmask.Mask) (Choice, error)
+}
+
 // Choice is a strategy's decision.
 type Choice struct {
 	Base   float64     // score of what was removed before
@@ -85,6 +91,9 @@ func Run(ctx context.Context, s Strategy, model *Model, unit blockmask.Unit, goa
 	if err := model.check(unit, goal); err != nil {
 		return nil, err
 	}
+	if f, ok := s.(*Fast); ok && goal.ofQuality() {
+		f.Exact = true // a bound is to be kept by what was measured
+	}
 	on(Started{Strategy: s.Name(), Unit: unit, Goal: goal, Blocks: len(model.Blocks)})
 	r := &Result{Base: math.NaN()}
 	start := model.state(nil)
@@ -108,6 +117,11 @@ func Run(ctx context.Context, s Strategy, model *Model, unit blockmask.Unit, goa
 		now := model.state(removed)
 		step.ParamsRemoved, step.Ratio, step.Size = model.ParamsOf(removed), now.ratio, now.size
 		step.Speedup = now.speedup
+		if goal.reached(now) {
+			if err := finish(ctx, s, removed, &step); err != nil {
+				return r, err
+			}
+		}
 		r.Steps = append(r.Steps, step)
 		on(StepDone{Step: step, Base: r.Base, Progress: goal.progress(start, now)})
 		if goal.reached(now) {
@@ -115,6 +129,28 @@ func Run(ctx context.Context, s Strategy, model *Model, unit blockmask.Unit, goa
 			return r, nil
 		}
 	}
+}
+
+// finish makes sure that the score of the last step was measured.
+func finish(ctx context.Context, s Strategy, removed blockmask.Mask, step *Step) error {
+	f, ok := s.(Finisher)
+	if !ok {
+		return nil
+	}
+	c, err := f.Finish(ctx, removed)
+	if err != nil {
+		return fmt.Errorf("step %d: %w", step.Index, err)
+	}
+	if !finite(c.Base) {
+		return fmt.Errorf("step %d: the %w; remove less", step.Index, ErrExploded)
+	}
+	step.Score, step.Cost = c.Base, step.Cost+c.Cost
+	for i := range step.Candidates {
+		if step.Candidates[i].Mask.Equal(step.Removed) {
+			step.Candidates[i].Score, step.Candidates[i].Sequences = c.Base, 0
+		}
+	}
+	return nil
 }
 
 // within reports whether step, the last of removed, leaves the bound of a goal of quality, so that the search ends before it.

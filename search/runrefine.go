@@ -49,3 +49,11 @@ func RunRefine(ctx context.Context, fast *Fast, refine *Refine, order Strategy, 
 	ordered, err := Run(ctx, Within{order, refined.Mask}, model, unit, Goal{Blocks: len(refined.Mask)}, on)
 	return ordered, refined, err
 }
+
+// Finish finishes the strategy within.
+func (w Within) Finish(ctx context.Context, removed blockmask.Mask) (Choice, error) {
+	if f, ok := w.Strategy.(Finisher); ok {
+		return f.Finish(ctx, removed)
+	}
+	return Choice{}, errors.New("the strategy that orders a mask must be able to measure it")
+}
