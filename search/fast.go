@@ -101,7 +101,7 @@ func (f *Fast) Choose(ctx context.Context, removed blockmask.Mask, candidates []
 	}
 	r := newRace(f.Rule, len(use), len(start))
 	if audit {
-		r.keep, r.held = r.looks[min(1, len(r.looks)-1)], map[int]bool{}
+		r.keep, r.held = r.looks[max(0, min(1, len(r.looks)-2))], map[int]bool{}
 		for a, m := range start {
 			r.held[a] = slices.ContainsFunc(admitted, m.Equal)
 		}
@@ -134,10 +134,7 @@ func (f *Fast) spent() float64 {
 // admit returns the candidates that start, in their order: the nearest to the winner of when they last raced, and all that never
 // did.
 func (f *Fast) admit(candidates []blockmask.Mask) []blockmask.Mask {
-	n := f.Admit
-	if n == 0 {
-		n = max(DefaultAdmit, (len(candidates)+3)/4)
-	}
+	n := admitted(f.Admit, len(candidates))
 	known := slices.DeleteFunc(slices.Clone(candidates), func(m blockmask.Mask) bool {
 		_, ok := f.behind[m.String()]
 		return !ok
@@ -306,7 +303,7 @@ func (f *Fast) learn(r *race, arms, admitted []blockmask.Mask, best int) {
 	} else {
 		f.Seen.Missed++
 	}
-	second := plain.leader(r.keep)
+	second := plain.leader(r.looks[0]) // which all have seen
 	f.Seen.WorstLoss = max(f.Seen.WorstLoss, r.gap(second, best))
 }
 

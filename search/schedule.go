@@ -1,0 +1,129 @@
+package search
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/ggufprune/ggufprune/blockmask"
+)
+
+// Schedule is how a search uses the time that it was given.
+type Schedule struct {
+	Sequences int     `json:"sequences"` // of calibration text
+	Admit     int     `json:"admit"`     // candidates that race
+	Finalists int     `json:"finalists"`
+	Refine    float64 `json:"refine"`    // block-tokens for refinement; 0 is none
+	Predicted float64 `json:"predicted"` // block-tokens in all
+}
+
+// Fit chooses a schedule.
+type Fit struct {
+	Cost  Cost
+	Unit  blockmask.Unit
+	Steps int
+
+	Available      int // sequences that the calibration text has
+	Tokens, Scored int // of one sequence, on average
+
+	Speed  float64       // measured: block-tokens a second
+	Time   time.Duration // from now to the end of the search
+	Refine bool          // spend what is left on refinement
+}
+
+const (
+	leastSequences = 8    // fewer say nothing about a text
+	reserve        = 0.85 // of the time is planned for: predictions of racing are no promises
+	mostSequences  = 256  // more brought nothing in the paper
+)
+
+// Schedule returns the schedule with the most sequences that the time allows. It first gives up sequences, then candidates and
+// finalists. If even the least does not fit, the error says how long that takes.
+func (f Fit) Schedule() (Schedule, error) {
+	budget := f.Speed * f.Time.Seconds() * reserve
+	for _, s := range []Schedule{{Admit: 0, Finalists: DefaultFinalists}, {Admit: 5, Finalists: 1}, {Admit: 3, Finalists: 1}} {
+		for n := min(f.Available, mostSequences); n >= min(leastSequences, f.Available); n = smaller(n) {
+			s.Sequences = n
+			s.Predicted = f.predict(s)
+			if s.Predicted > budget {
+				continue
+			}
+			if f.Refine {
+				s.Refine = budget - s.Predicted
+				s.Predicted = budget
+			}
+			return s, nil
+		}
+	}
+	least := f.predict(Schedule{Sequences: min(leastSequences, f.Available), Admit: 3, Finalists: 1})
+	need := time.Duration(least / f.Speed / reserve * float64(time.Second)).Round(time.Second)
+	return Schedule{}, fmt.Errorf("%v is too short: %d steps take at least %v on this machine; give more time or remove less", f.Time, f.Steps, need)
+}
+
+func smaller(n int) int { return min(n-1, n*7/8) }
+
+// predict returns the expected cost of fast with the schedule.
+func (f Fit) predict(s Schedule) float64 {
+	rule := Rule{Finalists: s.Finalists}
+	total := 0.0
+	var removed blockmask.Mask
+	for step := range f.Steps {
+		cands := blockmask.Candidates(f.Unit, f.Cost.Blocks, removed)
+		if len(cands) == 0 {
+			break
+		}
+		start := cands
+		if audit := (step+1)%DefaultAuditEvery == 0; step > 0 && !audit {
+			start = middle(cands, admitted(s.Admit, len(cands)))
+		}
+		total += predictRace(f.Cost, rule, s.Sequences, removed, start, f.Tokens, f.Scored)
+		removed = removed.Union(cands[len(cands)/2])
+	}
+	whole := f.Cost.eval(removed, nil, true, true).times(f.Cost, f.Tokens, f.Scored)
+	return total + 2*whole*float64(s.Sequences) // the whole model, and the last mask
+}
+
+// admitted returns how many of n candidates start.
+func admitted(admit, n int) int {
+	if admit == 0 {
+		admit = max(DefaultAdmit, (n+3)/4)
+	}
+	return min(admit, n)
+}
+
+// middle returns n candidates around the middle of the model: neither the dearest nor the cheapest.
+func middle(cands []blockmask.Mask, n int) []blockmask.Mask {
+	from := (len(cands) - n) / 2
+	return cands[from : from+n]
+}
+
+// predictRace returns the expected cost of a race. On the models tried, about two thirds of the candidates stayed after each look,
+// and one race in two went on to the whole set with two finalists.
+func predictRace(c Cost, rule Rule, sequences int, removed blockmask.Mask, start []blockmask.Mask, tokens, scored int) float64 {
+	total, seen := 0.0, 0
+	looks := rule.looks(sequences)
+	for i, s := range looks {
+		arms := start
+		part := 1.0
+		for range i {
+			arms = middle(arms, max(1, (2*len(arms)+2)/3))
+		}
+		if i > 0 && i == len(looks)-1 {
+			if rule.Finalists == 1 {
+				break
+			}
+			arms, part = middle(start, min(2, len(start))), 0.5
+		}
+		total += part * c.eval(removed, arms, false, true).times(c, tokens, scored) * float64(s-seen)
+		seen = s
+	}
+	return total
+}
+
+// Share returns the part of the paper's cost that the first steps of fast are expected to take, for [NewETA].
+func (f *Fast) Share(unit blockmask.Unit) float64 {
+	l, use := f.Ledger, f.use()
+	tokens, scored := l.size(use)
+	cands := blockmask.Candidates(unit, l.cost.Blocks, nil)
+	cost := predictRace(l.cost, f.Rule, len(use), nil, middle(cands, admitted(f.Admit, len(cands))), tokens, scored) / float64(len(use))
+	return cost / l.cost.paper(nil, cands).times(l.cost, tokens, scored)
+}
