@@ -79,6 +79,7 @@ struct Request {
     const int32_t *              targets = nullptr; // k ids per output row; null: leave the logits as they are
     int32_t                      k       = 1;
     int32_t                      n_rows  = 0;
+    bool                         look_only    = false; // edit nothing: refuse what llama.cpp's kernels would abort on
     bool                         capture_only = false; // stop at the last captured boundary: no head, no losses
 
     // filled by the hook
@@ -131,6 +132,9 @@ bool build_nll(ggml_context * ctx, Tensor logits, Request & req, std::vector<Ten
 
 // The number of tensor headers that build_nll needs at most.
 size_t nll_headers(int32_t n_rows);
+
+// check_kernels refuses a graph on which llama.cpp v0.5.0 is known to abort in a worker thread, where no error can be raised.
+void check_kernels(ggml_cgraph * gf);
 
 // Armed arms the hook for (editor, req) on this thread while it lives.
 struct Armed {

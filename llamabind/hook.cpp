@@ -5,6 +5,7 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 
 namespace {
 
@@ -27,6 +28,19 @@ Guard::Guard() {
 }
 Guard::~Guard() { guard_depth--; }
 
+void check_kernels(ggml_cgraph * gf) {
+    for (int i = 0; i < ggml_graph_n_nodes(gf); i++) {
+        const ggml_tensor * t = ggml_graph_node(gf, i);
+        // The repacked CPU kernels take one matrix at a time (ggml-cpu/repack.cpp); MLA gives them one for each sequence.
+        if (t->op != GGML_OP_MUL_MAT || !t->src[0]->buffer || t->src[1]->ne[3] == 1) continue;
+        const char * name = ggml_backend_buft_name(ggml_backend_buffer_get_type(t->src[0]->buffer));
+        if (strstr(name, "REPACK")) {
+            throw Error(BP_BAD_INPUT, std::string("llama.cpp's repacked weights cannot run several sequences of this model at once (") +
+                        t->src[0]->name + "); use --no-repack, or one sequence per batch");
+        }
+    }
+}
+
 Armed::Armed(Editor * editor, Request * req) {
     current_editor  = editor;
     current_request = req;
@@ -47,9 +61,10 @@ extern "C" bool bp_sched_alloc_graph(ggml_backend_sched_t sched, ggml_cgraph * g
     }
     // An error is kept for the caller: llama.cpp only hears that the allocation failed.
     try {
-        current_editor->apply(gf, *req);
+        bp::check_kernels(gf);
+        if (!req->look_only) current_editor->apply(gf, *req);
         if (!ggml_backend_sched_alloc_graph(sched, gf)) throw bp::Error(BP_OOM, "the edited graph could not be allocated");
-        current_editor->upload(*req);
+        if (!req->look_only) current_editor->upload(*req);
         return true;
     } catch (const bp::Error & e) {
         req->error = std::make_unique<bp::Error>(e);

@@ -133,6 +133,7 @@ bp_status bp_model_load(const char * path, const bp_model_params * p, const vola
         mp.main_gpu     = p->main_gpu;
         mp.load_mode    = p->no_mmap ? LLAMA_LOAD_MODE_NONE : LLAMA_LOAD_MODE_AUTO;
         mp.load_mtp     = false;
+        mp.use_extra_bufts = !p->no_repack;
         if (!parse_split_mode(p->split_mode, &mp.split_mode)) {
             return fail(err, BP_BAD_INPUT, std::string("the split mode ") + p->split_mode + " is not supported: use none, layer or row");
         }

@@ -25,6 +25,7 @@ type ModelParams struct {
 	TensorSplit []float32 // --tensor-split: share of each device
 	RPC         []string  // --rpc: host:port of llama.cpp's rpc-server
 	NoMmap      bool      // --no-mmap
+	NoRepack    bool      // --no-repack: weights as they are in the file, slower on the CPU
 }
 
 // ModelInfo is what llama.cpp says of a loaded model.
@@ -106,6 +107,7 @@ func cModelParams(p ModelParams) (*C.bp_model_params, func()) {
 	cp.main_gpu = C.int32_t(p.MainGPU)
 	cp.split_mode = str(p.SplitMode)
 	cp.no_mmap = C.bool(p.NoMmap)
+	cp.no_repack = C.bool(p.NoRepack)
 	cp.n_devices = C.int32_t(len(p.Devices))
 	cp.devices = (**C.char)(array(len(p.Devices), unsafe.Sizeof((*C.char)(nil))))
 	for i, d := range p.Devices {

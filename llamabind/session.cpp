@@ -211,6 +211,15 @@ void self_test(bp_session * s) {
     if (want != got) throw Error(BP_UNSUPPORTED_ARCH, "starting at a captured boundary does not give the numbers of a full pass");
 }
 
+// Decodes two tokens of two sequences with an eye on the kernels that would run.
+void look(bp_session * s) {
+    const int32_t token[2] = {0, 0};
+    set_batch(s, token, token, 2, 1);
+    bp::Request req;
+    req.look_only = true;
+    decode(s, &req);
+}
+
 void open(bp_session * s) {
     if (s->params.n_seq < 1 || s->params.seq_len < 1) throw Error(BP_BAD_INPUT, "a session needs at least one token");
     if (uint32_t(s->params.n_seq) > llama_max_parallel_sequences()) throw Error(BP_BAD_INPUT, "too many sequences per batch");
@@ -225,6 +234,7 @@ void open(bp_session * s) {
     }
     if (!s->ctx) throw Error(BP_LOAD, bp::last_log("llama.cpp could not create a context"));
     s->batch = llama_batch_init(s->params.n_seq * s->params.seq_len, 0, 1);
+    if (s->params.n_seq > 1) look(s);
     if (s->params.unedited) return;
     if (!llama_get_memory(s->ctx) && !llama_model_has_decoder(s->model->model)) throw Error(BP_UNSUPPORTED_ARCH, "the model has no decoder");
     self_test(s);

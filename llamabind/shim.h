@@ -55,6 +55,7 @@ typedef struct {
     const float * tensor_split;
     int32_t       n_tensor_split;
     bool          no_mmap;
+    bool          no_repack;    // keep weights in their file's layout, for any kernel
 } bp_model_params;
 
 // cancel is polled while loading; it must outlive the call.

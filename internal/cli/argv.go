@@ -16,6 +16,7 @@ var multiShort = map[string]string{
 	"mg":  "main-gpu",
 	"sm":  "split-mode",
 	"ts":  "tensor-split",
+	"nr":  "no-repack",
 }
 
 // longAlias maps other accepted spellings to the name under which a flag is defined.

@@ -44,7 +44,7 @@ func (c *commonFlags) level() ui.Level {
 type modelFlags struct {
 	path, ngl, device, splitMode, tensorSplit, rpc, flashAttn string
 	mainGPU, threads                                          int
-	noMmap                                                    bool
+	noMmap, noRepack                                          bool
 }
 
 const modelUsage = `
@@ -59,6 +59,7 @@ Model and devices, as in llama.cpp:
       --rpc LIST           RPC servers, host:port, comma-separated
   -fa, --flash-attn MODE   on, off or auto (default: auto)
       --no-mmap            read the model instead of mapping it
+      --no-repack          keep weights as they are in the file, slower on the CPU (also -nr)
 `
 
 func (m *modelFlags) add(fs *pflag.FlagSet) {
@@ -72,6 +73,7 @@ func (m *modelFlags) add(fs *pflag.FlagSet) {
 	fs.StringVar(&m.rpc, "rpc", "", "")
 	fs.StringVar(&m.flashAttn, "flash-attn", "auto", "")
 	fs.BoolVar(&m.noMmap, "no-mmap", false, "")
+	fs.BoolVar(&m.noRepack, "no-repack", false, "")
 }
 
 // runtime checks the flags and returns them as the pipeline takes them.
@@ -105,7 +107,7 @@ func (m *modelFlags) runtime() (pipeline.Runtime, error) {
 	}
 	r.Model = llamabind.ModelParams{
 		NGPULayers: ngl, Devices: splitList(m.device), MainGPU: m.mainGPU, TensorSplit: split, SplitMode: m.splitMode,
-		RPC: splitList(m.rpc), NoMmap: m.noMmap,
+		RPC: splitList(m.rpc), NoMmap: m.noMmap, NoRepack: m.noRepack,
 	}
 	return r, nil
 }

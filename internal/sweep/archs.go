@@ -18,15 +18,15 @@ import (
 // archsFloor is the number of architectures that passed when this was committed; fewer is a failure.
 const archsFloor = 122
 
-// The batch of the sweep: long enough for sliding windows and recurrent states to matter.
+// The batch of the sweep: longer than the sliding windows (32) and chunks of recurrent states in the fixtures.
 const (
 	sweepSeqs = 2
-	sweepLen  = 24
+	sweepLen  = 56
 )
 
 // archs compares, for every model in dir, the edited graph with an independent route: a copy of the file whose output
 // projections are zeroed, run by an unedited llama.cpp. It also compares candidates from a boundary with full masked passes.
-func archs(ctx context.Context, dir string, filter string) error {
+func archs(ctx context.Context, dir, filter string, noRepack bool) error {
 	paths, err := filepath.Glob(filepath.Join(dir, "*.gguf"))
 	if err != nil || len(paths) == 0 {
 		return fmt.Errorf("no models in %s: run `make peers`", dir)
@@ -43,7 +43,7 @@ func archs(ctx context.Context, dir string, filter string) error {
 			continue
 		}
 		total++
-		masks, err := sweepArch(ctx, p, filepath.Join(tmp, name+".gguf"))
+		masks, err := sweepArch(ctx, p, filepath.Join(tmp, name+".gguf"), llamabind.ModelParams{NoRepack: noRepack})
 		var e *llamabind.Error
 		switch {
 		case err == nil:
@@ -73,8 +73,8 @@ func archs(ctx context.Context, dir string, filter string) error {
 }
 
 // sweepArch checks one model: every single block, three random masks, all blocks. It returns the number of masks.
-func sweepArch(ctx context.Context, path, scratch string) (int, error) {
-	m, err := llamabind.LoadModel(ctx, path, llamabind.ModelParams{})
+func sweepArch(ctx context.Context, path, scratch string, p llamabind.ModelParams) (int, error) {
+	m, err := llamabind.LoadModel(ctx, path, p)
 	if err != nil {
 		return 0, err
 	}
@@ -93,6 +93,7 @@ func sweepArch(ctx context.Context, path, scratch string) (int, error) {
 	if err != nil {
 		return 0, err
 	}
+	z.params.NoRepack = p.NoRepack
 	defer z.close()
 	for _, mask := range masks {
 		want, err := z.logits(ctx, mask, batch)

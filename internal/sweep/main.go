@@ -36,6 +36,7 @@ func run(ctx context.Context, args []string) error {
 	filter := fs.String("filter", "", "only models whose name contains this")
 	model := fs.String("model", "", "model of the reference search")
 	ref := fs.String("json", "", "file of the reference search")
+	noRepack := fs.Bool("no-repack", false, "keep weights as they are in the file")
 	verbose := fs.Bool("v", false, "llama.cpp's log on stderr")
 	if len(args) == 0 {
 		return fmt.Errorf("usage: sweep archs|layouts|reference [-dir DIR] [-filter TEXT]")
@@ -48,7 +49,7 @@ func run(ctx context.Context, args []string) error {
 	}
 	switch args[0] {
 	case "archs":
-		return archs(ctx, *dir, *filter)
+		return archs(ctx, *dir, *filter, *noRepack)
 	case "layouts":
 		return layouts(ctx, *dir, *filter)
 	case "reference":

@@ -24,6 +24,7 @@ type zeroed struct {
 	file    *os.File
 	model   *gguf.File
 	weights func(blockmask.Block) []string
+	params  llamabind.ModelParams
 }
 
 func newZeroed(src, path string, s *llamabind.Session) (*zeroed, error) {
@@ -34,7 +35,7 @@ func newZeroed(src, path string, s *llamabind.Session) (*zeroed, error) {
 	if err := os.WriteFile(path, in, 0o600); err != nil {
 		return nil, err
 	}
-	z := &zeroed{path: path, weights: s.Weights}
+	z := &zeroed{path: path, weights: s.Weights, params: llamabind.ModelParams{NoMmap: true}}
 	if z.model, err = gguf.Open(src); err != nil {
 		return nil, err
 	}
@@ -55,7 +56,7 @@ func (z *zeroed) logits(ctx context.Context, mask blockmask.Mask, batch []perple
 			return nil, err
 		}
 	}
-	m, err := llamabind.LoadModel(ctx, z.path, llamabind.ModelParams{NoMmap: true})
+	m, err := llamabind.LoadModel(ctx, z.path, z.params)
 	for _, b := range mask {
 		if err := z.patch(b, false); err != nil {
 			return nil, err
