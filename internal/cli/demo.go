@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -13,120 +14,139 @@ import (
 	"github.com/ggufprune/ggufprune/internal/pipeline"
 	"github.com/ggufprune/ggufprune/internal/ui"
 	"github.com/ggufprune/ggufprune/layout"
-	"github.com/ggufprune/ggufprune/llamabind"
 	"github.com/ggufprune/ggufprune/perplexity"
 	"github.com/ggufprune/ggufprune/search"
 )
 
-const demoUsage = `Usage: ggufprune demo [-o FILE] [flags]
+const demoUsage = `Usage: ggufprune demo [flags]
 
-Prunes the small model that comes with the source (11 million parameters, trained for this project) by a fifth, checks the
-result, and lets both models write a sentence. Takes about a minute.
+Prunes the small model that comes with the source (testdata/tiny-11m-Q8_0.gguf, trained for this project), checks the
+result, and lets the original and the pruned model write a sentence each. Takes less than a minute.
 
 Examples:
   ggufprune demo
-  ggufprune demo -o small.gguf
+  ggufprune demo --blocks 3 -o tiny-pruned.gguf
 
-  -o, --output FILE        keep the pruned model here (default: it is removed again)
+Flags:
+  -m, --model FILE         another model
+      --blocks N           blocks to remove (default: 6)
+      --prompt TEXT        what the models continue
+  -o, --output FILE        keep the pruned model here (default: it is deleted)
+      --force              overwrite an existing file
   -t, --threads N          CPU threads (default: physical cores)
 ` + commonUsage
 
-// The demo's files, in the source's folder or beside the program.
 const (
-	demoModel = "tiny-11m-Q8_0.gguf"
-	demoText  = "simple.jsonl"
+	demoModel   = "tiny-11m-Q8_0.gguf"
+	demoText    = "simple.jsonl" // beside the model: in the form that it was trained on
+	demoSamples = 24             // enough for a sensible order, few enough for a demo
+	demoContext = 128
+	demoTokens  = 48
+	demoPrompt  = "Below is an instruction that describes a task. Write a response that appropriately completes the request.\n\n" +
+		"### Instruction:\nDescribe the sea.\n\n### Response:\n"
 )
-
-// What both models continue, in the form that the small one was trained on.
-const demoPrompt = "### Instruction:\nDescribe a walk in the forest.\n\n### Response:\n"
-
-const demoTokens = 40
 
 // demoCommand is "ggufprune demo".
 type demoCommand struct {
-	output  string
-	threads int
+	path, output, prompt string
+	blocks, threads      int
+	force                bool
 }
 
-func (*demoCommand) usage() string { return demoUsage }
+func (c *demoCommand) usage() string { return demoUsage }
 
 func (c *demoCommand) flags(fs *pflag.FlagSet) {
+	fs.StringVarP(&c.path, "model", "m", "", "")
 	fs.StringVarP(&c.output, "output", "o", "", "")
-	fs.IntVarP(&c.threads, "threads", "t", llamabind.PhysicalCores(), "")
+	fs.StringVar(&c.prompt, "prompt", demoPrompt, "")
+	fs.IntVar(&c.blocks, "blocks", 6, "")
+	fs.IntVarP(&c.threads, "threads", "t", unset, "")
+	fs.BoolVar(&c.force, "force", false, "")
 }
 
-func (c *demoCommand) run(ctx context.Context, _ *pflag.FlagSet, u *ui.UI) error {
-	dir, err := demoFolder()
-	if err != nil {
-		return err
+func (c *demoCommand) run(ctx context.Context, _ *pflag.FlagSet, u *ui.UI) (err error) {
+	if c.blocks < 1 {
+		return usagef("--blocks is %d; give 1 or more", c.blocks)
 	}
-	if c.threads < 1 {
-		return usagef("--threads is %d; give 1 or more", c.threads)
-	}
-	output := c.output
-	if output == "" {
-		tmp, err := os.MkdirTemp("", "ggufprune-demo-*")
-		if err != nil {
+	if c.path == "" {
+		if c.path, err = findDemoModel(); err != nil {
 			return err
 		}
-		defer os.RemoveAll(tmp)
-		output = filepath.Join(tmp, "demo.gguf")
 	}
-	j := pipeline.Job{
-		Runtime: pipeline.Runtime{Path: filepath.Join(dir, demoModel), Threads: c.threads, FlashAttn: "auto", Model: llamabind.ModelParams{NGPULayers: -1}},
-		Text:    pipeline.Text{File: filepath.Join(dir, demoText), Convention: perplexity.Samples, Context: 256, Batch: 512, Max: 32},
-		Unit:    blockmask.Mix, Goal: search.Goal{Ratio: 0.2}, Layout: layout.Auto, Tool: Version(), Output: output,
-	}
-	out, err := pipeline.Prune(ctx, j, reporter{u})
+	m := modelFlags{path: c.path, ngl: "auto", splitMode: "layer", flashAttn: "auto", threads: c.threads}
+	r, err := m.runtime()
 	if err != nil {
 		return err
 	}
-	res := demoJSON{outcomeJSON: newOutcomeJSON("demo", out, ""), Prompt: demoPrompt}
-	if res.Original, err = sentence(ctx, j.Runtime, j.Runtime.Path); err != nil {
-		return err
+	kept := c.output != ""
+	if !kept {
+		dir, err := os.MkdirTemp("", "ggufprune-demo-*")
+		if err != nil {
+			return fmt.Errorf("demo: %w; name a writable place with -o", err)
+		}
+		defer os.RemoveAll(dir)
+		c.output = filepath.Join(dir, "tiny-pruned.gguf")
 	}
-	if res.Pruned, err = sentence(ctx, j.Runtime, output); err != nil {
+	out, err := pipeline.Prune(ctx, c.job(r), reporter{u})
+	if err != nil {
 		return err
 	}
 	printSteps(u, out)
-	printWritten(u, out)
-	u.Resultf("\nasked    %s", "Describe a walk in the forest.")
-	u.Resultf("original %s", res.Original)
-	u.Resultf("pruned   %s", res.Pruned)
-	if c.output == "" {
-		u.Resultf("\nThe pruned model was removed again; keep it with: ggufprune demo -o small.gguf")
-	}
-	return u.JSON(res)
+	printWrite(u, out)
+	return c.generate(ctx, u, r, out, kept)
 }
 
-// demoFolder finds the demo's files.
-func demoFolder() (string, error) {
-	dirs := []string{"testdata"}
-	if exe, err := os.Executable(); err == nil {
-		dirs = append(dirs, filepath.Join(filepath.Dir(exe), "testdata"))
+// job is a short search with the paper's settings.
+func (c *demoCommand) job(r pipeline.Runtime) pipeline.Job {
+	text := filepath.Join(filepath.Dir(c.path), demoText)
+	if _, err := os.Stat(text); err != nil {
+		text = "" // another model: the text that comes with the program
 	}
-	for _, d := range dirs {
-		if _, err := os.Stat(filepath.Join(d, demoModel)); err == nil {
-			return d, nil
+	return pipeline.Job{
+		Runtime: r, Unit: blockmask.Mix, Goal: search.Goal{Blocks: c.blocks}, Layout: layout.Auto, Tool: Version(),
+		Text:   pipeline.Text{File: text, Convention: perplexity.Samples, Context: demoContext, Batch: defaultUBatch, Max: demoSamples},
+		Output: c.output, Force: c.force,
+	}
+}
+
+// generate lets both models continue the prompt.
+func (c *demoCommand) generate(ctx context.Context, u *ui.UI, r pipeline.Runtime, out *pipeline.Outcome, kept bool) error {
+	j := demoJSON{Result: newResultJSON("demo", out, ""), Prompt: c.prompt, KeptFiles: kept}
+	var err error
+	if j.Original, err = pipeline.Generate(ctx, r, r.Path, c.prompt, demoTokens); err != nil {
+		return err
+	}
+	if j.Pruned, err = pipeline.Generate(ctx, r, c.output, c.prompt, demoTokens); err != nil {
+		return err
+	}
+	u.Resultf("")
+	u.Resultf("prompt    %s", oneLine(c.prompt))
+	u.Resultf("original  %s", oneLine(j.Original))
+	u.Resultf("pruned    %s", oneLine(j.Pruned))
+	if !kept {
+		u.Notef("the pruned model was deleted; keep it with: ggufprune demo -o tiny-pruned.gguf")
+	}
+	return u.JSON(j)
+}
+
+func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
+
+// findDemoModel looks for the model in the source tree: from the current folder and from the program's own.
+func findDemoModel() (string, error) {
+	var places []string
+	if dir, err := os.Getwd(); err == nil {
+		places = append(places, dir)
+	}
+	if exe, err := os.Executable(); err == nil {
+		if exe, err = filepath.EvalSymlinks(exe); err == nil {
+			places = append(places, filepath.Dir(exe), filepath.Dir(filepath.Dir(exe)))
 		}
 	}
-	return "", fmt.Errorf("the demo's model testdata/%s is not here; run the demo in the folder of the source", demoModel)
-}
-
-// sentence lets the model at path continue the demo's prompt, and cuts what it writes after its last whole sentence.
-func sentence(ctx context.Context, r pipeline.Runtime, path string) (string, error) {
-	m, err := llamabind.LoadModel(ctx, path, r.Model)
-	if err != nil {
-		return "", err
+	for _, p := range places {
+		path := filepath.Join(p, "testdata", demoModel)
+		if _, err := os.Stat(path); err == nil {
+			return path, nil
+		}
 	}
-	defer m.Close()
-	text, err := m.Generate(ctx, demoPrompt, demoTokens, r.Threads)
-	if err != nil {
-		return "", err
-	}
-	text = strings.Join(strings.Fields(text), " ")
-	if end := strings.IndexAny(text, ".!?"); end >= 0 {
-		text = text[:end+1]
-	}
-	return text, nil
+	return "", errors.New("testdata/" + demoModel + " is neither in this folder nor beside the program; run the demo in the source tree, or name a model with -m")
 }

@@ -1,28 +1,32 @@
 package cli
 
 import (
-	"math"
-
 	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/internal/pipeline"
 )
 
-// The objects of --json. docs/CLI_JSON.md documents every field, and a test holds the two together.
+// The types of this file are what --json prints. docs/CLI_JSON.md documents every field: TestJSONIsDocumented holds the two
+// together. Fields may be added; a field never changes its name, type or meaning.
 
-// outcomeJSON is what prune, search and apply print.
-type outcomeJSON struct {
-	Command string      `json:"command"`
-	Model   modelJSON   `json:"model"`
-	BasePPL *float64    `json:"base_ppl"`
-	Steps   []stepJSON  `json:"steps"`
-	Removed string      `json:"removed"`
-	Plan    string      `json:"plan,omitempty"`
-	Output  *outputJSON `json:"output,omitempty"`
-	Check   *checkJSON  `json:"check,omitempty"`
+// resultJSON is printed by prune, search and apply.
+type resultJSON struct {
+	Command     string           `json:"command"`
+	Tool        string           `json:"tool"`
+	LlamaCpp    string           `json:"llama_cpp"`
+	Model       string           `json:"model"`
+	ModelInfo   modelJSON        `json:"model_info"`
+	Calibration *calibrationJSON `json:"calibration,omitempty"`
+	Metric      string           `json:"metric,omitempty"`
+	BasePPL     *float64         `json:"base_ppl,omitempty"`
+	Steps       []stepJSON       `json:"steps"`
+	Mask        blockmask.Mask   `json:"mask"`
+	Plan        string           `json:"plan,omitempty"`
+	Output      *outputJSON      `json:"output,omitempty"`
+	Check       *checkJSON       `json:"check,omitempty"`
 }
 
+// modelJSON describes a source model.
 type modelJSON struct {
-	Path   string `json:"path"`
 	Arch   string `json:"arch"`
 	SHA256 string `json:"sha256"`
 	Bytes  int64  `json:"bytes"`
@@ -31,84 +35,172 @@ type modelJSON struct {
 	Blocks int    `json:"blocks"`
 }
 
+// calibrationJSON is what the scores were measured on.
+type calibrationJSON struct {
+	Description  string `json:"description"`
+	TokensSHA256 string `json:"tokens_sha256"`
+	Convention   string `json:"convention"`
+	Context      int    `json:"n_ctx"`
+	Sequences    int    `json:"sequences"`
+	Tokens       int    `json:"tokens"`
+}
+
+// stepJSON is one removal; its numbers describe the model after it.
 type stepJSON struct {
-	Block string   `json:"block"`
-	Score *float64 `json:"score"`
-	Ratio float64  `json:"params_removed_ratio"`
-	Size  int64    `json:"size_bytes"`
+	Block  blockmask.Mask `json:"block"`
+	Score  float64        `json:"score"`
+	Params uint64         `json:"params_removed"`
+	Ratio  float64        `json:"params_removed_ratio"`
+	Bytes  int64          `json:"size_bytes"`
 }
 
+// outputJSON is the written file.
 type outputJSON struct {
-	Path   string `json:"path"`
-	Bytes  int64  `json:"bytes"`
-	Layout string `json:"layout"`
-	SHA256 string `json:"sha256"`
-	Layers int    `json:"layers"`
+	Path          string  `json:"path"`
+	Bytes         int64   `json:"bytes"`
+	Layout        string  `json:"layout"`
+	SHA256        string  `json:"sha256"`
+	ParamsRemoved uint64  `json:"params_removed"`
+	Ratio         float64 `json:"params_removed_ratio"`
 }
 
+// checkJSON is how the written file compares with the masked original.
 type checkJSON struct {
-	Positions  int      `json:"positions"`
-	MaxAbsDiff float64  `json:"max_abs_diff"`
-	NMSE       float64  `json:"nmse"`
-	Exact      bool     `json:"exact"`
-	Text       string   `json:"text"`
-	Context    int      `json:"n_ctx"`
-	PPLMasked  *float64 `json:"ppl_masked"`
-	PPLWritten *float64 `json:"ppl_written"`
-	PPLStdErr  *float64 `json:"ppl_stderr"`
+	Passed     bool    `json:"passed"`
+	Positions  int     `json:"positions"`
+	MaxAbsDiff float64 `json:"max_abs_diff"`
+	NMSE       float64 `json:"nmse"`
+	Exact      bool    `json:"exact"`
+	PPLMasked  float64 `json:"ppl_masked"`
+	PPLWritten float64 `json:"ppl_written"`
+	PPLError   float64 `json:"ppl_written_stderr"`
+	Convention string  `json:"convention"`
+	Text       string  `json:"text"`
+	Context    int     `json:"n_ctx"`
+	Sequences  int     `json:"sequences"`
 }
 
-// pplJSON is what ppl prints.
+func newResultJSON(command string, out *pipeline.Outcome, plan string) resultJSON {
+	r := resultJSON{
+		Command: command, Tool: Version(), LlamaCpp: llamaVersion(), Model: out.Model.Path, ModelInfo: newModelJSON(out.Model),
+		Steps: []stepJSON{}, Mask: out.Removed, Plan: plan,
+	}
+	if p := out.Plan; p != nil {
+		c := p.Calibration
+		r.Calibration = &calibrationJSON{c.Description, c.TokensSHA256, c.Convention, c.Context, c.Sequences, c.Tokens}
+		r.Metric, r.BasePPL = p.Metric, &p.Base
+	}
+	for _, s := range out.Steps {
+		r.Steps = append(r.Steps, stepJSON{s.Removed, s.Score, s.ParamsRemoved, s.Ratio, s.Size})
+	}
+	if w := out.Write; w != nil {
+		r.Output = &outputJSON{
+			Path: w.Path, Bytes: w.Bytes, Layout: string(w.Layout.Kind), SHA256: w.SHA256,
+			ParamsRemoved: w.Layout.ParamsRemoved, Ratio: float64(w.Layout.ParamsRemoved) / float64(w.Layout.ParamsTotal),
+		}
+		r.Check = newCheckJSON(w.Check)
+	}
+	return r
+}
+
+func newModelJSON(m pipeline.ModelFacts) modelJSON {
+	return modelJSON{Arch: m.Arch, SHA256: m.SHA256, Bytes: m.Bytes, Params: m.Params, Layers: m.Layers, Blocks: m.Blocks}
+}
+
+func newCheckJSON(k *pipeline.Check) *checkJSON {
+	if k == nil {
+		return nil
+	}
+	return &checkJSON{
+		Passed: true, Positions: k.Rows, MaxAbsDiff: k.MaxAbsDiff, NMSE: k.NMSE, Exact: k.Exact,
+		PPLMasked: k.Masked.PPL, PPLWritten: k.Written.PPL, PPLError: k.Written.StdErr,
+		Convention: string(k.Written.Convention), Text: k.Text, Context: k.Context, Sequences: k.Written.Sequences,
+	}
+}
+
+// pplJSON is printed by ppl.
 type pplJSON struct {
-	Command    string   `json:"command"`
-	Model      string   `json:"model"`
-	Text       string   `json:"text"`
-	Convention string   `json:"convention"`
-	Context    int      `json:"n_ctx"`
-	Mask       string   `json:"mask"`
-	PPL        *float64 `json:"ppl"`
-	StdErr     *float64 `json:"ppl_stderr"`
-	Sequences  int      `json:"sequences"`
-	Scored     int      `json:"scored"`
+	Command    string         `json:"command"`
+	Model      string         `json:"model"`
+	Mask       blockmask.Mask `json:"mask"`
+	Text       string         `json:"text"`
+	Convention string         `json:"convention"`
+	Context    int            `json:"n_ctx"`
+	Sequences  int            `json:"sequences"`
+	Scored     int            `json:"scored_tokens"`
+	PPL        *float64       `json:"ppl"`
+	StdErr     float64        `json:"ppl_stderr"`
 }
 
-// inspectJSON is what inspect prints.
+func newPPLJSON(out *pipeline.PPLOutcome, mask blockmask.Mask) pplJSON {
+	e := out.Estimate
+	j := pplJSON{
+		Command: "ppl", Model: out.Model, Mask: mask, Text: out.Corpus, Convention: string(e.Convention), Context: out.Context,
+		Sequences: e.Sequences, Scored: e.Scored, StdErr: e.StdErr,
+	}
+	if finite(e.PPL) {
+		j.PPL = &e.PPL
+	}
+	return j
+}
+
+// inspectJSON is printed by inspect.
 type inspectJSON struct {
-	Command    string             `json:"command"`
-	Model      modelJSON          `json:"model"`
-	Name       string             `json:"name"`
-	Context    int                `json:"n_ctx_train"`
-	Vocabulary int                `json:"n_vocab"`
-	Supported  bool               `json:"supported"`
-	Reason     string             `json:"reason,omitempty"`
-	Blocks     []inspectBlockJSON `json:"blocks"`
-	Layouts    []layoutJSON       `json:"layouts"`
+	Command     string                `json:"command"`
+	Model       string                `json:"model"`
+	ModelInfo   modelJSON             `json:"model_info"`
+	Name        string                `json:"name"`
+	Description string                `json:"description"`
+	Context     int                   `json:"n_ctx_train"`
+	Vocabulary  int                   `json:"n_vocab"`
+	Supported   bool                  `json:"supported"`
+	Reason      string                `json:"reason,omitempty"`
+	Blocks      []inspectedBlockJSON  `json:"blocks"`
+	Layouts     []inspectedLayoutJSON `json:"layouts"`
 }
 
-type inspectBlockJSON struct {
+// inspectedBlockJSON is one block.
+type inspectedBlockJSON struct {
 	Block  string `json:"block"`
 	Params uint64 `json:"params"`
 	Bytes  int64  `json:"bytes"`
 }
 
-type layoutJSON struct {
-	Case    string `json:"case"`
-	Mask    string `json:"mask"`
-	Layout  string `json:"layout,omitempty"`
-	Refused string `json:"refused,omitempty"`
-	Exact   bool   `json:"exact"`
-	Bytes   int64  `json:"bytes,omitempty"`
+// inspectedLayoutJSON is how a file without some blocks would be written.
+type inspectedLayoutJSON struct {
+	Case    string         `json:"case"`
+	Mask    blockmask.Mask `json:"mask"`
+	Layout  string         `json:"layout,omitempty"`
+	Exact   bool           `json:"exact"`
+	Bytes   int64          `json:"bytes"`
+	Refused string         `json:"refused,omitempty"`
 }
 
-// demoJSON is what demo prints.
+func newInspectJSON(in *pipeline.Inspection) inspectJSON {
+	j := inspectJSON{
+		Command: "inspect", Model: in.Facts.Path, ModelInfo: newModelJSON(in.Facts), Name: in.Name, Description: in.Description,
+		Context: in.Context, Vocabulary: in.Vocabulary, Supported: in.Reason == "", Reason: in.Reason,
+		Blocks: []inspectedBlockJSON{}, Layouts: []inspectedLayoutJSON{},
+	}
+	for _, b := range in.Blocks {
+		j.Blocks = append(j.Blocks, inspectedBlockJSON{b.Block.String(), b.Params, b.Bytes})
+	}
+	for _, l := range in.Layouts {
+		j.Layouts = append(j.Layouts, inspectedLayoutJSON{l.Case, l.Mask, string(l.Kind), l.Exact, l.Bytes, l.Refused})
+	}
+	return j
+}
+
+// demoJSON is printed by demo.
 type demoJSON struct {
-	outcomeJSON
-	Prompt   string `json:"prompt"`
-	Original string `json:"original"`
-	Pruned   string `json:"pruned"`
+	Result    resultJSON `json:"result"`
+	Prompt    string     `json:"prompt"`
+	Original  string     `json:"original_text"`
+	Pruned    string     `json:"pruned_text"`
+	KeptFiles bool       `json:"kept"`
 }
 
-// versionJSON is what version prints.
+// versionJSON is printed by version.
 type versionJSON struct {
 	Tool     string       `json:"tool"`
 	LlamaCpp string       `json:"llama_cpp"`
@@ -116,66 +208,11 @@ type versionJSON struct {
 	Devices  []deviceJSON `json:"devices"`
 }
 
+// deviceJSON is a device that llama.cpp finds.
 type deviceJSON struct {
 	Name        string `json:"name"`
 	Description string `json:"description"`
-}
-
-// finite is v, or null in JSON where it is not a number that JSON has.
-func finite(v float64) *float64 {
-	if math.IsNaN(v) || math.IsInf(v, 0) {
-		return nil
-	}
-	return &v
-}
-
-func newModelJSON(f pipeline.ModelFacts) modelJSON {
-	return modelJSON{Path: f.Path, Arch: f.Arch, SHA256: f.SHA256, Bytes: f.Bytes, Params: f.Params, Layers: f.Layers, Blocks: f.Blocks}
-}
-
-func newOutcomeJSON(command string, out *pipeline.Outcome, plan string) outcomeJSON {
-	o := outcomeJSON{Command: command, Model: newModelJSON(out.Model), Steps: []stepJSON{}, Removed: out.Removed.String(), Plan: plan}
-	if out.Plan != nil {
-		o.BasePPL = finite(out.Plan.Base)
-	}
-	for _, s := range out.Steps {
-		o.Steps = append(o.Steps, stepJSON{Block: s.Removed.String(), Score: finite(s.Score), Ratio: s.Ratio, Size: s.Size})
-	}
-	if w := out.Write; w != nil {
-		o.Output = &outputJSON{Path: w.Path, Bytes: w.Bytes, Layout: string(w.Layout.Kind), SHA256: w.SHA256, Layers: len(w.Layout.Layers)}
-		o.Check = newCheckJSON(w.Check)
-	}
-	return o
-}
-
-func newCheckJSON(c *pipeline.Check) *checkJSON {
-	if c == nil {
-		return nil
-	}
-	return &checkJSON{
-		Positions: c.Rows, MaxAbsDiff: c.MaxAbsDiff, NMSE: c.NMSE, Exact: c.Exact, Text: c.Text, Context: c.Context,
-		PPLMasked: finite(c.Masked.PPL), PPLWritten: finite(c.Written.PPL), PPLStdErr: finite(c.Written.StdErr),
-	}
-}
-
-func newPPLJSON(out *pipeline.PPLOutcome, mask blockmask.Mask) pplJSON {
-	e := out.Estimate
-	return pplJSON{
-		Command: "ppl", Model: out.Model, Text: out.Corpus, Convention: string(e.Convention), Context: out.Context,
-		Mask: mask.String(), PPL: finite(e.PPL), StdErr: finite(e.StdErr), Sequences: e.Sequences, Scored: e.Scored,
-	}
-}
-
-func newInspectJSON(in *pipeline.Inspection) inspectJSON {
-	o := inspectJSON{
-		Command: "inspect", Model: newModelJSON(in.Facts), Name: in.Name, Context: in.Context, Vocabulary: in.Vocabulary,
-		Supported: in.Reason == "", Reason: in.Reason, Blocks: []inspectBlockJSON{}, Layouts: []layoutJSON{},
-	}
-	for _, b := range in.Blocks {
-		o.Blocks = append(o.Blocks, inspectBlockJSON{Block: b.Block.String(), Params: b.Params, Bytes: b.Bytes})
-	}
-	for _, l := range in.Layouts {
-		o.Layouts = append(o.Layouts, layoutJSON{Case: l.Case, Mask: l.Mask.String(), Layout: string(l.Kind), Refused: l.Refused, Exact: l.Exact, Bytes: l.Bytes})
-	}
-	return o
+	Type        string `json:"type"`
+	Free        uint64 `json:"free_bytes"`
+	Total       uint64 `json:"total_bytes"`
 }

@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"cmp"
+	"slices"
 
 	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/layout"
@@ -40,8 +41,13 @@ func (s *Source) newPlan(j Job, set *perplexity.Set, blocks []layout.Block, res 
 	}, nil
 }
 
-// provenance is what a file made by the first k steps of p says of its origin.
+// provenance is what a file made by the first k steps of p says of its origin. Blocks that a step removed together have
+// the same score.
 func provenance(p *search.Plan, k int) layout.Provenance {
+	var scores []float64
+	for _, s := range p.Steps[:k] {
+		scores = append(scores, slices.Repeat([]float64{s.Score}, s.Removed.Len())...)
+	}
 	return layout.Provenance{
 		SourceSHA256: p.Model.SHA256,
 		Metric:       p.Metric + " " + p.Calibration.Convention,
@@ -50,7 +56,7 @@ func provenance(p *search.Plan, k int) layout.Provenance {
 		LlamaCpp:     llamabind.Version(),
 		Removed:      p.Removed(k),
 		BaseScore:    p.Base,
-		Scores:       p.Scores(k),
+		Scores:       scores,
 	}
 }
 

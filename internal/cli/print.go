@@ -1,0 +1,94 @@
+package cli
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/ggufprune/ggufprune/internal/pipeline"
+	"github.com/ggufprune/ggufprune/internal/ui"
+	"github.com/ggufprune/ggufprune/perplexity"
+)
+
+// printOutcome prints what prune, search or apply did. plan is where the plan was saved, if it was.
+func printOutcome(u *ui.UI, command string, out *pipeline.Outcome, plan string) error {
+	printSteps(u, out)
+	if plan != "" {
+		u.Resultf("plan    %s", plan)
+	}
+	if out.Write != nil {
+		printWrite(u, out)
+	}
+	return u.JSON(newResultJSON(command, out, plan))
+}
+
+// printSteps prints the table of what was removed in which order.
+func printSteps(u *ui.UI, out *pipeline.Outcome) {
+	if out.Plan == nil {
+		u.Resultf("removed %s", out.Removed)
+		return
+	}
+	rows := [][]any{{"", "none", fmt.Sprintf("%.4f", out.Plan.Base), "", "0.0%", formatSize(out.Model.Bytes)}}
+	for _, s := range out.Steps {
+		size := ""
+		if s.Size > 0 {
+			size = formatSize(s.Size)
+		}
+		rows = append(rows, []any{
+			s.Index, s.Removed, fmt.Sprintf("%.4f", s.Score), fmt.Sprintf("x%.3f", s.Score/out.Plan.Base),
+			fmt.Sprintf("%.1f%%", 100*s.Ratio), size,
+		})
+	}
+	u.Table(fmt.Sprintf("Calibration: %s", out.Plan.Calibration.Description), []ui.Column{
+		{Head: "step", Number: true}, {Head: "removed"}, {Head: "PPL", Number: true}, {Head: "ratio", Number: true},
+		{Head: "parameters gone", Number: true}, {Head: "file", Number: true},
+	}, rows)
+}
+
+// printWrite prints the written file and its check.
+func printWrite(u *ui.UI, out *pipeline.Outcome) {
+	w := out.Write
+	u.Resultf("output  %s", w.Path)
+	u.Resultf("        %s (was %s), %.1f%% of the parameters gone, layout %s", formatSize(w.Bytes), formatSize(out.Model.Bytes),
+		100*float64(w.Layout.ParamsRemoved)/float64(w.Layout.ParamsTotal), w.Layout.Kind)
+	u.Resultf("        SHA-256 %s", w.SHA256)
+	k := w.Check
+	if k == nil {
+		u.Resultf("check   none")
+		return
+	}
+	u.Resultf("check   passed: %s over %d positions", differenceText(k), k.Rows)
+	u.Resultf("        PPL %.4f written, %.4f masked original (%s)", k.Written.PPL, k.Masked.PPL, evaluationText(k))
+}
+
+func finite(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }
+
+func differenceText(k *pipeline.Check) string {
+	if k.MaxAbsDiff == 0 {
+		return "identical log-probabilities"
+	}
+	return fmt.Sprintf("log-probabilities differ by at most %.2g, NMSE %.2g,", k.MaxAbsDiff, k.NMSE)
+}
+
+// evaluationText names what the check's perplexities are of, so that llama-perplexity can repeat them.
+func evaluationText(k *pipeline.Check) string {
+	if k.Written.Convention == perplexity.Windows {
+		return fmt.Sprintf("%s, windows, -c %d --chunks %d", k.Text, k.Context, k.Written.Sequences)
+	}
+	return fmt.Sprintf("%s, samples of up to %d tokens", k.Text, k.Context)
+}
+
+// formatCount prints a number of parameters with three significant digits: "11.5M".
+func formatCount(n uint64) string {
+	v, unit := float64(n), ""
+	for _, u := range []string{"K", "M", "B", "T"} {
+		if v < 999.5 {
+			break
+		}
+		v, unit = v/1000, u
+	}
+	if unit == "" {
+		return fmt.Sprint(n)
+	}
+	digits := 2 - int(math.Floor(math.Log10(v*1.0000001)))
+	return fmt.Sprintf("%.*f%s", max(0, digits), v, unit)
+}
