@@ -99,7 +99,7 @@ func (f *Fast) Choose(ctx context.Context, removed blockmask.Mask, candidates []
 	for i, k := range order {
 		order[i] = use[k]
 	}
-	r := newRace(f.Rule, len(use), len(start))
+	r := newRace(f.rule(len(candidates)), len(use), len(start))
 	if audit {
 		r.keep, r.held = r.looks[max(0, min(1, len(r.looks)-2))], map[int]bool{}
 		for a, m := range start {
@@ -122,6 +122,15 @@ func (f *Fast) Choose(ctx context.Context, removed blockmask.Mask, candidates []
 	}
 	c.Cost, c.PaperCost = f.spent()-spent, l.PaperCost(removed, candidates)
 	return c, nil
+}
+
+// rule returns the rule of a race in which there are n candidates. No more of them see a second look than are admitted otherwise.
+func (f *Fast) rule(n int) Rule {
+	r := f.Rule
+	if r.Finalists > 0 && r.Most == 0 {
+		r.Most = admitted(f.Admit, n)
+	}
+	return r
 }
 
 func (f *Fast) spent() float64 {
@@ -283,7 +292,7 @@ func (f *Fast) remember(r *race, arms []blockmask.Mask, best int) {
 func (f *Fast) learn(r *race, arms, admitted []blockmask.Mask, best int) {
 	f.Seen.Audits++
 	started := func(a int) bool { return slices.ContainsFunc(admitted, arms[a].Equal) }
-	plain := newRace(f.Rule, r.n, len(admitted))
+	plain := newRace(r.rule, r.n, len(admitted))
 	plain.x, plain.sum, plain.alive = r.x, r.sum, nil
 	for a := range arms {
 		if started(a) {

@@ -41,6 +41,9 @@ type Rule struct {
 	// First is the number of sequences of the first look.
 	First int
 
+	// Most, if not 0, is the number of candidates that go on after the first look, the best by what was seen.
+	Most int
+
 	// Finalists, if not 0, limits the race: after a quarter of the sequences, at most that many go on to see the whole set, and
 	// those only which are not clearly worse than the leader (finalLevel), although the others have not been told apart from it
 	// with confidence. Such a race is undecided; its winner is the best by what was seen.
@@ -48,7 +51,7 @@ type Rule struct {
 }
 
 // finalLevel is the chance of being better than the leader, by more than the tolerance, that makes a finalist.
-const finalLevel = 0.25
+const finalLevel = 0.35
 
 const (
 	minFirst = 4  // fewer paired differences say nothing about their variance
@@ -145,6 +148,9 @@ func (r *race) drop(s int) {
 	}
 	lost := r.lost(best, s)
 	r.alive = slices.DeleteFunc(r.alive, func(arm int) bool { return lost[arm] && !(s < r.keep && r.held[arm]) })
+	if most := r.rule.Most; most > 0 && s < r.n {
+		r.limit(most, s)
+	}
 	last := len(r.looks) >= 2 && s == r.looks[len(r.looks)-2]
 	if r.rule.Finalists > 0 && last {
 		r.finalists(best, s)
@@ -162,10 +168,22 @@ func (r *race) finalists(best, s int) {
 		d, v := paired(r.x[arm][:s], r.x[best][:s])
 		return d+r.rule.Tolerance > t*math.Sqrt(v/float64(s)*(1-float64(s)/float64(r.n)))
 	})
+	r.limit(r.rule.Finalists, s)
+	r.cut = r.cut || len(r.alive) < before
+}
+
+// limit keeps the most best, and those that are held.
+func (r *race) limit(most, s int) {
 	slices.SortStableFunc(r.alive, func(a, b int) int { return cmp.Compare(r.mean(a, s), r.mean(b, s)) })
-	r.alive = r.alive[:min(len(r.alive), r.rule.Finalists)]
+	var in []int
+	for i, arm := range r.alive {
+		if i < most || s < r.keep && r.held[arm] {
+			in = append(in, arm)
+		}
+	}
+	r.cut = r.cut || len(in) < len(r.alive)
+	r.alive = in
 	slices.Sort(r.alive)
-	r.cut = len(r.alive) < before
 }
 
 // lost returns which of those alive have lost to best after s sequences.

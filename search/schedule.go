@@ -63,7 +63,6 @@ func smaller(n int) int { return min(n-1, n*7/8) }
 
 // predict returns the expected cost of fast with the schedule.
 func (f Fit) predict(s Schedule) float64 {
-	rule := Rule{Finalists: s.Finalists}
 	total := 0.0
 	var removed blockmask.Mask
 	for step := range f.Steps {
@@ -75,6 +74,7 @@ func (f Fit) predict(s Schedule) float64 {
 		if audit := (step+1)%DefaultAuditEvery == 0; step > 0 && !audit {
 			start = middle(cands, admitted(s.Admit, len(cands)))
 		}
+		rule := Rule{Finalists: s.Finalists, Most: admitted(s.Admit, len(cands))}
 		total += predictRace(f.Cost, rule, s.Sequences, removed, start, f.Tokens, f.Scored)
 		removed = removed.Union(cands[len(cands)/2])
 	}
@@ -106,6 +106,9 @@ func predictRace(c Cost, rule Rule, sequences int, removed blockmask.Mask, start
 		part := 1.0
 		for range i {
 			arms = middle(arms, max(1, (2*len(arms)+2)/3))
+			if rule.Most > 0 {
+				arms = middle(arms, min(len(arms), rule.Most))
+			}
 		}
 		if i > 0 && i == len(looks)-1 {
 			if rule.Finalists == 1 {
@@ -124,6 +127,6 @@ func (f *Fast) Share(unit blockmask.Unit) float64 {
 	l, use := f.Ledger, f.use()
 	tokens, scored := l.size(use)
 	cands := blockmask.Candidates(unit, l.cost.Blocks, nil)
-	cost := predictRace(l.cost, f.Rule, len(use), nil, middle(cands, admitted(f.Admit, len(cands))), tokens, scored) / float64(len(use))
+	cost := predictRace(l.cost, f.rule(len(cands)), len(use), nil, middle(cands, admitted(f.Admit, len(cands))), tokens, scored) / float64(len(use))
 	return cost / l.cost.paper(nil, cands).times(l.cost, tokens, scored)
 }
