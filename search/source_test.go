@@ -138,3 +138,38 @@ func newLedger(t testing.TB, s Source, m *Model) *Ledger {
 	t.Helper()
 	return NewLedger(s, plainCost(m), nil, "")
 }
+
+// lucky is a source on whose sequences search everything is better than start, and on the others worse.
+type lucky struct {
+	texts
+	search []int
+	start  blockmask.Mask
+}
+
+func (s *lucky) Losses(_ context.Context, batch []int, removed blockmask.Mask, candidates []blockmask.Mask, base bool,
+	got func(i int, losses []float64) error,
+) error {
+	for i := -1; i < len(candidates); i++ {
+		m := removed
+		if i >= 0 {
+			m = removed.Union(candidates[i])
+		} else if !base {
+			continue
+		}
+		losses := make([]float64, len(batch))
+		for j, seq := range batch {
+			losses[j] = 20
+			switch {
+			case m.Equal(s.start):
+			case slices.Contains(s.search, seq):
+				losses[j] -= 1 + unit(m.String())
+			default:
+				losses[j]++
+			}
+		}
+		if err := got(i, losses); err != nil {
+			return err
+		}
+	}
+	return nil
+}
