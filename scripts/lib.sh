@@ -66,17 +66,17 @@ install_packages() {
 	fi
 }
 
-# take_lock NAME: one set-up at a time in one tree; a lock whose process is gone is taken over.
+# take_lock DIR: one set-up at a time in one tree; a lock whose process is gone is taken over.
 take_lock() {
-	local dir=$1 owner told=
+	local dir=$1 owner waited=0
 	until mkdir "$dir" 2>/dev/null; do
 		owner=$(cat "$dir/pid" 2>/dev/null || true)
-		if [ -n "$owner" ] && ! kill -0 "$owner" 2>/dev/null; then
+		if { [ -n "$owner" ] && ! kill -0 "$owner" 2>/dev/null; } || { [ -z "$owner" ] && [ "$waited" -ge 5 ]; }; then
 			rm -rf "$dir"
 			continue
 		fi
-		[ -n "$told" ] || say "waiting for another set-up (process ${owner:-starting}) to finish"
-		told=1
+		[ "$waited" -ne 1 ] || say "waiting for another set-up to finish (process ${owner:-unknown})"
+		waited=$((waited + 1))
 		sleep 1
 	done
 	echo $$ >"$dir/pid"
