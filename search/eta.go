@@ -47,13 +47,9 @@ func (e *ETA) Ran(r BatchRun, took time.Duration) {
 // Step tells that a step has ended. progress is the part of the goal that is done (see [StepDone]).
 func (e *ETA) Step(s Step, progress float64) {
 	if paper := e.paper(e.removed); paper > 0 && !e.exact {
-		// Recent steps count for more; the first, in which everything races, says little about the others.
-		weight := 0.3
-		if e.done == 1 {
-			weight = 1
-		}
+		// Slowly, since steps differ (audits, finalists). The first, in which everything races, says little about the others.
 		if e.done > 0 {
-			e.share += weight * (e.ofStep/paper - e.share)
+			e.share += 0.2 * (e.ofStep/paper - e.share)
 		}
 	}
 	e.removed = e.removed.Union(s.Removed)
