@@ -2,7 +2,11 @@ package pipeline
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
+	"strings"
 	"sync"
 
 	"github.com/ggufprune/ggufprune/blockmask"
@@ -23,7 +27,7 @@ type Source struct {
 
 // Open opens the model's file and loads it. What the file cannot be used for is found before the loading.
 func Open(ctx context.Context, r Runtime) (*Source, error) {
-	f, err := gguf.Open(r.Path)
+	f, err := openFile(r.Path)
 	if err != nil {
 		return nil, err
 	}
@@ -34,7 +38,7 @@ func Open(ctx context.Context, r Runtime) (*Source, error) {
 	m, err := r.load(ctx, r.Path)
 	if err != nil {
 		f.Close()
-		return nil, err
+		return nil, loadError(r.Path, f.Arch(), err)
 	}
 	s := &Source{Runtime: r, File: f, Model: m}
 	if info := m.Info(); info.HasEncoder || !info.HasDecoder {
@@ -46,6 +50,27 @@ func Open(ctx context.Context, r Runtime) (*Source, error) {
 	s.stop = stop
 	s.hash = sync.OnceValues(func() (string, error) { return f.SHA256(hashing) })
 	return s, nil
+}
+
+// openFile opens the GGUF file, and adds the next step to the errors that have none.
+func openFile(path string) (*gguf.File, error) {
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("model %s does not exist; check the path given with -m", path)
+	}
+	f, err := gguf.Open(path)
+	if errors.Is(err, gguf.ErrNotGGUF) {
+		return nil, fmt.Errorf("%w; give a model in GGUF format with -m", err)
+	}
+	return f, err
+}
+
+// loadError tells an architecture that this llama.cpp does not have from other failures.
+func loadError(path, arch string, err error) error {
+	var e *llamabind.Error
+	if errors.As(err, &e) && e.Code == llamabind.LoadFailed && strings.Contains(e.Text, "unknown model architecture") {
+		return &UnsupportedError{fmt.Sprintf("%s: llama.cpp %s does not know the architecture %q; give a model that it runs", path, llamabind.Version(), arch)}
+	}
+	return err
 }
 
 // checkDecoder refuses files whose metadata say that they hold no language model that predicts the next token.
@@ -67,7 +92,7 @@ func checkDecoder(f *gguf.File) error {
 func (s *Source) SHA256() (string, error) { return s.hash() }
 
 // StartHash computes the hash in the background, where a search follows that takes longer.
-func (s *Source) StartHash() { go s.hash() } //nolint:errcheck // SHA256 returns the error
+func (s *Source) StartHash() { go func() { _, _ = s.hash() }() } // SHA256 returns the error
 
 // Session opens a context that leaves blocks out.
 func (s *Source) Session(ctx context.Context, nSeq, seqLen int) (Session, error) {
@@ -112,7 +137,8 @@ type Weights struct {
 	Bytes  int64 // of tensor data
 }
 
-// BlockWeights returns what the blocks of mask hold in f. A tensor that blocks share counts once.
+// BlockWeights returns what the blocks of mask hold in f: Params as package layout counts them, norms included, Bytes of
+// their matrices and biases. A tensor that blocks share counts once.
 func BlockWeights(f *gguf.File, blocks []layout.Block, mask blockmask.Mask) Weights {
 	var w Weights
 	seen := map[string]bool{}
@@ -120,13 +146,20 @@ func BlockWeights(f *gguf.File, blocks []layout.Block, mask blockmask.Mask) Weig
 		if !mask.Has(b.Block) {
 			continue
 		}
+		var params uint64
 		for _, name := range b.Weights {
 			if t, ok := f.Tensor(name); ok && !seen[name] {
 				seen[name] = true
-				w.Params += t.Elements()
+				params += t.Elements()
 				w.Bytes += t.Size
 			}
 		}
+		// The engine does not list norms. A block that no layout can do without keeps the count of its matrices.
+		res, err := layout.Build(layout.Request{Source: f, Blocks: blocks, Removed: blockmask.New(b.Block)})
+		if err == nil {
+			params = res.ParamsRemoved
+		}
+		w.Params += params
 	}
 	return w
 }

@@ -3,6 +3,9 @@ package pipeline
 import (
 	"bytes"
 	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
 
 	"github.com/ggufprune/ggufprune/internal/corpus"
 	"github.com/ggufprune/ggufprune/perplexity"
@@ -21,9 +24,18 @@ type Text struct {
 // Read reads the text, without a model, so that what is wrong with it shows at once.
 func (t Text) Read() (*perplexity.Corpus, error) {
 	if t.File == "" {
-		return perplexity.Read(bytes.NewReader(corpus.Calibration()), "built-in calibration text.jsonl", perplexity.Auto)
+		return perplexity.Read(bytes.NewReader(corpus.Calibration()), "built-in calibration text", perplexity.Auto)
 	}
-	return perplexity.ReadFile(t.File, perplexity.Auto)
+	c, err := perplexity.ReadFile(t.File, perplexity.Auto)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
+		return nil, fmt.Errorf("text %s: %w; check the path given with -f", t.File, plain(err))
+	}
+	if err != nil {
+		return nil, err
+	}
+	// The name goes into plans and written files, which others may read: the folder stays private.
+	c.Name = filepath.Base(t.File)
+	return c, nil
 }
 
 // ReadEvaluation reads what a result is measured on: the user's text, or one that comes with the program and that no search
