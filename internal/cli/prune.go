@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"strings"
 
 	"github.com/spf13/pflag"
 
@@ -24,7 +25,9 @@ Examples:
 What to write:
   -o, --output FILE        the file (default: a name by the GGUF convention, in this folder)
       --plan FILE          also save the plan: the order of removal with every score
-      --kind KIND          what one step removes: mix (attention or FFN), attn, ffn, or a whole layer (default: mix)
+      --kind KIND          what one step removes: mix (attention or FFN), attn, ffn, layer, or pair (default: mix)
+      --strategy NAME      greedy (the paper's, exact), fast (the same by racing, for a fraction of the time), oneshot or
+                           random (default: greedy)
       --layout NAME        auto, native, deci or zeros (default: auto, the best one that is exact)
       --force              overwrite existing files
       --no-check           do not check the written file
@@ -38,6 +41,8 @@ type pruneCommand struct {
 	output outputFlags
 	plan   string
 	kind   string
+
+	strategy string
 }
 
 func (c *pruneCommand) usage() string { return pruneUsage }
@@ -49,10 +54,11 @@ func (c *pruneCommand) flags(fs *pflag.FlagSet) {
 	c.output.add(fs)
 	fs.StringVar(&c.plan, "plan", "", "")
 	fs.StringVar(&c.kind, "kind", string(blockmask.Mix), "")
+	fs.StringVar(&c.strategy, "strategy", pipeline.Strategies()[0], "")
 }
 
 func (c *pruneCommand) run(ctx context.Context, fs *pflag.FlagSet, u *ui.UI) error {
-	j, err := searchJob(fs, &c.model, &c.text, &c.goal, c.kind)
+	j, err := searchJob(fs, &c.model, &c.text, &c.goal, c.kind, c.strategy)
 	if err != nil {
 		return err
 	}
@@ -74,7 +80,7 @@ func (c *pruneCommand) run(ctx context.Context, fs *pflag.FlagSet, u *ui.UI) err
 }
 
 // searchJob is what prune and search have in common.
-func searchJob(fs *pflag.FlagSet, m *modelFlags, t *textFlags, g *goalFlags, kind string) (j pipeline.Job, err error) {
+func searchJob(fs *pflag.FlagSet, m *modelFlags, t *textFlags, g *goalFlags, kind, strategy string) (j pipeline.Job, err error) {
 	j.Tool = Version()
 	if j.Goal, err = g.goal(fs); err != nil {
 		return j, err
@@ -87,6 +93,9 @@ func searchJob(fs *pflag.FlagSet, m *modelFlags, t *textFlags, g *goalFlags, kin
 	}
 	if j.Unit, err = blockmask.ParseUnit(kind); err != nil {
 		return j, usagef("--kind: %v", err)
+	}
+	if j.Strategy = strategy; !oneOf(strategy, pipeline.Strategies()...) {
+		return j, usagef("--strategy is %q; give %s", strategy, strings.Join(pipeline.Strategies(), ", "))
 	}
 	return j, nil
 }

@@ -23,7 +23,9 @@ Examples:
 ` + goalUsage + `
 What to write:
       --plan FILE          the plan
-      --kind KIND          what one step removes: mix (attention or FFN), attn, ffn, or a whole layer (default: mix)
+      --kind KIND          what one step removes: mix (attention or FFN), attn, ffn, layer, or pair (default: mix)
+      --strategy NAME      greedy (the paper's, exact), fast (the same by racing, for a fraction of the time), oneshot or
+                           random (default: greedy)
       --layout NAME        the layout that sizes are predicted for: auto, native, deci or zeros (default: auto)
       --force              overwrite an existing plan
 ` + textUsage + modelUsage + commonUsage
@@ -34,6 +36,7 @@ type searchCommand struct {
 	text               textFlags
 	goal               goalFlags
 	plan, kind, layout string
+	strategy           string
 	force              bool
 }
 
@@ -45,12 +48,13 @@ func (c *searchCommand) flags(fs *pflag.FlagSet) {
 	c.goal.add(fs)
 	fs.StringVar(&c.plan, "plan", "", "")
 	fs.StringVar(&c.kind, "kind", string(blockmask.Mix), "")
+	fs.StringVar(&c.strategy, "strategy", pipeline.Strategies()[0], "")
 	fs.StringVar(&c.layout, "layout", string(layout.Auto), "")
 	fs.BoolVar(&c.force, "force", false, "")
 }
 
 func (c *searchCommand) run(ctx context.Context, fs *pflag.FlagSet, u *ui.UI) error {
-	j, err := searchJob(fs, &c.model, &c.text, &c.goal, c.kind)
+	j, err := searchJob(fs, &c.model, &c.text, &c.goal, c.kind, c.strategy)
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 
 	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/layout"
@@ -20,6 +21,8 @@ type Job struct {
 	Goal    search.Goal // for apply: how much of the plan; all of it if zero
 	Layout  layout.Kind
 	Tool    string // version of this program
+
+	Strategy string // one of Strategies; "" is the first
 
 	Plan    string         // where prune and search save the plan, and apply finds it; "" is none
 	Mask    blockmask.Mask // what apply removes without a plan
@@ -93,7 +96,9 @@ func (j Job) checkOutputs(write bool) error {
 	if j.Plan == "" {
 		return nil
 	}
-	if err := CheckOutput(j.Plan, j.Force, j.Runtime.Path, j.Text.File); err != nil {
+	// A plan with a journal beside it is what an interrupted run saved: the search goes on, and writes it again.
+	_, err := os.Stat(journalPath(j.Plan))
+	if err := CheckOutput(j.Plan, j.Force || err == nil, j.Runtime.Path, j.Text.File); err != nil {
 		return fmt.Errorf("plan: %w", err)
 	}
 	return nil
@@ -112,28 +117,37 @@ func (j Job) search(ctx context.Context, src *Source, corpus *perplexity.Corpus,
 	}
 	defer session.Close()
 	src.StartHash()
+	journal, err := src.openJournal(j, set, rep)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer journal.Close() //nolint:errcheck // every step was synced
 	blocks := LayoutBlocks(session)
 	rep.Notef("%s: %s, %d layers, %d blocks; %s", j.Runtime.Path, src.File.Arch(), src.Model.Info().NLayer, len(blocks), set.Describe())
-	res, searchErr := src.Search(ctx, session, set, SearchRequest{
+	res, strategy, searchErr := src.Search(ctx, session, set, SearchRequest{
 		Blocks: blocks, Unit: j.Unit, Goal: j.Goal, Layout: j.Layout, Provenance: layout.Provenance{
 			Metric: Metric + " " + string(set.Convention), Calibration: set.Describe(), Tool: j.Tool, LlamaCpp: llamabind.Version(),
 		},
+		Strategy: j.Strategy, Seed: j.Text.Seed, Journal: journal,
 	}, rep)
 	if searchErr != nil && (res == nil || len(res.Steps) == 0 || j.Plan == "") {
 		return nil, nil, searchErr
 	}
-	plan, err := src.newPlan(j, set, blocks, res)
+	plan, err := src.newPlan(j, set, blocks, res, settings(strategy, j.Unit, j.Goal, j.Text.Seed))
 	if err == nil {
 		err = savePlan(j, plan)
 	}
 	if searchErr != nil {
 		if err == nil {
-			rep.Notef("the plan so far, %d steps, is saved in %s", len(res.Steps), j.Plan)
+			rep.Notef("the plan so far, %d steps, is saved in %s; the same command goes on from there", len(res.Steps), j.Plan)
 		}
 		return nil, nil, errors.Join(searchErr, err)
 	}
 	if err != nil {
 		return nil, nil, err
+	}
+	if err := journal.Remove(); err != nil {
+		rep.Warnf("the journal of the finished search could not be removed: %v", err)
 	}
 	out := &Outcome{Model: src.facts(blocks, plan.Model.SHA256), Plan: plan, Steps: plan.Steps, Removed: res.Removed()}
 	return out, blocks, nil

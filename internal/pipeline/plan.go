@@ -15,7 +15,7 @@ import (
 const Metric = "ppl"
 
 // newPlan records a search with all that identifies what it was made from.
-func (s *Source) newPlan(j Job, set *perplexity.Set, blocks []layout.Block, res *search.Result) (*search.Plan, error) {
+func (s *Source) newPlan(j Job, set *perplexity.Set, blocks []layout.Block, res *search.Result, how search.Settings) (*search.Plan, error) {
 	hash, err := s.SHA256()
 	if err != nil {
 		return nil, err
@@ -35,7 +35,7 @@ func (s *Source) newPlan(j Job, set *perplexity.Set, blocks []layout.Block, res 
 			Sequences: len(set.Sequences), Tokens: set.Tokens(),
 		},
 		Metric:   Metric,
-		Settings: search.Settings{Strategy: search.Greedy{}.Name(), Unit: j.Unit, Goal: j.Goal, Seed: j.Text.Seed},
+		Settings: how,
 		Base:     res.Base,
 		Steps:    res.Steps,
 	}, nil
