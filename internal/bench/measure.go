@@ -60,7 +60,7 @@ func (b *bench) peer(ctx context.Context, model, text string, n int) (usage, err
 // passes compares the CPU time of a pass with llama-perplexity's. Loading is in both, so the difference of a long and a short
 // run is taken; the two programs alternate, and the median of three ratios counts.
 func (b *bench) passes(ctx context.Context, model, text string) error {
-	const short, long = 2, 8
+	const short, long = 1, 4
 	var ratios []float64
 	for range 3 {
 		var cpu [2]time.Duration
