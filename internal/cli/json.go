@@ -48,7 +48,7 @@ type calibrationJSON struct {
 // stepJSON is one removal; its numbers describe the model after it.
 type stepJSON struct {
 	Block  blockmask.Mask `json:"block"`
-	Score  float64        `json:"score"`
+	Score  *float64       `json:"score"`
 	Params uint64         `json:"params_removed"`
 	Ratio  float64        `json:"params_removed_ratio"`
 	Bytes  int64          `json:"size_bytes"`
@@ -66,18 +66,26 @@ type outputJSON struct {
 
 // checkJSON is how the written file compares with the masked original.
 type checkJSON struct {
-	Passed     bool    `json:"passed"`
-	Positions  int     `json:"positions"`
-	MaxAbsDiff float64 `json:"max_abs_diff"`
-	NMSE       float64 `json:"nmse"`
-	Exact      bool    `json:"exact"`
-	PPLMasked  float64 `json:"ppl_masked"`
-	PPLWritten float64 `json:"ppl_written"`
-	PPLError   float64 `json:"ppl_written_stderr"`
-	Convention string  `json:"convention"`
-	Text       string  `json:"text"`
-	Context    int     `json:"n_ctx"`
-	Sequences  int     `json:"sequences"`
+	Passed     bool     `json:"passed"`
+	Positions  int      `json:"positions"`
+	MaxAbsDiff float64  `json:"max_abs_diff"`
+	NMSE       float64  `json:"nmse"`
+	Exact      bool     `json:"exact"`
+	PPLMasked  *float64 `json:"ppl_masked"`
+	PPLWritten *float64 `json:"ppl_written"`
+	PPLError   *float64 `json:"ppl_written_stderr"`
+	Convention string   `json:"convention"`
+	Text       string   `json:"text"`
+	Context    int      `json:"n_ctx"`
+	Sequences  int      `json:"sequences"`
+}
+
+// number is x, or null where it is not finite: JSON has no infinity.
+func number(x float64) *float64 {
+	if !finite(x) {
+		return nil
+	}
+	return &x
 }
 
 func newResultJSON(command string, out *pipeline.Outcome, plan string) resultJSON {
@@ -88,10 +96,10 @@ func newResultJSON(command string, out *pipeline.Outcome, plan string) resultJSO
 	if p := out.Plan; p != nil {
 		c := p.Calibration
 		r.Calibration = &calibrationJSON{c.Description, c.TokensSHA256, c.Convention, c.Context, c.Sequences, c.Tokens}
-		r.Metric, r.BasePPL = p.Metric, &p.Base
+		r.Metric, r.BasePPL = p.Metric, number(p.Base)
 	}
 	for _, s := range out.Steps {
-		r.Steps = append(r.Steps, stepJSON{s.Removed, s.Score, s.ParamsRemoved, s.Ratio, s.Size})
+		r.Steps = append(r.Steps, stepJSON{s.Removed, number(s.Score), s.ParamsRemoved, s.Ratio, s.Size})
 	}
 	if w := out.Write; w != nil {
 		r.Output = &outputJSON{
@@ -113,7 +121,7 @@ func newCheckJSON(k *pipeline.Check) *checkJSON {
 	}
 	return &checkJSON{
 		Passed: true, Positions: k.Rows, MaxAbsDiff: k.MaxAbsDiff, NMSE: k.NMSE, Exact: k.Exact,
-		PPLMasked: k.Masked.PPL, PPLWritten: k.Written.PPL, PPLError: k.Written.StdErr,
+		PPLMasked: number(k.Masked.PPL), PPLWritten: number(k.Written.PPL), PPLError: number(k.Written.StdErr),
 		Convention: string(k.Written.Convention), Text: k.Text, Context: k.Context, Sequences: k.Written.Sequences,
 	}
 }
@@ -129,19 +137,15 @@ type pplJSON struct {
 	Sequences  int            `json:"sequences"`
 	Scored     int            `json:"scored_tokens"`
 	PPL        *float64       `json:"ppl"`
-	StdErr     float64        `json:"ppl_stderr"`
+	StdErr     *float64       `json:"ppl_stderr"`
 }
 
 func newPPLJSON(out *pipeline.PPLOutcome, mask blockmask.Mask) pplJSON {
 	e := out.Estimate
-	j := pplJSON{
+	return pplJSON{
 		Command: "ppl", Model: out.Model, Mask: mask, Text: out.Corpus, Convention: string(e.Convention), Context: out.Context,
-		Sequences: e.Sequences, Scored: e.Scored, StdErr: e.StdErr,
+		Sequences: e.Sequences, Scored: e.Scored, PPL: number(e.PPL), StdErr: number(e.StdErr),
 	}
-	if finite(e.PPL) {
-		j.PPL = &e.PPL
-	}
-	return j
 }
 
 // inspectJSON is printed by inspect.

@@ -39,8 +39,12 @@ func printSteps(u *ui.UI, out *pipeline.Outcome) {
 		})
 	}
 	u.Table(fmt.Sprintf("Calibration: %s", out.Plan.Calibration.Description), []ui.Column{
-		{Head: "step", Number: true}, {Head: "removed"}, {Head: "PPL", Number: true}, {Head: "ratio", Number: true},
-		{Head: "parameters gone", Number: true}, {Head: "file", Number: true},
+		{Head: "step", Number: true},
+		{Head: "removed"},
+		{Head: "PPL", Number: true},
+		{Head: "ratio", Number: true},
+		{Head: "parameters gone", Number: true},
+		{Head: "file", Number: true},
 	}, rows)
 }
 
