@@ -130,6 +130,10 @@ func (j Job) search(ctx context.Context, src *Source, corpus *perplexity.Corpus,
 		},
 		Strategy: j.Strategy, Seed: j.Text.Seed, Journal: journal,
 	}, rep)
+	if res == nil && journal.Found() == 0 {
+		// Nothing was measured: the goal or the layout cannot be. An empty journal would only be in the way.
+		searchErr = errors.Join(searchErr, journal.Remove())
+	}
 	if searchErr != nil && (res == nil || len(res.Steps) == 0 || j.Plan == "") {
 		return nil, nil, searchErr
 	}
