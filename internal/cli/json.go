@@ -17,6 +17,8 @@ type resultJSON struct {
 	ModelInfo   modelJSON        `json:"model_info"`
 	Calibration *calibrationJSON `json:"calibration,omitempty"`
 	Metric      string           `json:"metric,omitempty"`
+	Strategy    string           `json:"strategy,omitempty"`
+	Kind        string           `json:"kind,omitempty"`
 	BasePPL     *float64         `json:"base_ppl,omitempty"`
 	Steps       []stepJSON       `json:"steps"`
 	Mask        blockmask.Mask   `json:"mask"`
