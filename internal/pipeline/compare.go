@@ -103,7 +103,7 @@ func logSumExp(logits []float32) float64 {
 	}
 	sum := 0.0
 	for _, l := range logits {
-		sum += math.Exp(float64(l - top))
+		sum += math.Exp(float64(l) - float64(top))
 	}
 	return float64(top) + math.Log(sum)
 }

@@ -1,0 +1,54 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/ggufprune/ggufprune/internal/pipeline"
+	"github.com/ggufprune/ggufprune/layout"
+	"github.com/ggufprune/ggufprune/llamabind"
+)
+
+func TestExitCode(t *testing.T) {
+	for _, c := range []struct {
+		err  error
+		want int
+	}{
+		{nil, ExitOK},
+		{errors.New("disk"), ExitFailure},
+		{usagef("flag"), ExitUsage},
+		{&layout.RefusedError{}, ExitUnsupported},
+		{&pipeline.UnsupportedError{Text: "encoder"}, ExitUnsupported},
+		{&llamabind.Error{Code: llamabind.UnsupportedArch}, ExitUnsupported},
+		{&llamabind.Error{Code: llamabind.OOM}, ExitFailure},
+		{&llamabind.Error{Code: llamabind.Cancelled}, ExitInterrupted},
+		{&pipeline.CheckError{Path: "x.gguf", Text: "differs"}, ExitCheckFailed},
+		{context.Canceled, ExitInterrupted},
+		{errors.Join(context.Canceled, errors.New("plan not saved")), ExitInterrupted},
+	} {
+		if got := ExitCode(c.err); got != c.want {
+			t.Errorf("ExitCode(%v) = %d, want %d", c.err, got, c.want)
+		}
+		if c.err == nil {
+			continue
+		}
+		if got := ExitCode(fmt.Errorf("wrapped: %w", c.err)); got != c.want {
+			t.Errorf("ExitCode of %v, wrapped, = %d, want %d", c.err, got, c.want)
+		}
+	}
+}
+
+func TestMessageIsOneLine(t *testing.T) {
+	if got := Message(errors.New("first\nsecond\r\n\tthird")); got != "first second third" {
+		t.Errorf("message %q", got)
+	}
+	if got := Message(&pipeline.CheckError{Path: "x.gguf", Text: "differs"}); strings.Contains(got, "\n") || !strings.Contains(got, "x.gguf") {
+		t.Errorf("message %q", got)
+	}
+	if got := Message(fmt.Errorf("decode: %w", context.Canceled)); got != "interrupted" {
+		t.Errorf("message %q", got)
+	}
+}
