@@ -30,6 +30,10 @@ demo: build ## prune the small model in testdata, and show every step
 peers: ## llama.cpp's own tools and architecture fixtures, which the tests compare with
 	@bash scripts/build-llama.sh peers
 
+# OpenMP's threads spin while they wait for each other. Several test programs on few processors then spend their time
+# spinning: the tests took 20 times longer. Results do not depend on it.
+test-go test-archs test-layouts: export OMP_WAIT_POLICY := passive
+
 test: test-go test-race ## all tests
 
 test-go: peers
