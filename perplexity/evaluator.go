@@ -138,6 +138,9 @@ func (v *Evaluator) runOn(ctx context.Context, eval evalFunc, next int, batch []
 // Estimate returns the perplexity with removed left out. each, if not nil, is called in the order of the sequences with the
 // number of sequences so far and their perplexity, as soon as all of them have run.
 func (v *Evaluator) Estimate(ctx context.Context, removed blockmask.Mask, each func(n int, ppl float64)) (Estimate, error) {
+	if v.set.Metric != NLL {
+		return Estimate{}, fmt.Errorf("a set with references measures KL divergence, not perplexity")
+	}
 	batches, err := v.pack(v.all)
 	if err != nil {
 		return Estimate{}, err

@@ -6,33 +6,50 @@ import (
 	"github.com/ggufprune/ggufprune/blockmask"
 )
 
-// ETA predicts when a search ends, from the cost of what is left to do and the speed so far. It is fed by the search's events and the
-// ledger's runs; time comes from the caller.
-//
-// The cost of a step of greedy is known beforehand. Fast's is not: it is predicted as the share of the paper's cost that the
-// last steps took, and before the first step ended, as the share that its rule leads one to expect.
-type ETA struct {
-	cost     Cost
-	tokens   int     // of the calibration set
-	scored   int     // positions
-	exact    bool    // every candidate runs on the whole set
-	share    float64 // of the paper's cost, expected of a step
-	steps    int     // to go in all, 0 = unknown
-	done     int
-	removed  blockmask.Mask
-	unit     blockmask.Unit
-	ofStep   float64 // spent in the step that runs
-	busy     time.Duration
-	worked   float64 // block-tokens that took busy
-	progress float64 // part of the goal that is done
+// StepCost predicts what a step costs, in block-tokens: the step-th, from 1, after removed.
+type StepCost func(step int, removed blockmask.Mask) float64
+
+// GreedyCost returns what a step of [Greedy] costs: exactly that.
+func GreedyCost(l *Ledger, unit blockmask.Unit) StepCost {
+	tokens, scored := l.size(l.all)
+	return func(step int, removed blockmask.Mask) float64 {
+		cands := blockmask.Candidates(unit, l.cost.Blocks, removed)
+		return l.cost.eval(removed, cands, step == 1, l.source.Branches()).times(l.cost, tokens, scored)
+	}
 }
 
-// NewETA returns the estimator of a search on l's calibration set. exact is for greedy; share is what part of the paper's cost
-// a step of another strategy is expected to take, such as [Fast.Share]; steps is their number, 0 if the goal is not a number.
-func NewETA(l *Ledger, unit blockmask.Unit, exact bool, share float64, steps int) *ETA {
-	e := &ETA{cost: l.cost, unit: unit, exact: exact, share: share, steps: steps}
-	e.tokens, e.scored = l.size(l.all)
-	return e
+// StepCost returns what a step of f is expected to cost.
+func (f *Fast) StepCost(unit blockmask.Unit) StepCost {
+	l, use := f.Ledger, f.use()
+	tokens, scored := l.size(use)
+	per := func(n int) int { return (n + len(use) - 1) / max(1, len(use)) }
+	return func(step int, removed blockmask.Mask) float64 {
+		s := Schedule{Sequences: len(use), Admit: f.Admit, Finalists: f.Rule.Finalists}
+		return predictStep(l.cost, unit, s, step, f.AuditEvery, removed, per(tokens), per(scored))
+	}
+}
+
+// ETA predicts when a search ends, from the predicted cost of the steps to come and the speed so far. It is fed by the search's
+// events and the ledger's runs; time comes from the caller. Where steps turn out to cost more or less than predicted, so will those
+// to come, a little more with each.
+type ETA struct {
+	cost     StepCost
+	unit     blockmask.Unit
+	blocks   []blockmask.Block
+	steps    int     // to go in all, 0 = unknown
+	done     int     // steps
+	progress float64 // part of the goal that is done
+	removed  blockmask.Mask
+	ofStep   float64 // spent in the step that runs
+	scale    float64 // of real to predicted costs
+	worked   float64 // block-tokens that took busy
+	busy     time.Duration
+}
+
+// NewETA returns the estimator of a search on l, whose steps cost what cost predicts. steps is their number, 0 if the goal is not a
+// number of steps.
+func NewETA(l *Ledger, unit blockmask.Unit, cost StepCost, steps int) *ETA {
+	return &ETA{cost: cost, unit: unit, blocks: l.cost.Blocks, steps: steps, scale: 1}
 }
 
 // Ran tells of a run and how long it took.
@@ -46,19 +63,11 @@ func (e *ETA) Ran(r BatchRun, took time.Duration) {
 
 // Step tells that a step has ended. progress is the part of the goal that is done (see [StepDone]).
 func (e *ETA) Step(s Step, progress float64) {
-	if paper := e.paper(e.removed); paper > 0 && !e.exact {
-		// Slowly, since steps differ (audits, finalists). The first, in which everything races, says little about the others.
-		if e.done > 0 {
-			e.share += 0.2 * (e.ofStep/paper - e.share)
-		}
+	if predicted := e.cost(e.done+1, e.removed); predicted > 0 && e.ofStep > 0 {
+		e.scale += 0.2 * (e.ofStep/predicted - e.scale)
 	}
 	e.removed = e.removed.Union(s.Removed)
 	e.done, e.ofStep, e.progress = e.done+1, 0, progress
-}
-
-// paper returns the paper's cost of the step after removed.
-func (e *ETA) paper(removed blockmask.Mask) float64 {
-	return e.cost.paper(removed, blockmask.Candidates(e.unit, e.cost.Blocks, removed)).times(e.cost, e.tokens, e.scored)
 }
 
 // Remaining returns the time until the end; ok is false as long as nothing is known about the speed.
@@ -74,24 +83,19 @@ func (e *ETA) Remaining() (left time.Duration, ok bool) {
 func (e *ETA) ahead() float64 {
 	steps := e.steps
 	if steps == 0 && e.progress > 0 {
-		steps = max(e.done, int(float64(e.done)/e.progress+0.5))
+		steps = int(float64(e.done)/e.progress + 0.5)
 	}
-	removed := e.removed
-	total := 0.0
-	for range max(1, steps-e.done) {
-		cands := blockmask.Candidates(e.unit, e.cost.Blocks, removed)
+	if e.progress < 1 {
+		steps = max(steps, e.done+1)
+	}
+	removed, total := e.removed, 0.0
+	for step := e.done + 1; step <= steps; step++ {
+		cands := blockmask.Candidates(e.unit, e.blocks, removed)
 		if len(cands) == 0 {
 			break
 		}
-		if e.exact {
-			total += e.cost.eval(removed, cands, true, true).times(e.cost, e.tokens, e.scored)
-		} else {
-			total += e.share * e.paper(removed)
-		}
+		total += e.scale * e.cost(step, removed)
 		removed = removed.Union(cands[len(cands)/2]) // which one does not matter much
-	}
-	if e.steps > 0 && e.done >= e.steps {
-		return 0
 	}
 	return total
 }

@@ -41,13 +41,14 @@ type Rule struct {
 	// First is the number of sequences of the first look.
 	First int
 
-	// Most, if not 0, is the number of candidates that go on after the first look, the best by what was seen.
-	Most int
-
-	// Finalists, if not 0, limits the race: after a quarter of the sequences, at most that many go on to see the whole set, and
+	// Finalists, if not 0, limits the race: after three eighths of the sequences, at most that many go on to see the whole set, and
 	// those only which are not clearly worse than the leader (finalLevel), although the others have not been told apart from it
 	// with confidence. Such a race is undecided; its winner is the best by what was seen.
 	Finalists int
+
+	// Most, if not 0, limits such a race from the start: that many candidates go on after the first look, the best by what was
+	// seen, and half of them after each further one, as long as there are more than the finalists.
+	Most int
 }
 
 // finalLevel is the chance of being better than the leader, by more than the tolerance, that makes a finalist.
@@ -58,6 +59,14 @@ const (
 	looksAll = 16 // the first look is at this part of the set
 )
 
+// most returns how many candidates go on after look i, from 0; 0 is no limit.
+func (r Rule) most(i int) int {
+	if r.Finalists == 0 || r.Most == 0 {
+		return 0
+	}
+	return max(r.Finalists, (r.Most+1<<i-1)>>i)
+}
+
 // looks returns after how many of n sequences the race looks; the last is n.
 func (r Rule) looks(n int) []int {
 	first := r.First
@@ -67,6 +76,9 @@ func (r Rule) looks(n int) []int {
 	var out []int
 	for s := max(2, first); s < n; s *= 2 {
 		if r.Finalists > 0 && len(out) > 0 && s > n/4 {
+			if s = 3 * n / 8; s > out[len(out)-1] {
+				out = append(out, s)
+			}
 			break
 		}
 		out = append(out, s)
@@ -104,7 +116,7 @@ func newRace(rule Rule, n, arms int) *race {
 // index on a tie.
 func (r *race) run(sample sampler) (int, error) {
 	seen := 0
-	for _, s := range r.looks {
+	for i, s := range r.looks {
 		if len(r.alive) == 1 {
 			break
 		}
@@ -116,7 +128,7 @@ func (r *race) run(sample sampler) (int, error) {
 			r.add(arm, got[j])
 		}
 		seen = s
-		r.drop(s)
+		r.drop(i)
 	}
 	return r.leader(seen), nil
 }
@@ -140,19 +152,19 @@ func (r *race) leader(s int) int {
 	return slices.MinFunc(r.alive, func(a, b int) int { return cmp.Compare(r.mean(a, s), r.mean(b, s)) })
 }
 
-// drop takes out those that have lost after s sequences.
-func (r *race) drop(s int) {
+// drop takes out those that have lost at look i.
+func (r *race) drop(i int) {
+	s := r.looks[i]
 	best := r.leader(s)
 	if !finite(r.mean(best, s)) {
 		return // all explode; the caller sees it in the score
 	}
 	lost := r.lost(best, s)
 	r.alive = slices.DeleteFunc(r.alive, func(arm int) bool { return lost[arm] && !(s < r.keep && r.held[arm]) })
-	if most := r.rule.Most; most > 0 && s < r.n {
+	if most := r.rule.most(i); most > 0 && s < r.n {
 		r.limit(most, s)
 	}
-	last := len(r.looks) >= 2 && s == r.looks[len(r.looks)-2]
-	if r.rule.Finalists > 0 && last {
+	if r.rule.Finalists > 0 && i == len(r.looks)-2 {
 		r.finalists(best, s)
 	}
 }

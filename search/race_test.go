@@ -156,15 +156,32 @@ func TestRaceFinalists(t *testing.T) {
 		}
 		whole := 0
 		if len(r.alive) > 1 {
-			whole = 2 * 48
+			whole = 2 * 40
 		}
-		if cost > 10*16+whole || cost < 10*8+whole {
+		if cost > 10*24+whole || cost < 10*8+whole {
 			t.Fatalf("%d candidates left, cost %d", len(r.alive), cost)
 		}
 		cut[len(r.alive)]++
 	}
 	if cut[1] == 0 || cut[2] == 0 || len(cut) != 2 {
 		t.Errorf("numbers of finalists: %v", cut)
+	}
+}
+
+// With a limit from the start, the race halves.
+func TestRaceHalves(t *testing.T) {
+	rule := Rule{Confidence: .999, Finalists: 2, Most: 5}
+	if got := []int{rule.most(0), rule.most(1), rule.most(2), rule.most(3)}; !slices.Equal(got, []int{5, 3, 2, 2}) {
+		t.Errorf("limits %v", got)
+	}
+	x := population(rand.New(rand.NewPCG(5, 6)), 64, flat(0, 10), flat(.02, 10))
+	cost := 0
+	r := newRace(rule, 64, 10)
+	if _, err := r.run(table(x, &cost)); err != nil {
+		t.Fatal(err)
+	}
+	if few := 10*4 + 5*4 + 3*8 + 2*8; cost != few && cost != few+2*40 {
+		t.Errorf("cost %d, want %d, or with finalists %d", cost, few, few+2*40)
 	}
 }
 
@@ -176,11 +193,12 @@ func TestLooks(t *testing.T) {
 	}{
 		{64, Rule{}, []int{4, 8, 16, 32, 64}},
 		{64, Rule{First: 8}, []int{8, 16, 32, 64}},
-		{64, Rule{First: 4, Finalists: 2}, []int{4, 8, 16, 64}},
-		{16, Rule{Finalists: 2}, []int{4, 16}},
+		{64, Rule{First: 4, Finalists: 2}, []int{4, 8, 16, 24, 64}},
+		{16, Rule{Finalists: 2}, []int{4, 6, 16}},
+		{8, Rule{Finalists: 2}, []int{4, 8}},
 		{3, Rule{}, []int{3}},
 		{1, Rule{Finalists: 1}, []int{1}},
-		{256, Rule{Finalists: 2}, []int{16, 32, 64, 256}},
+		{256, Rule{Finalists: 2}, []int{16, 32, 64, 96, 256}},
 	} {
 		if got := c.rule.looks(c.n); !slices.Equal(got, c.want) {
 			t.Errorf("looks of %+v on %d: %v, want %v", c.rule, c.n, got, c.want)

@@ -70,16 +70,26 @@ func (f Fit) predict(s Schedule) float64 {
 		if len(cands) == 0 {
 			break
 		}
-		start := cands
-		if audit := (step+1)%DefaultAuditEvery == 0; step > 0 && !audit {
-			start = middle(cands, admitted(s.Admit, len(cands)))
-		}
-		rule := Rule{Finalists: s.Finalists, Most: admitted(s.Admit, len(cands))}
-		total += predictRace(f.Cost, rule, s.Sequences, removed, start, f.Tokens, f.Scored)
+		total += predictStep(f.Cost, f.Unit, s, step+1, DefaultAuditEvery, removed, f.Tokens, f.Scored)
 		removed = removed.Union(cands[len(cands)/2])
 	}
 	whole := f.Cost.eval(removed, nil, true, true).times(f.Cost, f.Tokens, f.Scored)
-	return total + 2*whole*float64(s.Sequences) // the whole model, and the last mask
+	return total + whole*float64(s.Sequences) // the last mask
+}
+
+// predictStep returns the expected cost of fast's step-th step, from 1.
+func predictStep(c Cost, unit blockmask.Unit, s Schedule, step, auditEvery int, removed blockmask.Mask, tokens, scored int) float64 {
+	cands := blockmask.Candidates(unit, c.Blocks, removed)
+	start := cands
+	if audit := auditEvery > 0 && step%auditEvery == 0; step > 1 && !audit {
+		start = middle(cands, admitted(s.Admit, len(cands)))
+	}
+	rule := Rule{Finalists: s.Finalists, Most: (admitted(s.Admit, len(cands)) + 1) / 2}
+	total := predictRace(c, rule, s.Sequences, removed, start, tokens, scored)
+	if step == 1 { // the whole model
+		total += c.eval(nil, nil, true, true).times(c, tokens, scored) * float64(s.Sequences)
+	}
+	return total
 }
 
 // admitted returns how many of n candidates start.
@@ -96,37 +106,24 @@ func middle(cands []blockmask.Mask, n int) []blockmask.Mask {
 	return cands[from : from+n]
 }
 
-// predictRace returns the expected cost of a race. On the models tried, about two thirds of the candidates stayed after each look,
-// and one race in two went on to the whole set with two finalists.
+// predictRace returns the expected cost of a race whose candidates are cut to the limits of the rule, and of which one in five goes on
+// to the whole set with two finalists.
 func predictRace(c Cost, rule Rule, sequences int, removed blockmask.Mask, start []blockmask.Mask, tokens, scored int) float64 {
 	total, seen := 0.0, 0
 	looks := rule.looks(sequences)
+	arms, part := start, 1.0
 	for i, s := range looks {
-		arms := start
-		part := 1.0
-		for range i {
-			arms = middle(arms, max(1, (2*len(arms)+2)/3))
-			if rule.Most > 0 {
-				arms = middle(arms, min(len(arms), rule.Most))
-			}
-		}
 		if i > 0 && i == len(looks)-1 {
 			if rule.Finalists == 1 {
 				break
 			}
-			arms, part = middle(start, min(2, len(start))), 0.5
+			part = 0.2
 		}
 		total += part * c.eval(removed, arms, false, true).times(c, tokens, scored) * float64(s-seen)
 		seen = s
+		if most := rule.most(i); most > 0 {
+			arms = middle(arms, min(len(arms), most))
+		}
 	}
 	return total
-}
-
-// Share returns the part of the paper's cost that the first steps of fast are expected to take, for [NewETA].
-func (f *Fast) Share(unit blockmask.Unit) float64 {
-	l, use := f.Ledger, f.use()
-	tokens, scored := l.size(use)
-	cands := blockmask.Candidates(unit, l.cost.Blocks, nil)
-	cost := predictRace(l.cost, f.rule(len(cands)), len(use), nil, middle(cands, admitted(f.Admit, len(cands))), tokens, scored) / float64(len(use))
-	return cost / l.cost.paper(nil, cands).times(l.cost, tokens, scored)
 }

@@ -1,0 +1,140 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"math"
+
+	"github.com/ggufprune/ggufprune/blockmask"
+	"github.com/ggufprune/ggufprune/perplexity"
+	"github.com/ggufprune/ggufprune/search"
+)
+
+// decisions compares fast and refine with greedy on several samples of the calibration text, step by step.
+func (r *rig) decisions(ctx context.Context) error {
+	const blocks = 8
+	var greedyCost, fastCost, gap, refineCost []float64
+	gains := map[int][]float64{}
+	differing := 0
+	for seed := uint64(1); seed <= uint64(r.seeds); seed++ {
+		l, err := r.ledger(ctx, perplexity.NLL, r.n, seed, nil)
+		if err != nil {
+			return err
+		}
+		greedy, err := r.search(ctx, l, search.Greedy{Scorer: l}, blockmask.Mix, blocks)
+		if err != nil {
+			return err
+		}
+		// A ledger of its own: what greedy has measured would be free.
+		if l, err = r.ledger(ctx, perplexity.NLL, r.n, seed, nil); err != nil {
+			return err
+		}
+		fast, err := r.search(ctx, l, search.NewFast(l, seed), blockmask.Mix, blocks)
+		if err != nil {
+			return err
+		}
+		n, err := r.stepByStep(ctx, seed, greedy, fast)
+		if err != nil {
+			return err
+		}
+		differing += n
+		g, err := r.heldOutPPL(ctx, greedy.mask(blocks))
+		if err != nil {
+			return err
+		}
+		f, err := r.heldOutPPL(ctx, fast.mask(blocks))
+		if err != nil {
+			return err
+		}
+		fmt.Printf("seed %d: held-out PPL at %d blocks: greedy %.4f, fast %.4f (%+.2f%%); cost %.4f and %.4f, CPU s %.0f and %.0f\n  %v\n",
+			seed, blocks, g, f, 100*(f/g-1), greedy.cost, fast.cost, greedy.cpu, fast.cpu, fast.audit)
+		greedyCost, fastCost, gap = append(greedyCost, greedy.cost), append(fastCost, fast.cost), append(gap, 100*(f/g-1))
+		for _, k := range []int{4, 8, 12} {
+			cost, gain, err := r.refineAt(ctx, seed, k)
+			if err != nil {
+				return err
+			}
+			gains[k] = append(gains[k], gain)
+			if k == blocks {
+				refineCost = append(refineCost, cost)
+			}
+		}
+	}
+	r.figure("greedy_cost", worst(greedyCost))
+	r.figure("fast_cost", worst(fastCost))
+	r.figure("fast_heldout_gap_pct", worst(gap))
+	r.figure("fast_heldout_gap_pct_mean", mean(gap))
+	r.figure("fast_steps_differing", float64(differing)/float64(r.seeds))
+	r.figure("refine_cost", worst(refineCost))
+	for _, k := range []int{4, 8, 12} {
+		r.figure(fmt.Sprintf("refine_gain_pct_%d", k), mean(gains[k]))
+	}
+	return nil
+}
+
+// stepByStep prints both orders and returns in how many steps they remove another block. The score behind fast's is measured on the
+// whole set.
+func (r *rig) stepByStep(ctx context.Context, seed uint64, greedy, fast found) (differing int, err error) {
+	l, err := r.ledger(ctx, perplexity.NLL, r.n, seed, nil)
+	if err != nil {
+		return 0, err
+	}
+	for i := range greedy.steps {
+		g, f := greedy.steps[i], fast.steps[i]
+		note := ""
+		if !g.Removed.Equal(f.Removed) {
+			differing++
+			note = "*"
+		}
+		score, _, err := l.Score(ctx, fast.mask(i+1), nil)
+		if err != nil {
+			return 0, err
+		}
+		fmt.Printf("  step %d: greedy %-7s PPL %.4f   fast %-7s PPL %.4f (%+.2f%%; told %.4f) %s\n",
+			i+1, g.Removed, g.Score, f.Removed, score, 100*(score/g.Score-1), f.Score, note)
+	}
+	return differing, nil
+}
+
+// refineAt runs refine at k blocks and returns its cost and by how much the held-out perplexity falls against its start's, in percent.
+func (r *rig) refineAt(ctx context.Context, seed uint64, k int) (cost, gain float64, err error) {
+	l, err := r.ledger(ctx, perplexity.NLL, r.n, seed, nil)
+	if err != nil {
+		return 0, 0, err
+	}
+	f, err := r.refined(ctx, l, seed, k)
+	if err != nil {
+		return 0, 0, err
+	}
+	before, err := r.heldOutPPL(ctx, f.refine.Start)
+	if err != nil {
+		return 0, 0, err
+	}
+	after, err := r.heldOutPPL(ctx, f.refine.Mask)
+	if err != nil {
+		return 0, 0, err
+	}
+	gain = 100 * (1 - after/before)
+	fmt.Printf("seed %d: refine at %d blocks: held-out PPL %.4f -> %.4f (%.2f%% better), validation half %.4f -> %.4f, %d of %d children accepted, %d turned down; cost %.4f, CPU s %.0f\n",
+		seed, k, before, after, gain, f.refine.StartValidation, f.refine.Validation, f.refine.Accepted, f.refine.Children, f.refine.Rejected, f.cost, f.cpu)
+	if f.refine.Validation > f.refine.StartValidation {
+		return 0, 0, fmt.Errorf("seed %d: refine is worse than fast on the validation half", seed)
+	}
+	return f.cost, gain, nil
+}
+
+func worst(xs []float64) float64 {
+	w := math.Inf(-1)
+	for _, x := range xs {
+		w = max(w, x)
+	}
+	return w
+}
+
+func mean(xs []float64) float64 {
+	s := 0.0
+	for _, x := range xs {
+		s += x / float64(len(xs))
+	}
+	return s
+}

@@ -1,0 +1,233 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"slices"
+	"syscall"
+
+	"github.com/ggufprune/ggufprune/blockmask"
+	"github.com/ggufprune/ggufprune/internal/corpus"
+	"github.com/ggufprune/ggufprune/llamabind"
+	"github.com/ggufprune/ggufprune/perplexity"
+	"github.com/ggufprune/ggufprune/search"
+)
+
+// rig is an open model with the text that it is searched and judged on.
+type rig struct {
+	options
+	model   *llamabind.Model
+	session *llamabind.Session
+	calib   *perplexity.Corpus
+	judge   *perplexity.Evaluator // held-out text
+	judgeKL *perplexity.Evaluator // the same, by KL divergence
+	heads   map[perplexity.Metric]float64
+	figures []string
+}
+
+// batchSeqs sequences run at once.
+const batchSeqs = 4
+
+func newRig(ctx context.Context, o options) (*rig, error) {
+	m, err := llamabind.LoadModel(ctx, o.model, llamabind.ModelParams{})
+	if err != nil {
+		return nil, err
+	}
+	r := &rig{options: o, model: m, heads: map[perplexity.Metric]float64{}}
+	r.session, err = m.NewSession(ctx, llamabind.SessionParams{NSeq: batchSeqs, SeqLen: o.window, Threads: o.threads})
+	if err != nil {
+		return nil, err
+	}
+	if r.calib, err = readText(o.calib, "calibration"); err != nil {
+		return nil, err
+	}
+	text, err := readText(o.heldOut, "held-out")
+	if err != nil {
+		return nil, err
+	}
+	set, err := perplexity.NewSet(perplexity.Samples, text, m, perplexity.SetOptions{Context: o.window, Max: o.n})
+	if err != nil {
+		return nil, err
+	}
+	r.judge, err = perplexity.NewEvaluator(r.session, set)
+	return r, err
+}
+
+func (r *rig) close() {
+	r.session.Close()
+	r.model.Close()
+}
+
+// readText reads plain text, or the built-in text of that kind.
+func readText(path, kind string) (*perplexity.Corpus, error) {
+	switch {
+	case path != "":
+		return perplexity.ReadFile(path, perplexity.Auto)
+	case kind == "held-out":
+		return perplexity.Read(bytes.NewReader(corpus.HeldOut()), "the built-in held-out text", perplexity.Plain)
+	}
+	c, err := perplexity.Read(bytes.NewReader(corpus.Calibration()), "the built-in calibration text", perplexity.Auto)
+	if err != nil {
+		return nil, err
+	}
+	// As one text, so that all sequences have the same length and costs are those of full ones.
+	return &perplexity.Corpus{Name: c.Name, Documents: []string{c.Text()}, Continuous: true}, nil
+}
+
+// set returns n sequences of the calibration text, drawn by seed, for a metric.
+func (r *rig) set(ctx context.Context, metric perplexity.Metric, n int, seed uint64) (*perplexity.Set, error) {
+	set, err := perplexity.NewSet(perplexity.Samples, r.calib, r.model, perplexity.SetOptions{Context: r.window, Max: n, Seed: seed})
+	if err != nil || metric != perplexity.KLD {
+		return set, err
+	}
+	return perplexity.WithReferences(ctx, r.session, set, perplexity.TopTokens, nil)
+}
+
+// ledger returns a ledger on such a set. journal may be nil.
+func (r *rig) ledger(ctx context.Context, metric perplexity.Metric, n int, seed uint64, journal *search.Journal) (*search.Ledger, error) {
+	set, err := r.set(ctx, metric, n, seed)
+	if err != nil {
+		return nil, err
+	}
+	v, err := perplexity.NewEvaluator(r.session, set)
+	if err != nil {
+		return nil, err
+	}
+	head, err := r.head(ctx, set)
+	if err != nil {
+		return nil, err
+	}
+	return search.NewLedger(v, search.Cost{Blocks: r.session.Blocks(), Head: head}, journal, ""), nil
+}
+
+// head measures what the output head and the loss take, in blocks: the CPU time of a pass without any block against that of a
+// whole pass. The least of five counts.
+func (r *rig) head(ctx context.Context, set *perplexity.Set) (float64, error) {
+	if h, ok := r.heads[set.Metric]; ok {
+		return h, nil
+	}
+	batch := set.Sequences[:min(batchSeqs, len(set.Sequences))]
+	all := blockmask.New(r.session.Blocks()...)
+	var least [2]float64
+	for range 5 {
+		for i, m := range []blockmask.Mask{nil, all} {
+			before := cpuSeconds()
+			if err := r.session.Eval(ctx, batch, m, nil, func(int, [][]float64) error { return nil }); err != nil {
+				return 0, err
+			}
+			if t := cpuSeconds() - before; least[i] == 0 || t < least[i] {
+				least[i] = t
+			}
+		}
+	}
+	h := least[1] / (least[0] - least[1]) * float64(len(all))
+	r.heads[set.Metric] = h
+	fmt.Printf("output head, embedding and loss (%s): %.2f blocks, %.0f%% of a pass; a pass over %d tokens takes %.3f CPU s\n",
+		set.Metric, h, 100*least[1]/least[0], len(batch)*r.window, least[0])
+	return h, nil
+}
+
+// heldOutPPL returns the perplexity on the held-out text.
+func (r *rig) heldOutPPL(ctx context.Context, m blockmask.Mask) (float64, error) {
+	ppl, _, err := r.judge.Score(ctx, m, nil)
+	return ppl, err
+}
+
+// heldOutKLD returns the mean divergence on the held-out text.
+func (r *rig) heldOutKLD(ctx context.Context, m blockmask.Mask) (float64, error) {
+	if r.judgeKL == nil {
+		set, err := perplexity.WithReferences(ctx, r.session, r.judge.Set(), perplexity.TopTokens, nil)
+		if err != nil {
+			return 0, err
+		}
+		if r.judgeKL, err = perplexity.NewEvaluator(r.session, set); err != nil {
+			return 0, err
+		}
+	}
+	kld, _, err := r.judgeKL.Score(ctx, m, nil)
+	return kld, err
+}
+
+// found is what a strategy did.
+type found struct {
+	steps  []search.Step
+	cost   float64 // part of the paper's
+	cpu    float64 // seconds
+	refine *search.Refined
+	audit  search.Audit
+}
+
+// mask returns the first steps' removals, k blocks at least.
+func (f *found) mask(k int) blockmask.Mask {
+	var m blockmask.Mask
+	for _, s := range f.steps {
+		if len(m) < k {
+			m = m.Union(s.Removed)
+		}
+	}
+	return m
+}
+
+// paperCost returns what the paper's procedure takes until n single blocks are gone, in block-tokens.
+func (r *rig) paperCost(l *search.Ledger, n int) float64 {
+	total := 0.0
+	var removed blockmask.Mask
+	for range n {
+		cands := blockmask.Candidates(blockmask.Mix, r.session.Blocks(), removed)
+		total += l.PaperCost(removed, cands)
+		removed = removed.Union(cands[0])
+	}
+	return total
+}
+
+// search runs a strategy until n blocks are gone.
+func (r *rig) search(ctx context.Context, l *search.Ledger, s search.Strategy, unit blockmask.Unit, n int) (found, error) {
+	cpu, spent := cpuSeconds(), l.Spent()
+	res, err := search.Run(ctx, s, r.searchModel(), unit, search.Goal{Blocks: n}, nil)
+	if err != nil {
+		return found{}, err
+	}
+	f := found{steps: res.Steps, cost: (l.Spent() - spent) / r.paperCost(l, n), cpu: cpuSeconds() - cpu}
+	if fast, ok := s.(*search.Fast); ok {
+		f.audit = fast.Seen
+	}
+	return f, nil
+}
+
+// refineShare is what refinement may cost, as a part of the paper's cost: with fast on one half and the order it stays below 0.25.
+const refineShare = 0.12
+
+// refined runs fast and its refinement until n blocks are gone.
+func (r *rig) refined(ctx context.Context, l *search.Ledger, seed uint64, n int) (found, error) {
+	cpu := cpuSeconds()
+	half, validation := search.Halves(len(l.Sequences()), seed)
+	fast, order := search.NewFast(l, seed), search.NewFast(l, seed)
+	paper := r.paperCost(l, n)
+	re := &search.Refine{Ledger: l, Rule: fast.Rule, Seed: seed, Search: half, Validation: validation, MaxCost: refineShare * paper}
+	res, refined, err := search.RunRefine(ctx, fast, re, order, r.searchModel(), blockmask.Mix, search.Goal{Blocks: n}, nil)
+	if err != nil {
+		return found{}, err
+	}
+	return found{steps: res.Steps, cost: l.Spent() / paper, cpu: cpuSeconds() - cpu, refine: refined, audit: fast.Seen}, nil
+}
+
+// searchModel gives every block one parameter: goals here are numbers of blocks.
+func (r *rig) searchModel() *search.Model {
+	m := &search.Model{Blocks: slices.Clone(r.session.Blocks()), Params: map[blockmask.Block]uint64{}}
+	for _, b := range m.Blocks {
+		m.Params[b] = 1
+	}
+	m.Total = uint64(len(m.Blocks)) + 1
+	return m
+}
+
+// cpuSeconds is what this process used so far, user and system.
+func cpuSeconds() float64 {
+	var ru syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &ru); err != nil {
+		return 0
+	}
+	sec := func(t syscall.Timeval) float64 { return float64(t.Sec) + float64(t.Usec)/1e6 }
+	return sec(ru.Utime) + sec(ru.Stime)
+}
