@@ -313,7 +313,9 @@ func (f *Fast) learn(r *race, arms, admitted []blockmask.Mask, best int) {
 		f.Seen.Missed++
 	}
 	second := plain.leader(r.looks[0]) // which all have seen
-	f.Seen.WorstLoss = max(f.Seen.WorstLoss, r.gap(second, best))
+	if loss := r.gap(second, best); finite(loss) {
+		f.Seen.WorstLoss = max(f.Seen.WorstLoss, loss)
+	}
 }
 
 // String returns the audit in one line for a report.

@@ -168,6 +168,13 @@ func (p *Plan) validate() error {
 	case !slices.Contains(blockmask.Units(), p.Settings.Unit):
 		return fmt.Errorf("settings.kind %.80q is unknown", p.Settings.Unit)
 	}
+	if r := p.Refine; r != nil {
+		for _, m := range []blockmask.Mask{r.Start, r.Mask} {
+			if err := m.Check(p.Model.Blocks); err != nil {
+				return fmt.Errorf("refine: %w", err)
+			}
+		}
+	}
 	var removed blockmask.Mask
 	var params uint64
 	for i, s := range p.Steps {

@@ -65,6 +65,43 @@ func TestPlanRoundTrip(t *testing.T) {
 	}
 }
 
+// A plan of fast and refine keeps what greedy's has not: estimates, costs, the audit and what refinement did.
+func TestPlanOfFastRoundTrip(t *testing.T) {
+	p := samplePlan(t, blockmask.Mix, 3)
+	model := plainModel(4)
+	model.Rest, model.Times = 1, map[blockmask.Block]float64{}
+	for _, b := range model.Blocks {
+		model.Times[b] = 1
+	}
+	l := newLedger(t, &texts{n: 32, mean: layered("plan"), noise: .03, branches: true}, model)
+	f, re := NewFast(l, 5), refineOf(l, nil, "", Goal{}, 5)
+	r, refined, err := RunRefine(t.Context(), f, re, NewFast(l, 6), model, blockmask.Mix, Goal{Blocks: 3}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Base, p.Steps, p.Audit, p.Refine, p.Metric = r.Base, r.Steps, &f.Seen, refined, "kld"
+	p.Settings = Settings{
+		Strategy: "refine", Unit: blockmask.Mix, Goal: Goal{Speedup: 1.3}, Seed: 5,
+		Confidence: f.Rule.Confidence, Tolerance: f.Rule.Tolerance, Finalists: f.Rule.Finalists, Admit: 9, AuditEvery: 4,
+	}
+	data, err := p.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := DecodePlan(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(p, got); diff != "" {
+		t.Errorf("-written +read\n%s", diff)
+	}
+	for _, want := range []string{`, "sequences": 4}`, `"audit": {`, `"refine": {`, `"speedup": 1.`, `"paper_cost": `, `"confidence": 0.9,`} {
+		if !strings.Contains(string(data), want) {
+			t.Errorf("plan lacks %s:\n%s", want, data)
+		}
+	}
+}
+
 // What the file looks like is a promise to people and programs.
 func TestPlanFileForPeople(t *testing.T) {
 	data, err := samplePlan(t, blockmask.Mix, 2).Encode()

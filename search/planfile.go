@@ -213,9 +213,12 @@ func (p *Plan) file() *planJSON {
 	return f
 }
 
-// candidateLines matches a candidate as json.MarshalIndent spreads it. No string can contain a raw newline, so only
+// candidateLines and estimateLines match a candidate as json.MarshalIndent spreads it. No string can contain a raw newline, so only
 // structure matches.
-var candidateLines = regexp.MustCompile(`\{\n\s+("block": "[^"\n]*",)\n\s+("score": [^,\n]+)(,)?(?:\n\s+("sequences": [0-9]+))?\n\s+\}`)
+var (
+	candidateLines = regexp.MustCompile(`\{\n\s+("block": "[^"\n]*",)\n\s+("score": [^,\n]+)\n\s+\}`)
+	estimateLines  = regexp.MustCompile(`\{\n\s+("block": "[^"\n]*",)\n\s+("score": [^,\n]+,)\n\s+("sequences": [0-9]+)\n\s+\}`)
+)
 
 // Encode returns the bytes of the plan's file: indented, a candidate to a line, the same bytes for the same plan.
 func (p *Plan) Encode() ([]byte, error) {
@@ -226,7 +229,8 @@ func (p *Plan) Encode() ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("plan: %w", err)
 	}
-	return append(candidateLines.ReplaceAll(data, []byte("{$1 $2$3$4}")), '\n'), nil
+	data = candidateLines.ReplaceAll(data, []byte("{$1 $2}"))
+	return append(estimateLines.ReplaceAll(data, []byte("{$1 $2 $3}")), '\n'), nil
 }
 
 // WritePlan writes the plan to path, replacing what is there: at every moment path is the old file or the whole new one.
