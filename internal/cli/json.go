@@ -79,6 +79,7 @@ type checkJSON struct {
 	Convention string   `json:"convention"`
 	Text       string   `json:"text"`
 	Context    int      `json:"n_ctx"`
+	Batch      int      `json:"n_batch"`
 	Sequences  int      `json:"sequences"`
 }
 
@@ -124,7 +125,7 @@ func newCheckJSON(k *pipeline.Check) *checkJSON {
 	return &checkJSON{
 		Passed: true, Positions: k.Rows, MaxAbsDiff: k.MaxAbsDiff, NMSE: k.NMSE, Exact: k.Exact,
 		PPLMasked: number(k.Masked.PPL), PPLWritten: number(k.Written.PPL), PPLError: number(k.Written.StdErr),
-		Convention: string(k.Written.Convention), Text: k.Text, Context: k.Context, Sequences: k.Written.Sequences,
+		Convention: string(k.Written.Convention), Text: k.Text, Context: k.Context, Batch: k.Batch, Sequences: k.Written.Sequences,
 	}
 }
 

@@ -118,7 +118,7 @@ func exampleOutcome() *pipeline.Outcome {
 			Written: gguf.Written{Path: "o.gguf", Bytes: 80, SHA256: "cc"},
 			Layout:  &layout.Result{Kind: layout.Deci, ParamsRemoved: 10, ParamsTotal: 40},
 			Check: &pipeline.Check{
-				Rows: 5, Exact: true, Text: "text", Context: 32, Masked: perplexity.Estimate{PPL: 7}, Written: perplexity.Estimate{
+				Rows: 5, Exact: true, Text: "text", Context: 32, Batch: 64, Masked: perplexity.Estimate{PPL: 7}, Written: perplexity.Estimate{
 					PPL: 7, StdErr: math.NaN(), Convention: perplexity.Windows, Sequences: 3,
 				},
 			},
@@ -143,7 +143,7 @@ func TestResultJSON(t *testing.T) {
 		},
 		"check": map[string]any{
 			"passed": true, "positions": 5.0, "max_abs_diff": 0.0, "nmse": 0.0, "exact": true, "ppl_masked": 7.0, "ppl_written": 7.0,
-			"ppl_written_stderr": nil, "convention": "windows", "text": "text", "n_ctx": 32.0, "sequences": 3.0,
+			"ppl_written_stderr": nil, "convention": "windows", "text": "text", "n_ctx": 32.0, "n_batch": 64.0, "sequences": 3.0,
 		},
 	}
 	if d := cmp.Diff(want, got); d != "" {

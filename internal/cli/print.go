@@ -76,7 +76,11 @@ func differenceText(k *pipeline.Check) string {
 // evaluationText names what the check's perplexities are of, so that llama-perplexity can repeat them.
 func evaluationText(k *pipeline.Check) string {
 	if k.Written.Convention == perplexity.Windows {
-		return fmt.Sprintf("%s, windows, -c %d --chunks %d", k.Text, k.Context, k.Written.Sequences)
+		batch := fmt.Sprintf("-b %d", k.Batch)
+		if k.Batch > defaultUBatch {
+			batch += fmt.Sprintf(" -ub %d", k.Batch)
+		}
+		return fmt.Sprintf("%s, windows, -c %d %s --chunks %d", k.Text, k.Context, batch, k.Written.Sequences)
 	}
 	return fmt.Sprintf("%s, samples of up to %d tokens", k.Text, k.Context)
 }

@@ -134,9 +134,10 @@ type outcome struct {
 	Check struct {
 		MaxAbsDiff float64  `json:"max_abs_diff"`
 		Context    int      `json:"n_ctx"`
+		Batch      int      `json:"n_batch"`
 		Masked     *float64 `json:"ppl_masked"`
 		Written    *float64 `json:"ppl_written"`
-		StdErr     *float64 `json:"ppl_stderr"`
+		StdErr     *float64 `json:"ppl_written_stderr"`
 	} `json:"check"`
 }
 
@@ -148,7 +149,7 @@ func TestPrunedFilesInLlamaPerplexity(t *testing.T) {
 			name := fmt.Sprintf("%s-%g", kind, ratio)
 			out := filepath.Join(dir, "pruned-"+name+".gguf")
 			raw := ggufprune(t, "prune", "-m", models[kind], "--ratio", strconv.FormatFloat(ratio, 'g', -1, 64), "-f", text,
-				"-c", "128", "--chunks", "4", "-o", out, "--json", "-q")
+				"-c", "128", "--chunks", "6", "-o", out, "--json", "-q")
 			var o outcome
 			if err := json.Unmarshal([]byte(raw), &o); err != nil {
 				t.Fatalf("%s: %v: %s", name, err, raw)
@@ -160,7 +161,7 @@ func TestPrunedFilesInLlamaPerplexity(t *testing.T) {
 				t.Fatalf("%s: check %+v", name, o.Check)
 			}
 			got := fmt.Sprintf("Final estimate: PPL = %.4f +/- %.5f", *o.Check.Written, *o.Check.StdErr)
-			if want := llamaPerplexity(t, out, text, "-c", strconv.Itoa(o.Check.Context), "--chunks", "4"); got != want {
+			if want := llamaPerplexity(t, out, text, "-c", strconv.Itoa(o.Check.Context), "-b", strconv.Itoa(o.Check.Batch), "--chunks", "6"); got != want {
 				t.Errorf("%s, layout %s: the tool %q, llama-perplexity on its file %q", name, o.Output.Layout, got, want)
 			}
 		}

@@ -18,6 +18,7 @@ type Check struct {
 
 	Text    string // what the perplexities are of
 	Context int    // tokens of a window
+	Batch   int    // tokens of a batch, each one graph: another batch rounds otherwise
 	Masked  perplexity.Estimate
 	Written perplexity.Estimate
 }
@@ -28,7 +29,7 @@ const maxPPLDrift = 1e-2
 // compare loads the file at path as a user would, in a context that nothing edits, and holds it against the reading of the
 // masked original. what differs is returned as text; the error is for what could not be run.
 func (p *probe) compare(ctx context.Context, r Runtime, path string, want reading, exact bool, progress Progress) (Check, string, error) {
-	check := Check{Exact: exact, Text: p.eval.Corpus, Context: p.eval.Context, Masked: want.ppl}
+	check := Check{Exact: exact, Text: p.eval.Corpus, Context: p.eval.Context, Batch: p.nSeq * p.eval.Context, Masked: want.ppl}
 	m, err := r.load(ctx, path)
 	if err != nil {
 		if ctx.Err() != nil {
