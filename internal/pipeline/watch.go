@@ -25,12 +25,12 @@ type watcher struct {
 const searchUnits = 10000 // of the progress bar
 
 func newWatcher(rep Reporter, l *search.Ledger, s search.Strategy, q SearchRequest) *watcher {
-	share, exact := 1.0, true
+	cost := search.GreedyCost(l, q.Unit)
 	if f, ok := s.(*search.Fast); ok {
-		share, exact = f.Share(q.Unit), false
+		cost = f.StepCost(q.Unit)
 	}
 	now := time.Now()
-	w := &watcher{rep: rep, eta: search.NewETA(l, q.Unit, exact, share, q.Goal.Blocks), begin: now, ran: now}
+	w := &watcher{rep: rep, eta: search.NewETA(l, q.Unit, cost, q.Goal.Blocks), begin: now, ran: now}
 	l.OnRun = w.run
 	return w
 }
