@@ -15,8 +15,9 @@ std::string log_error;
 
 void on_log(ggml_log_level level, const char * text, void *) {
     if (level == GGML_LOG_LEVEL_ERROR) {
+        // The first error of a call says what went wrong, those after it only that something did.
         std::lock_guard<std::mutex> lock(log_mutex);
-        log_error = text;
+        if (log_error.empty()) log_error = text;
         while (!log_error.empty() && isspace((unsigned char) log_error.back())) log_error.pop_back();
     }
     if (log_sink) log_sink(int(level), text);
@@ -31,7 +32,7 @@ bp_status fail(bp_err * err, bp_status st, const std::string & text) {
 template <typename F> bp_status guarded(bp_err * err, bp_status on_exception, F && body) {
     bp::Guard guard;
     err->text[0] = 0;
-    bp::clear_last_log();
+    bp::clear_log();
     try {
         return body();
     } catch (const bp::Error & e) {
@@ -78,12 +79,12 @@ const llama_vocab * vocab_of(const bp_model * m) { return llama_model_get_vocab(
 
 namespace bp {
 
-std::string last_log(const char * fallback) {
+std::string first_log(const char * fallback) {
     std::lock_guard<std::mutex> lock(log_mutex);
     return log_error.empty() ? fallback : log_error;
 }
 
-void clear_last_log() {
+void clear_log() {
     std::lock_guard<std::mutex> lock(log_mutex);
     log_error.clear();
 }
@@ -160,7 +161,7 @@ bp_status bp_model_load(const char * path, const bp_model_params * p, const vola
         auto m   = std::make_unique<bp_model>();
         m->model = llama_model_load_from_file(path, mp);
         if (*cancel) return fail(err, BP_CANCELLED, "cancelled");
-        if (!m->model) return fail(err, BP_LOAD, bp::last_log("llama.cpp could not load the model"));
+        if (!m->model) return fail(err, BP_LOAD, bp::first_log("llama.cpp could not load the model"));
         *out = m.release();
         return BP_OK;
     });
@@ -221,7 +222,7 @@ bp_status bp_quantize(const char * in, const char * out, const char * ftype, int
         qp.ftype            = llama_ftype(ft);
         qp.allow_requantize = allow_requantize;
         qp.pure             = pure;
-        if (llama_model_quantize(in, out, &qp) != 0) return fail(err, BP_LOAD, bp::last_log("llama.cpp could not quantise the model"));
+        if (llama_model_quantize(in, out, &qp) != 0) return fail(err, BP_LOAD, bp::first_log("llama.cpp could not quantise the model"));
         return BP_OK;
     });
 }

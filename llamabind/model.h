@@ -12,8 +12,8 @@ struct bp_model {
 
 namespace bp {
 
-// The last error line that llama.cpp logged, which says more than its return codes; else fallback.
-std::string last_log(const char * fallback);
-void        clear_last_log();
+// The first error line that llama.cpp logged in this call, which says more than its return codes; else fallback.
+std::string first_log(const char * fallback);
+void        clear_log();
 
 } // namespace bp

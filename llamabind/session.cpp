@@ -232,7 +232,7 @@ void open(bp_session * s) {
         s->ctx = llama_init_from_model(s->model->model, context_params(*s));
         if (set) unsetenv("LLAMA_GRAPH_REUSE_DISABLE");
     }
-    if (!s->ctx) throw Error(BP_LOAD, bp::last_log("llama.cpp could not create a context"));
+    if (!s->ctx) throw Error(BP_LOAD, bp::first_log("llama.cpp could not create a context"));
     s->batch = llama_batch_init(s->params.n_seq * s->params.seq_len, 0, 1);
     if (s->params.n_seq > 1) look(s);
     if (s->params.unedited) return;
@@ -244,6 +244,7 @@ void open(bp_session * s) {
 
 bp_status bp_session_open(bp_model * m, const bp_session_params * params, bp_session ** out, bp_err * err) {
     *out = nullptr;
+    bp::clear_log();
     auto s    = std::make_unique<bp_session>();
     s->model  = m;
     s->params = *params;
