@@ -38,7 +38,7 @@ configure() {
 	have ninja || { packages+=(ninja-build) names+=(ninja); }
 	[ ${#packages[@]} -eq 0 ] || install_packages "${names[*]} missing" "${packages[*]}" "${names[*]}"
 	have "${CXX%% *}" || die "no C++ compiler: $CXX is not there" "install g++ or clang, or set CXX"
-	rm -rf "$build/CMakeCache.txt" "$build/CMakeFiles" "$build/libraries.done" "$build/peers.done"
+	rm -rf "$build/CMakeCache.txt" "$build/CMakeFiles" "$build"/{configure,libraries,peers}.done
 	mkdir -p "$build/.cmake/api/v1/query"
 	: >"$build/.cmake/api/v1/query/codemodel-v2" # asks CMake for the link line in JSON
 	say "configuring llama.cpp $LLAMA_TAG${LLAMA_CMAKE_FLAGS:+ with $LLAMA_CMAKE_FLAGS}"
