@@ -27,6 +27,7 @@ type options struct {
 	seeds, n, window      int
 	threads, kills        int
 	journal               string
+	journals              string
 }
 
 func main() {
@@ -51,6 +52,7 @@ func run(ctx context.Context) error {
 	flag.IntVar(&o.threads, "t", llamabind.PhysicalCores(), "threads")
 	flag.IntVar(&o.kills, "kills", 50, "kills of the kill test")
 	flag.StringVar(&o.journal, "victim", "", "internal: search with this journal")
+	flag.StringVar(&o.journals, "journals", "", "folder for journals, so that a run that was ended goes on; CPU seconds are then of the rest only")
 	which := flag.String("parts", strings.Join(parts, ","), "what to measure")
 	flag.Parse()
 	r, err := newRig(ctx, o)

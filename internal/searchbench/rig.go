@@ -3,7 +3,9 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"syscall"
 
@@ -24,6 +26,7 @@ type rig struct {
 	judgeKL *perplexity.Evaluator // the same, by KL divergence
 	heads   map[perplexity.Metric]float64
 	figures []string
+	open    map[string]*search.Journal
 }
 
 // batchSeqs sequences run at once.
@@ -34,7 +37,7 @@ func newRig(ctx context.Context, o options) (*rig, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &rig{options: o, model: m, heads: map[perplexity.Metric]float64{}}
+	r := &rig{options: o, model: m, heads: map[perplexity.Metric]float64{}, open: map[string]*search.Journal{}}
 	r.session, err = m.NewSession(ctx, llamabind.SessionParams{NSeq: batchSeqs, SeqLen: o.window, Threads: o.threads})
 	if err != nil {
 		return nil, err
@@ -98,7 +101,23 @@ func (r *rig) ledger(ctx context.Context, metric perplexity.Metric, n int, seed 
 	if err != nil {
 		return nil, err
 	}
+	if journal == nil && r.journals != "" {
+		if journal, err = r.reopen(set); err != nil {
+			return nil, err
+		}
+	}
 	return search.NewLedger(v, search.Cost{Blocks: r.session.Blocks(), Head: head}, journal, ""), nil
+}
+
+// reopen returns the journal of a set in the folder of journals, with all that it has by now.
+func (r *rig) reopen(set *perplexity.Set) (*search.Journal, error) {
+	path := filepath.Join(r.journals, set.SHA256()[:16]+"-"+set.Metric.String()+".journal")
+	if err := r.open[path].Close(); err != nil {
+		return nil, err
+	}
+	j, err := search.OpenJournal(path, search.Header{TokensSHA256: set.SHA256(), Tool: "searchbench", LlamaCpp: llamabind.Version(), Config: json.RawMessage("{}")})
+	r.open[path] = j
+	return j, err
 }
 
 // head measures what the output head and the loss take, in blocks: the CPU time of a pass without any block against that of a
