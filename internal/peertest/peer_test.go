@@ -110,8 +110,13 @@ func ggufprune(t *testing.T, args ...string) string {
 func TestPerplexityEqualsLlamaPerplexity(t *testing.T) {
 	for _, kind := range []string{"F16", "Q8_0", "Q4_0"} {
 		for _, args := range [][]string{
-			{"-c", "128"}, {"-c", "128", "--chunks", "7"}, {"-c", "256"}, {"-c", "256", "--chunks", "3"},
-			{"-c", "512"}, {"-c", "512", "--chunks", "5"}, {"-c", "128", "-b", "512", "-ub", "128", "--chunks", "10"},
+			{"-c", "128"},
+			{"-c", "128", "--chunks", "7"},
+			{"-c", "256"},
+			{"-c", "256", "--chunks", "3"},
+			{"-c", "512"},
+			{"-c", "512", "--chunks", "5"},
+			{"-c", "128", "-b", "512", "-ub", "128", "--chunks", "10"},
 		} {
 			want := llamaPerplexity(t, models[kind], text, args...)
 			got := ggufprune(t, append([]string{"ppl", "-m", models[kind], "-f", text}, args...)...)
