@@ -4,8 +4,8 @@ package search
 //
 // Each step, the candidates race (race.go) instead of running on the whole set all of them. And most do not even start: a block
 // that was far behind in the last step is not going to be the best in this one. Fast remembers how far each candidate was behind
-// the winner when it last raced, and admits those that were nearest. Two blocks may replace each other, and then a bad candidate
-// becomes a good one never, but a good one becomes a bad one; it drops out at the first look.
+// the winner when it last raced, and admits those that were nearest. A candidate that has become bad since then, because what could
+// replace it is gone, drops out at the first look. One that has become good is what could be missed.
 //
 // What if that is wrong? Every few steps an audit lets all candidates start, and keeps those that would have started anyway for
 // the second look. Its outcome decides that step, and says what the ordinary race would have decided: whether the winner would have been
