@@ -40,7 +40,7 @@ type Refine struct {
 	Search, Validation []int // the halves of the calibration set: see Halves
 
 	Children int     // of a generation; 0 is 16
-	Patience int     // generations without success; 0 is 4
+	Patience int     // generations without success; 0 is 6
 	MaxCost  float64 // in block-tokens; 0 is no limit
 
 	on    func(Event)
@@ -92,7 +92,7 @@ func (r *Refine) Improve(ctx context.Context, start blockmask.Mask) (*Refined, e
 	out.Score, out.Validation = out.StartScore, out.StartValidation
 	patience := r.Patience
 	if patience == 0 {
-		patience = 4
+		patience = 6
 	}
 	var moves *swaps
 	for failed := 0; failed < patience; failed++ {

@@ -215,7 +215,7 @@ func (r *rig) search(ctx context.Context, l *search.Ledger, s search.Strategy, u
 }
 
 // refineShare is what refinement may cost, as a part of the paper's cost: with fast on one half and the order it stays below 0.25.
-const refineShare = 0.12
+const refineShare = 0.14
 
 // refined runs fast and its refinement until n blocks are gone.
 func (r *rig) refined(ctx context.Context, l *search.Ledger, seed uint64, n int) (found, error) {
