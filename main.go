@@ -8,24 +8,42 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/ggufprune/ggufprune/internal/cli"
+	"github.com/ggufprune/ggufprune/internal/pipeline"
 )
 
 func main() { os.Exit(run()) }
 
-// run executes the command line and returns the exit code. The first Ctrl-C or SIGTERM cancels the work, which then cleans
-// up after itself; the second one kills the process as usual.
+// grace is how long a search may go on after the first Ctrl-C to end its evaluation, so that its outcome is kept.
+const grace = 1500 * time.Millisecond
+
+// run executes the command line and returns the exit code. The first Ctrl-C or SIGTERM lets a search end its evaluation and cancels
+// all other work, which then cleans up after itself; the second one cancels at once; the third kills the process as usual.
 func run() (code int) {
 	defer func() {
 		if p := recover(); p != nil {
 			code = fail(fmt.Errorf("internal error: %v; please report it with the command line and the model's name", p))
 		}
 	}()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	context.AfterFunc(ctx, stop)
-
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	interrupt := new(pipeline.Interrupt)
+	ctx = pipeline.WithInterrupt(ctx, interrupt)
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		<-signals
+		if interrupt.Request() {
+			select {
+			case <-signals:
+			case <-time.After(grace):
+			}
+		}
+		cancel()
+		signal.Stop(signals)
+	}()
 	err := cli.Run(ctx, os.Args[1:], cli.Streams{Out: os.Stdout, Err: os.Stderr})
 	if err != nil {
 		return fail(err)

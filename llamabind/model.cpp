@@ -226,3 +226,16 @@ bp_status bp_quantize(const char * in, const char * out, const char * ftype, int
         return BP_OK;
     });
 }
+
+bool bp_to_float(int32_t ggml_type_id, const void * data, int64_t n, float * out) {
+    if (ggml_type_id < 0 || ggml_type_id >= GGML_TYPE_COUNT) return false;
+    const ggml_type type = ggml_type(ggml_type_id);
+    if (type == GGML_TYPE_F32) {
+        memcpy(out, data, size_t(n) * sizeof(float));
+        return true;
+    }
+    const auto * traits = ggml_get_type_traits(type);
+    if (!traits->to_float || traits->blck_size == 0 || n % traits->blck_size != 0) return false;
+    traits->to_float(data, out, n);
+    return true;
+}

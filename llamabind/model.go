@@ -218,3 +218,15 @@ func Quantize(in, out, ftype string, threads int) error {
 	st := C.bp_quantize(cin, cout, cft, C.int32_t(threads), true, false, &cerr)
 	return toError("quantize", st, &cerr)
 }
+
+// ToFloat decodes data of a ggml type into weights, which say how many there are: a multiple of the type's block.
+func ToFloat(ggmlType uint32, data []byte, weights []float32) error {
+	start()
+	if len(weights) == 0 {
+		return nil
+	}
+	if len(data) == 0 || !bool(C.bp_to_float(C.int32_t(ggmlType), unsafe.Pointer(&data[0]), C.int64_t(len(weights)), (*C.float)(unsafe.Pointer(&weights[0])))) {
+		return &Error{Code: BadInput, Op: "decode weights", Text: fmt.Sprintf("ggml type %d cannot be decoded", ggmlType)}
+	}
+	return nil
+}

@@ -82,6 +82,9 @@ bool    bp_is_eog(const bp_model * m, int32_t token);
 
 bp_status bp_quantize(const char * in, const char * out, const char * ftype, int32_t n_threads, bool allow_requantize, bool pure, bp_err * err);
 
+// The n weights of data as floats; n must be a multiple of the type's block. False: the type has no floats.
+bool bp_to_float(int32_t ggml_type, const void * data, int64_t n, float * out);
+
 // ---- session: one context of a model -----------------------------------------------------------------------------------
 
 typedef struct bp_session bp_session;

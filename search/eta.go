@@ -36,7 +36,8 @@ type ETA struct {
 	cost     StepCost
 	unit     blockmask.Unit
 	blocks   []blockmask.Block
-	steps    int     // to go in all, 0 = unknown
+	steps    int     // to go in all, as far as known before the first; 0 = unknown
+	exact    bool    // steps is no estimate
 	done     int     // steps
 	progress float64 // part of the goal that is done
 	removed  blockmask.Mask
@@ -46,10 +47,10 @@ type ETA struct {
 	busy     time.Duration
 }
 
-// NewETA returns the estimator of a search on l, whose steps cost what cost predicts. steps is their number, 0 if the goal is not a
-// number of steps.
-func NewETA(l *Ledger, unit blockmask.Unit, cost StepCost, steps int) *ETA {
-	return &ETA{cost: cost, unit: unit, blocks: l.cost.Blocks, steps: steps, scale: 1}
+// NewETA returns the estimator of a search on l, whose steps cost what cost predicts. steps is their number (see [Model.Steps]), 0 if
+// nobody knows; unless it is exact, the progress of the search counts once there is some.
+func NewETA(l *Ledger, unit blockmask.Unit, cost StepCost, steps int, exact bool) *ETA {
+	return &ETA{cost: cost, unit: unit, blocks: l.cost.Blocks, steps: steps, exact: exact, scale: 1}
 }
 
 // Ran tells of a run and how long it took.
@@ -82,7 +83,7 @@ func (e *ETA) Remaining() (left time.Duration, ok bool) {
 // ahead returns the cost from the beginning of the step that runs to the end of the search.
 func (e *ETA) ahead() float64 {
 	steps := e.steps
-	if steps == 0 && e.progress > 0 {
+	if !e.exact && e.progress > 0 {
 		steps = int(float64(e.done)/e.progress + 0.5)
 	}
 	if e.progress < 1 {

@@ -43,7 +43,7 @@ func watch(t *testing.T, s Strategy, l *Ledger, model *Model, e *ETA, goal Goal,
 func TestETAOfGreedy(t *testing.T) {
 	model := plainModel(12)
 	l := newLedger(t, &texts{n: 16, mean: layered("eta"), branches: true}, model)
-	e := NewETA(l, blockmask.Mix, GreedyCost(l, blockmask.Mix), 8)
+	e := NewETA(l, blockmask.Mix, GreedyCost(l, blockmask.Mix), 8, true)
 	if _, ok := e.Remaining(); ok {
 		t.Error("an ETA before anything ran")
 	}
@@ -64,7 +64,7 @@ func TestETAOfFast(t *testing.T) {
 		l := newLedger(t, &texts{n: 64, mean: layered("eta"), noise: .01, branches: true}, model)
 		f := NewFast(l, 2)
 		blocks := 2 * layers / 3
-		e := NewETA(l, blockmask.Mix, f.StepCost(blockmask.Mix), blocks)
+		e := NewETA(l, blockmask.Mix, f.StepCost(blockmask.Mix), blocks, true)
 		wobble := func(spent float64) float64 { return 1e-3 * (1 + 0.1*math.Sin(spent/5000)) }
 		for i, off := range watch(t, f, l, model, e, Goal{Blocks: blocks}, wobble) {
 			t.Logf("%d layers, step %d: off by %.0f%%", layers, i+1, 100*off)
@@ -79,7 +79,7 @@ func TestETAOfFast(t *testing.T) {
 func TestETAWithoutANumberOfSteps(t *testing.T) {
 	model := plainModel(12)
 	l := newLedger(t, &texts{n: 16, mean: layered("eta"), branches: true}, model)
-	off := watch(t, Greedy{l}, l, model, NewETA(l, blockmask.Mix, GreedyCost(l, blockmask.Mix), 0), Goal{Ratio: .3}, func(float64) float64 { return 1e-3 })
+	off := watch(t, Greedy{l}, l, model, NewETA(l, blockmask.Mix, GreedyCost(l, blockmask.Mix), 0, false), Goal{Ratio: .3}, func(float64) float64 { return 1e-3 })
 	for i, o := range off[len(off)/2:] {
 		if math.Abs(o) > 0.3 {
 			t.Errorf("step %d of the second half: off by %.0f%%", i+1, 100*o)

@@ -28,6 +28,9 @@ type Ledger struct {
 
 	// OnRun, if not nil, is called after every run of a batch through the model, and for every one that the journal knew.
 	OnRun func(BatchRun)
+
+	// Stop, if not nil, is asked after every such run, when its outcome is in the journal. An error ends the search with it.
+	Stop func() error
 }
 
 // BatchRun is one batch under one mask.
@@ -60,6 +63,21 @@ func (l *Ledger) Spent() float64 { return l.spent }
 func (l *Ledger) PaperCost(removed blockmask.Mask, candidates []blockmask.Mask) float64 {
 	tokens, scored := l.size(l.all)
 	return l.cost.paper(removed, candidates).times(l.cost, tokens, scored)
+}
+
+// PaperTotal returns what the paper's procedure would pay for steps removals of unit, taken from the middle of the model.
+func (l *Ledger) PaperTotal(unit blockmask.Unit, steps int) float64 {
+	total := 0.0
+	var removed blockmask.Mask
+	for range steps {
+		cands := blockmask.Candidates(unit, l.cost.Blocks, removed)
+		if len(cands) == 0 {
+			break
+		}
+		total += l.PaperCost(removed, cands)
+		removed = removed.Union(cands[len(cands)/2])
+	}
+	return total
 }
 
 func (l *Ledger) size(which []int) (tokens, scored int) {
@@ -208,8 +226,18 @@ func (l *Ledger) batch(ctx context.Context, batch []int, removed blockmask.Mask,
 		}
 		l.learn(batch, m, losses)
 		l.told(told)
-		return l.journal.append(measurement{Part: l.part, Mask: m, Sequences: batch, Losses: losses})
+		if err := l.journal.append(measurement{Part: l.part, Mask: m, Sequences: batch, Losses: losses}); err != nil {
+			return err
+		}
+		return l.stopped()
 	})
+}
+
+func (l *Ledger) stopped() error {
+	if l.Stop == nil {
+		return nil
+	}
+	return l.Stop()
 }
 
 // learn keeps losses where none are known yet.

@@ -66,6 +66,30 @@ func (m *Model) speedup(removed blockmask.Mask) float64 {
 	return whole / left
 }
 
+// Check returns an error if goal makes no sense for the model or cannot be reached by removing units: what [Run] finds before it
+// evaluates anything.
+func (m *Model) Check(unit blockmask.Unit, goal Goal) error {
+	if err := m.validate(); err != nil {
+		return err
+	}
+	return m.check(unit, goal)
+}
+
+// Steps estimates how many steps a search by unit takes to goal, with units from the middle of the model; 0 if the goal does not tell.
+func (m *Model) Steps(unit blockmask.Unit, goal Goal) int {
+	if goal.ofQuality() {
+		return 0
+	}
+	var removed blockmask.Mask
+	for n := 0; ; n++ {
+		cands := m.next(unit, removed)
+		if goal.reached(m.state(removed)) || len(cands) == 0 {
+			return n
+		}
+		removed = removed.Union(cands[len(cands)/2])
+	}
+}
+
 func (m *Model) validate() error {
 	if len(m.Blocks) == 0 {
 		return errors.New("this model has no blocks that can be removed")

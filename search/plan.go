@@ -57,6 +57,9 @@ type Settings struct {
 	Finalists  int     `json:"finalists,omitempty"`
 	Admit      int     `json:"admit,omitempty"`
 	AuditEvery int     `json:"audit_every,omitempty"`
+
+	// Sequences is how many of the calibration set the search decided on, where that was not all of it.
+	Sequences int `json:"sequences,omitempty"`
 }
 
 // Removed returns the blocks that the first k steps remove, in the order in which they go.

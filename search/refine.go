@@ -73,6 +73,13 @@ func Halves(n int, seed uint64) (search, validation []int) {
 	return search, validation
 }
 
+// Draw returns k of n sequences at random, the same ones for the same seed, in ascending order.
+func Draw(n, k int, seed uint64) []int {
+	order := rand.New(rand.NewPCG(seed, 0x64726177)).Perm(n)[:min(k, n)]
+	slices.Sort(order)
+	return order
+}
+
 // Improve returns a mask that is at least as good as start on both halves.
 func (r *Refine) Improve(ctx context.Context, start blockmask.Mask) (*Refined, error) {
 	if len(r.Search) == 0 || len(r.Validation) == 0 {

@@ -57,6 +57,16 @@ type Step struct {
 	Cost, PaperCost float64 // of the choice, in block-tokens: see Choice
 }
 
+// Sequences returns how many sequences the step's score was estimated from; 0 means that it was measured on the whole set.
+func (s *Step) Sequences() int {
+	for _, c := range s.Candidates {
+		if c.Mask.Equal(s.Removed) {
+			return c.Sequences
+		}
+	}
+	return 0
+}
+
 // Result is how far a search came.
 type Result struct {
 	Base  float64 // score of the whole model; NaN before the first step
@@ -85,10 +95,7 @@ func Run(ctx context.Context, s Strategy, model *Model, unit blockmask.Unit, goa
 	if on == nil {
 		on = func(Event) {}
 	}
-	if err := model.validate(); err != nil {
-		return nil, err
-	}
-	if err := model.check(unit, goal); err != nil {
+	if err := model.Check(unit, goal); err != nil {
 		return nil, err
 	}
 	if f, ok := s.(*Fast); ok && goal.ofQuality() {

@@ -58,11 +58,11 @@ func (b *bench) peer(ctx context.Context, model, text string, n int) (usage, err
 }
 
 // passes compares the CPU time of a pass with llama-perplexity's. Loading is in both, so the difference of a long and a short
-// run is taken; the two programs alternate, and the median of three ratios counts.
+// run is taken; the two programs alternate, and the median of five ratios counts.
 func (b *bench) passes(ctx context.Context, model, text string) error {
 	const short, long = 1, 4
 	var ratios []float64
-	for range 3 {
+	for range 5 {
 		var cpu [2]time.Duration
 		for i, f := range []func(n int) (usage, error){
 			func(n int) (usage, error) { return b.self(ctx, "pass", model, text, n) },

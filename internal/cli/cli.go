@@ -86,7 +86,11 @@ func execute(ctx context.Context, name string, c command, args []string, s Strea
 	case fs.NArg() > 0:
 		return usagef("%s: unexpected argument %q; see ggufprune help %s", name, fs.Arg(0), name)
 	}
-	u := ui.New(ui.Options{Out: s.Out, Err: s.Err, Level: common.level(), JSON: common.json})
+	u, err := common.ui(s)
+	if err != nil {
+		return err
+	}
+	defer u.ListenStatus()()
 	llamabind.SetLogger(u.Logger())
 	return c.run(ctx, fs, u)
 }

@@ -13,13 +13,18 @@ import (
 )
 
 // commonFlags are every command's.
-type commonFlags struct{ json, quiet, verbose bool }
+type commonFlags struct {
+	json, quiet, verbose bool
+	progress             string
+}
 
 const commonUsage = `
 Every command:
       --json               print one JSON object to standard output (docs/CLI_JSON.md)
   -q, --quiet              print only the result, warnings and errors
   -v, --verbose            print llama.cpp's log too
+      --progress MODE      auto: one live line on a terminal, else a line now and then; plain; json: one object a line
+                           on standard error (docs/CLI_JSON.md)
   -h, --help               this text
 `
 
@@ -27,6 +32,17 @@ func (c *commonFlags) add(fs *pflag.FlagSet) {
 	fs.BoolVar(&c.json, "json", false, "")
 	fs.BoolVarP(&c.quiet, "quiet", "q", false, "")
 	fs.BoolVarP(&c.verbose, "verbose", "v", false, "")
+	fs.StringVar(&c.progress, "progress", "auto", "")
+}
+
+// ui returns what the flags ask for.
+func (c *commonFlags) ui(s Streams) (*ui.UI, error) {
+	if !oneOf(c.progress, "auto", "plain", "json") {
+		return nil, usagef("--progress is %q; give auto, plain or json", c.progress)
+	}
+	return ui.New(ui.Options{
+		Out: s.Out, Err: s.Err, Level: c.level(), JSON: c.json, Events: c.progress == "json", Plain: c.progress == "plain",
+	}), nil
 }
 
 func (c *commonFlags) level() ui.Level {

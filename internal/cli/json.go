@@ -3,6 +3,8 @@ package cli
 import (
 	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/internal/pipeline"
+	"github.com/ggufprune/ggufprune/perplexity"
+	"github.com/ggufprune/ggufprune/search"
 )
 
 // The types of this file are what --json prints. docs/CLI_JSON.md documents every field: TestJSONIsDocumented holds the two
@@ -19,7 +21,10 @@ type resultJSON struct {
 	Metric      string           `json:"metric,omitempty"`
 	Strategy    string           `json:"strategy,omitempty"`
 	Kind        string           `json:"kind,omitempty"`
+	BaseScore   *float64         `json:"base_score,omitempty"`
 	BasePPL     *float64         `json:"base_ppl,omitempty"`
+	Audit       *search.Audit    `json:"audit,omitempty"`
+	Refine      *refineJSON      `json:"refine,omitempty"`
 	Steps       []stepJSON       `json:"steps"`
 	Mask        blockmask.Mask   `json:"mask"`
 	Plan        string           `json:"plan,omitempty"`
@@ -54,6 +59,29 @@ type stepJSON struct {
 	Params uint64         `json:"params_removed"`
 	Ratio  float64        `json:"params_removed_ratio"`
 	Bytes  int64          `json:"size_bytes"`
+
+	Speedup   float64 `json:"speedup,omitempty"`
+	Cost      float64 `json:"cost,omitempty"`
+	PaperCost float64 `json:"paper_cost,omitempty"`
+	Sequences int     `json:"sequences,omitempty"`
+}
+
+// refineJSON is what refinement did.
+type refineJSON struct {
+	Start           blockmask.Mask `json:"start"`
+	Score           *float64       `json:"score"`
+	StartScore      *float64       `json:"start_score"`
+	Validation      *float64       `json:"validation"`
+	StartValidation *float64       `json:"start_validation"`
+	Generations     int            `json:"generations"`
+	Accepted        int            `json:"accepted"`
+	Rejected        int            `json:"rejected"`
+}
+
+// seriesJSON is printed by apply for several files.
+type seriesJSON struct {
+	Command string       `json:"command"`
+	Results []resultJSON `json:"results"`
 }
 
 // outputJSON is the written file.
@@ -99,10 +127,17 @@ func newResultJSON(command string, out *pipeline.Outcome, plan string) resultJSO
 	if p := out.Plan; p != nil {
 		c := p.Calibration
 		r.Calibration = &calibrationJSON{c.Description, c.TokensSHA256, c.Convention, c.Context, c.Sequences, c.Tokens}
-		r.Metric, r.BasePPL = p.Metric, number(p.Base)
+		r.Metric, r.Strategy, r.Kind, r.BaseScore = p.Metric, p.Settings.Strategy, string(p.Settings.Unit), number(p.Base)
+		if p.Metric == perplexity.NLL.String() {
+			r.BasePPL = r.BaseScore
+		}
+		r.Audit, r.Refine = p.Audit, newRefineJSON(p.Refine)
 	}
 	for _, s := range out.Steps {
-		r.Steps = append(r.Steps, stepJSON{s.Removed, number(s.Score), s.ParamsRemoved, s.Ratio, s.Size})
+		r.Steps = append(r.Steps, stepJSON{
+			Block: s.Removed, Score: number(s.Score), Params: s.ParamsRemoved, Ratio: s.Ratio, Bytes: s.Size,
+			Speedup: s.Speedup, Cost: s.Cost, PaperCost: s.PaperCost, Sequences: s.Sequences(),
+		})
 	}
 	if w := out.Write; w != nil {
 		r.Output = &outputJSON{
@@ -112,6 +147,16 @@ func newResultJSON(command string, out *pipeline.Outcome, plan string) resultJSO
 		r.Check = newCheckJSON(w.Check)
 	}
 	return r
+}
+
+func newRefineJSON(r *search.Refined) *refineJSON {
+	if r == nil {
+		return nil
+	}
+	return &refineJSON{
+		Start: r.Start, Score: number(r.Score), StartScore: number(r.StartScore), Validation: number(r.Validation),
+		StartValidation: number(r.StartValidation), Generations: r.Generations, Accepted: r.Accepted, Rejected: r.Rejected,
+	}
 }
 
 func newModelJSON(m pipeline.ModelFacts) modelJSON {

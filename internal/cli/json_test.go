@@ -48,6 +48,9 @@ func TestJSONIsDocumented(t *testing.T) {
 		{"### Model", modelJSON{}},
 		{"### Calibration", calibrationJSON{}},
 		{"### Step", stepJSON{}},
+		{"### Audit", search.Audit{}},
+		{"### Refine", refineJSON{}},
+		{"### Several files", seriesJSON{}},
 		{"### Output", outputJSON{}},
 		{"### Check", checkJSON{}},
 		{"## ppl", pplJSON{}},
@@ -83,7 +86,7 @@ func TestJSONIsDocumented(t *testing.T) {
 			walk(f.Type)
 		}
 	}
-	for _, object := range []any{resultJSON{}, pplJSON{}, inspectJSON{}, demoJSON{}, versionJSON{}} {
+	for _, object := range []any{resultJSON{}, seriesJSON{}, pplJSON{}, inspectJSON{}, demoJSON{}, versionJSON{}} {
 		walk(reflect.TypeOf(object))
 	}
 	if len(seen) != len(documented) {
@@ -129,7 +132,7 @@ func exampleOutcome() *pipeline.Outcome {
 func TestResultJSON(t *testing.T) {
 	got := marshal(t, newResultJSON("prune", exampleOutcome(), "p.json"))
 	want := map[string]any{
-		"command": "prune", "tool": Version(), "llama_cpp": llamaVersion(), "model": "m.gguf", "metric": "ppl", "base_ppl": 6.0,
+		"command": "prune", "tool": Version(), "llama_cpp": llamaVersion(), "model": "m.gguf", "metric": "ppl", "base_score": 6.0, "base_ppl": 6.0,
 		"model_info": map[string]any{"arch": "llama", "sha256": "aa", "bytes": 100.0, "params": 40.0, "layers": 4.0, "blocks": 8.0},
 		"calibration": map[string]any{
 			"description": "text", "tokens_sha256": "bb", "convention": "samples", "n_ctx": 64.0, "sequences": 2.0, "tokens": 128.0,

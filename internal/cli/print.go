@@ -27,25 +27,69 @@ func printSteps(u *ui.UI, out *pipeline.Outcome) {
 		u.Resultf("removed %s", out.Removed)
 		return
 	}
-	rows := [][]any{{"", "none", fmt.Sprintf("%.4f", out.Plan.Base), "", "0.0%", formatSize(out.Model.Bytes)}}
+	p := out.Plan
+	kld := p.Metric == perplexity.KLD.String()
+	fast := false // is there a speed to show
 	for _, s := range out.Steps {
-		size := ""
+		fast = fast || s.Speedup > 0
+	}
+	row := func(step any, removed string, score, ratio, gone, speed, file string) []any {
+		cells := []any{step, removed, score}
+		if !kld {
+			cells = append(cells, ratio)
+		}
+		cells = append(cells, gone)
+		if fast {
+			cells = append(cells, speed)
+		}
+		return append(cells, file)
+	}
+	rows := [][]any{row("", "none", fmt.Sprintf("%.4f", p.Base), "", "0.0%", "", formatSize(out.Model.Bytes))}
+	estimated := false
+	for _, s := range out.Steps {
+		size, mark := "", ""
 		if s.Size > 0 {
 			size = formatSize(s.Size)
 		}
-		rows = append(rows, []any{
-			s.Index, s.Removed, fmt.Sprintf("%.4f", s.Score), fmt.Sprintf("x%.3f", s.Score/out.Plan.Base),
-			fmt.Sprintf("%.1f%%", 100*s.Ratio), size,
-		})
+		if s.Sequences() > 0 {
+			mark, estimated = "~", true
+		}
+		rows = append(rows, row(s.Index, s.Removed.String(), mark+fmt.Sprintf("%.4f", s.Score), fmt.Sprintf("x%.3f", s.Score/p.Base),
+			fmt.Sprintf("%.1f%%", 100*s.Ratio), fmt.Sprintf("x%.2f", s.Speedup), size))
 	}
-	u.Table(fmt.Sprintf("Calibration: %s", out.Plan.Calibration.Description), []ui.Column{
-		{Head: "step", Number: true},
-		{Head: "removed"},
-		{Head: "PPL", Number: true},
-		{Head: "ratio", Number: true},
-		{Head: "parameters gone", Number: true},
-		{Head: "file", Number: true},
-	}, rows)
+	columns := []ui.Column{{Head: "step", Number: true}, {Head: "removed"}}
+	if kld {
+		columns = append(columns, ui.Column{Head: "KLD", Number: true})
+	} else {
+		columns = append(columns, ui.Column{Head: "PPL", Number: true}, ui.Column{Head: "ratio", Number: true})
+	}
+	columns = append(columns, ui.Column{Head: "parameters gone", Number: true})
+	if fast {
+		columns = append(columns, ui.Column{Head: "speed", Number: true})
+	}
+	u.Table(fmt.Sprintf("Calibration: %s", p.Calibration.Description), append(columns, ui.Column{Head: "file", Number: true}), rows)
+	if estimated {
+		u.Resultf("~ is an estimate from a part of the text; the last score was measured on all of it")
+	}
+	printSearch(u, out)
+}
+
+// printSearch prints what the search says of itself.
+func printSearch(u *ui.UI, out *pipeline.Outcome) {
+	p := out.Plan
+	cost, paper := 0.0, 0.0
+	for _, s := range out.Steps {
+		cost, paper = cost+s.Cost, paper+s.PaperCost
+	}
+	if r := p.Refine; r != nil {
+		change := 100 * (r.Validation/r.StartValidation - 1)
+		u.Resultf("refine  %d exchanges in %d generations; on the half of the text that no decision used, %+.2f%%", r.Accepted, r.Generations, change)
+	} else if cost > 0 && paper > 0 {
+		u.Resultf("search  %s, %.0f%% of what a full pass for every candidate takes", p.Settings.Strategy, 100*cost/paper)
+	}
+	if a := p.Audit; a != nil && a.Audits > 0 {
+		u.Resultf("audit   %s", a)
+	}
 }
 
 // printWrite prints the written file and its check.

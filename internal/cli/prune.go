@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"strings"
 
 	"github.com/spf13/pflag"
 
@@ -13,7 +12,7 @@ import (
 	"github.com/ggufprune/ggufprune/perplexity"
 )
 
-const pruneUsage = `Usage: ggufprune prune -m FILE (--ratio R | --blocks N | --target-size SIZE) [flags]
+const pruneUsage = `Usage: ggufprune prune -m FILE (--ratio R | --blocks N | --target-size SIZE | ...) [flags]
 
 Searches which blocks the model can best do without, writes a GGUF without them, and checks that llama.cpp computes from
 that file what was measured. A file that fails the check is removed.
@@ -21,13 +20,10 @@ that file what was measured. A file that fails the check is removed.
 Examples:
   ggufprune prune -m model.gguf --ratio 0.2
   ggufprune prune -m model.gguf --target-size 3.2GiB -f calibration.jsonl -ngl 99 -o small.gguf --plan small.json
-` + goalUsage + `
+` + goalUsage + methodUsage + `
 What to write:
   -o, --output FILE        the file (default: a name by the GGUF convention, in this folder)
       --plan FILE          also save the plan: the order of removal with every score
-      --kind KIND          what one step removes: mix (attention or FFN), attn, ffn, layer, or pair (default: mix)
-      --strategy NAME      greedy (the paper's, exact), fast (the same by racing, for a fraction of the time), oneshot or
-                           random (default: greedy)
       --layout NAME        auto, native, deci or zeros (default: auto, the best one that is exact)
       --force              overwrite existing files
       --no-check           do not check the written file
@@ -39,10 +35,8 @@ type pruneCommand struct {
 	text   textFlags
 	goal   goalFlags
 	output outputFlags
+	method methodFlags
 	plan   string
-	kind   string
-
-	strategy string
 }
 
 func (c *pruneCommand) usage() string { return pruneUsage }
@@ -53,12 +47,11 @@ func (c *pruneCommand) flags(fs *pflag.FlagSet) {
 	c.goal.add(fs)
 	c.output.add(fs)
 	fs.StringVar(&c.plan, "plan", "", "")
-	fs.StringVar(&c.kind, "kind", string(blockmask.Mix), "")
-	fs.StringVar(&c.strategy, "strategy", pipeline.Strategies()[0], "")
+	c.method.add(fs)
 }
 
 func (c *pruneCommand) run(ctx context.Context, fs *pflag.FlagSet, u *ui.UI) error {
-	j, err := searchJob(fs, &c.model, &c.text, &c.goal, c.kind, c.strategy)
+	j, err := searchJob(fs, &c.model, &c.text, &c.goal, &c.method)
 	if err != nil {
 		return err
 	}
@@ -80,9 +73,9 @@ func (c *pruneCommand) run(ctx context.Context, fs *pflag.FlagSet, u *ui.UI) err
 }
 
 // searchJob is what prune and search have in common.
-func searchJob(fs *pflag.FlagSet, m *modelFlags, t *textFlags, g *goalFlags, kind, strategy string) (j pipeline.Job, err error) {
+func searchJob(fs *pflag.FlagSet, m *modelFlags, t *textFlags, g *goalFlags, how *methodFlags) (j pipeline.Job, err error) {
 	j.Tool = Version()
-	if j.Goal, err = g.goal(fs); err != nil {
+	if j.Goal, err = g.goal(); err != nil {
 		return j, err
 	}
 	if j.Runtime, err = m.runtime(); err != nil {
@@ -91,11 +84,9 @@ func searchJob(fs *pflag.FlagSet, m *modelFlags, t *textFlags, g *goalFlags, kin
 	if j.Text, err = t.text(fs); err != nil {
 		return j, err
 	}
-	if j.Unit, err = blockmask.ParseUnit(kind); err != nil {
-		return j, usagef("--kind: %v", err)
+	if j.Method, j.Unit, err = how.method(fs); err != nil {
+		return j, err
 	}
-	if j.Strategy = strategy; !oneOf(strategy, pipeline.Strategies()...) {
-		return j, usagef("--strategy is %q; give %s", strategy, strings.Join(pipeline.Strategies(), ", "))
-	}
+	j.Method.Seed = j.Text.Seed
 	return j, nil
 }

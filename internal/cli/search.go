@@ -5,39 +5,38 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/internal/pipeline"
 	"github.com/ggufprune/ggufprune/internal/ui"
 	"github.com/ggufprune/ggufprune/layout"
 	"github.com/ggufprune/ggufprune/perplexity"
 )
 
-const searchUsage = `Usage: ggufprune search -m FILE (--ratio R | --blocks N | --target-size SIZE) --plan FILE [flags]
+const searchUsage = `Usage: ggufprune search -m FILE (--ratio R | --blocks N | --target-size SIZE | ...) --plan FILE [flags]
 
 Searches which blocks the model can best do without, and saves the order of removal with every score. The orders are
 nested: "ggufprune apply" makes a model of any size on the way from one plan.
 
+What was measured is kept in PLAN.journal until the search is done: started again after Ctrl-C, a crash or a kill, the same
+command goes on from there.
+
 Examples:
   ggufprune search -m model.gguf --ratio 0.3 --plan plan.json
   ggufprune search -m model.gguf --blocks 8 --kind attn -f calibration.jsonl --chunks 64 --plan attention.json
-` + goalUsage + `
+` + goalUsage + methodUsage + `
 What to write:
       --plan FILE          the plan
-      --kind KIND          what one step removes: mix (attention or FFN), attn, ffn, layer, or pair (default: mix)
-      --strategy NAME      greedy (the paper's, exact), fast (the same by racing, for a fraction of the time), oneshot or
-                           random (default: greedy)
       --layout NAME        the layout that sizes are predicted for: auto, native, deci or zeros (default: auto)
       --force              overwrite an existing plan
 ` + textUsage + modelUsage + commonUsage
 
 // searchCommand is "ggufprune search".
 type searchCommand struct {
-	model              modelFlags
-	text               textFlags
-	goal               goalFlags
-	plan, kind, layout string
-	strategy           string
-	force              bool
+	model        modelFlags
+	text         textFlags
+	goal         goalFlags
+	method       methodFlags
+	plan, layout string
+	force        bool
 }
 
 func (c *searchCommand) usage() string { return searchUsage }
@@ -47,14 +46,13 @@ func (c *searchCommand) flags(fs *pflag.FlagSet) {
 	c.text.add(fs, perplexity.Samples)
 	c.goal.add(fs)
 	fs.StringVar(&c.plan, "plan", "", "")
-	fs.StringVar(&c.kind, "kind", string(blockmask.Mix), "")
-	fs.StringVar(&c.strategy, "strategy", pipeline.Strategies()[0], "")
+	c.method.add(fs)
 	fs.StringVar(&c.layout, "layout", string(layout.Auto), "")
 	fs.BoolVar(&c.force, "force", false, "")
 }
 
 func (c *searchCommand) run(ctx context.Context, fs *pflag.FlagSet, u *ui.UI) error {
-	j, err := searchJob(fs, &c.model, &c.text, &c.goal, c.kind, c.strategy)
+	j, err := searchJob(fs, &c.model, &c.text, &c.goal, &c.method)
 	if err != nil {
 		return err
 	}

@@ -15,47 +15,74 @@ const sessionTokens = 32
 
 // Apply writes and checks what a plan or a mask removes.
 func Apply(ctx context.Context, j Job, rep Reporter) (*Outcome, error) {
-	var plan *search.Plan
-	if j.Plan != "" {
-		var err error
-		if plan, err = search.ReadPlan(j.Plan); err != nil {
+	a, err := openApply(ctx, j, true)
+	if err != nil {
+		return nil, err
+	}
+	defer a.src.Close()
+	out := &Outcome{Model: a.src.facts(a.blocks, a.hash), Plan: a.plan}
+	q := WriteRequest{Blocks: a.blocks}
+	if a.plan != nil {
+		k, err := a.steps(a.job.Goal)
+		if err != nil {
 			return nil, err
 		}
-		j.Plan = ""
-	}
-	if err := j.checkOutputs(true); err != nil {
+		out.Steps, q.Removed, q.Provenance = a.plan.Steps[:k], a.plan.Mask(k), provenance(a.plan, k)
+	} else if q.Removed, q.Provenance, err = a.job.fromMask(a.blocks, a.hash); err != nil {
 		return nil, err
+	}
+	out.Removed = q.Removed
+	err = a.job.write(ctx, a.src, q, out, rep)
+	return out, err
+}
+
+// application is a plan or a mask with the model that it is for.
+type application struct {
+	job    Job
+	plan   *search.Plan // nil for a mask
+	src    *Source
+	blocks []layout.Block
+	hash   string
+}
+
+// openApply opens what the job names, and finds out what is wrong with it; oneFile says that j.Output is a file.
+func openApply(ctx context.Context, j Job, oneFile bool) (*application, error) {
+	a := &application{job: j}
+	var err error
+	if j.Plan != "" {
+		if a.plan, err = search.ReadPlan(j.Plan); err != nil {
+			return nil, err
+		}
+		a.job.Plan = ""
+	}
+	if oneFile {
+		if err := a.job.checkOutputs(true); err != nil {
+			return nil, err
+		}
 	}
 	if _, err := j.Text.ReadEvaluation(); err != nil {
 		return nil, err
 	}
-	src, err := Open(ctx, j.Runtime)
-	if err != nil {
+	if a.src, err = Open(ctx, j.Runtime); err != nil {
 		return nil, err
 	}
-	defer src.Close()
-	j.Text.Context = defaultContext(j.Text.Context, src.Model.Info())
-	blocks, err := src.findBlocks(ctx)
-	if err != nil {
+	if err := a.identify(ctx); err != nil {
+		a.src.Close()
 		return nil, err
 	}
-	hash, err := src.SHA256()
-	if err != nil {
-		return nil, err
+	return a, nil
+}
+
+// identify finds the model's blocks and makes sure that the plan is for them.
+func (a *application) identify(ctx context.Context) (err error) {
+	a.job.Text.Context = defaultContext(a.job.Text.Context, a.src.Model.Info())
+	if a.blocks, err = a.src.findBlocks(ctx); err != nil {
+		return err
 	}
-	out := &Outcome{Model: src.facts(blocks, hash), Plan: plan}
-	q := WriteRequest{Blocks: blocks}
-	if plan != nil {
-		q.Removed, q.Provenance, err = j.fromPlan(src, plan, blocks, out)
-	} else {
-		q.Removed, q.Provenance, err = j.fromMask(blocks, hash)
+	if a.hash, err = a.src.SHA256(); err != nil || a.plan == nil {
+		return err
 	}
-	if err != nil {
-		return nil, err
-	}
-	out.Removed = q.Removed
-	err = j.write(ctx, src, q, out, rep)
-	return out, err
+	return a.plan.CheckModel(a.hash, plainBlocks(a.blocks))
 }
 
 // findBlocks returns the blocks that llama.cpp's graph of the model has.
@@ -76,24 +103,17 @@ func plainBlocks(blocks []layout.Block) []blockmask.Block {
 	return out
 }
 
-// fromPlan takes as many steps of the plan as the job's goal needs.
-func (j Job) fromPlan(src *Source, plan *search.Plan, blocks []layout.Block, out *Outcome) (blockmask.Mask, layout.Provenance, error) {
-	if err := plan.CheckModel(out.Model.SHA256, plainBlocks(blocks)); err != nil {
-		return nil, layout.Provenance{}, err
-	}
-	k, err := plannedSteps(plan, j.Goal, func(m blockmask.Mask) (int64, error) {
+// steps returns how many steps of the plan goal needs.
+func (a *application) steps(goal search.Goal) (int, error) {
+	k, err := plannedSteps(a.plan, goal, func(m blockmask.Mask) (int64, error) {
 		return layout.Size(layout.Request{
-			Source: src.File, Blocks: blocks, Removed: m, Kind: j.Layout, Provenance: provenance(plan, stepsOf(plan, m)),
+			Source: a.src.File, Blocks: a.blocks, Removed: m, Kind: a.job.Layout, Provenance: provenance(a.plan, stepsOf(a.plan, m)),
 		})
 	})
-	if err != nil {
-		return nil, layout.Provenance{}, err
+	if err == nil && k == 0 {
+		err = errors.New("the plan removes nothing; search again with a larger goal")
 	}
-	if k == 0 {
-		return nil, layout.Provenance{}, errors.New("the plan removes nothing; search again with a larger goal")
-	}
-	out.Steps = plan.Steps[:k]
-	return plan.Mask(k), provenance(plan, k), nil
+	return k, err
 }
 
 // stepsOf returns how many steps of plan remove m.

@@ -22,7 +22,7 @@ type Job struct {
 	Layout  layout.Kind
 	Tool    string // version of this program
 
-	Strategy string // one of Strategies; "" is the first
+	Method Method
 
 	Plan    string         // where prune and search save the plan, and apply finds it; "" is none
 	Mask    blockmask.Mask // what apply removes without a plan
@@ -124,12 +124,13 @@ func (j Job) search(ctx context.Context, src *Source, corpus *perplexity.Corpus,
 	defer journal.Close() //nolint:errcheck // every step was synced
 	blocks := LayoutBlocks(session)
 	rep.Notef("%s: %s, %d layers, %d blocks; %s", j.Runtime.Path, src.File.Arch(), src.Model.Info().NLayer, len(blocks), set.Describe())
-	res, strategy, searchErr := src.Search(ctx, session, set, SearchRequest{
+	found, searchErr := src.Search(ctx, session, set, SearchRequest{
 		Blocks: blocks, Unit: j.Unit, Goal: j.Goal, Layout: j.Layout, Provenance: layout.Provenance{
-			Metric: Metric + " " + string(set.Convention), Calibration: set.Describe(), Tool: j.Tool, LlamaCpp: llamabind.Version(),
+			Metric: j.Method.Metric.String() + " " + string(set.Convention), Calibration: set.Describe(), Tool: j.Tool, LlamaCpp: llamabind.Version(),
 		},
-		Strategy: j.Strategy, Seed: j.Text.Seed, Journal: journal,
+		Method: j.Method, Journal: journal,
 	}, rep)
+	res := found.Result
 	if res == nil && journal.Found() == 0 {
 		// Nothing was measured: the goal or the layout cannot be. An empty journal would only be in the way.
 		searchErr = errors.Join(searchErr, journal.Remove())
@@ -137,7 +138,7 @@ func (j Job) search(ctx context.Context, src *Source, corpus *perplexity.Corpus,
 	if searchErr != nil && (res == nil || len(res.Steps) == 0 || j.Plan == "") {
 		return nil, nil, searchErr
 	}
-	plan, err := src.newPlan(j, set, blocks, res, settings(strategy, j.Unit, j.Goal, j.Text.Seed))
+	plan, err := src.newPlan(j, set, blocks, found)
 	if err == nil {
 		err = savePlan(j, plan)
 	}

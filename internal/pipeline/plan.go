@@ -11,11 +11,8 @@ import (
 	"github.com/ggufprune/ggufprune/search"
 )
 
-// Metric is what scores are: a perplexity. Its convention is the calibration's.
-const Metric = "ppl"
-
 // newPlan records a search with all that identifies what it was made from.
-func (s *Source) newPlan(j Job, set *perplexity.Set, blocks []layout.Block, res *search.Result, how search.Settings) (*search.Plan, error) {
+func (s *Source) newPlan(j Job, set *perplexity.Set, blocks []layout.Block, found Found) (*search.Plan, error) {
 	hash, err := s.SHA256()
 	if err != nil {
 		return nil, err
@@ -34,10 +31,12 @@ func (s *Source) newPlan(j Job, set *perplexity.Set, blocks []layout.Block, res 
 			Description: set.Describe(), TokensSHA256: set.SHA256(), Convention: string(set.Convention), Context: set.Context,
 			Sequences: len(set.Sequences), Tokens: set.Tokens(),
 		},
-		Metric:   Metric,
-		Settings: how,
-		Base:     res.Base,
-		Steps:    res.Steps,
+		Metric:   j.Method.Metric.String(),
+		Settings: found.Settings,
+		Audit:    found.Audit,
+		Refine:   found.Refined,
+		Base:     found.Result.Base,
+		Steps:    found.Result.Steps,
 	}, nil
 }
 

@@ -1,5 +1,7 @@
 package pipeline
 
+import "time"
+
 // Reporter is told what happens during a job. Package ui prints it.
 type Reporter interface {
 	Notef(format string, args ...any)
@@ -7,10 +9,43 @@ type Reporter interface {
 
 	// Start begins a piece of work of total units; its Progress is stopped when it ends.
 	Start(label string, total int64) Progress
+
+	// Event is told to programs that follow along; v is one of the Event types.
+	Event(v any)
+
+	// OnStatus has f tell where the job is, when the user asks, until the returned function is called.
+	OnStatus(f func() string) (stop func())
+}
+
+// StepEvent is told after each step of a search. Its numbers describe the model after it.
+type StepEvent struct {
+	Event   string   `json:"event"` // "step"
+	Index   int      `json:"index"`
+	Block   string   `json:"block"`
+	Metric  string   `json:"metric"`
+	Score   float64  `json:"score"`
+	Ratio   float64  `json:"params_removed_ratio"`
+	Bytes   int64    `json:"size_bytes,omitempty"`
+	Speedup float64  `json:"speedup,omitempty"`
+	Elapsed float64  `json:"elapsed_s"`
+	Left    *float64 `json:"left_s,omitempty"`
+}
+
+// RefineEvent is told after each generation of a refinement.
+type RefineEvent struct {
+	Event       string  `json:"event"` // "refine"
+	Generation  int     `json:"generation"`
+	Accepted    int     `json:"accepted"`
+	Score       float64 `json:"score"`      // on the half that it searches on
+	Validation  float64 `json:"validation"` // on the other half
+	StartScore  float64 `json:"start_score"`
+	StartOther  float64 `json:"start_validation"`
+	MaskRemoved string  `json:"mask"`
 }
 
 // Progress is how far a piece of work has come; note says what is going on now.
 type Progress = interface {
 	Set(done int64, note string)
+	Left(d time.Duration)
 	Stop()
 }

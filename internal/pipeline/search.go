@@ -3,6 +3,7 @@ package pipeline
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/layout"
@@ -18,31 +19,81 @@ type SearchRequest struct {
 	Layout     layout.Kind       // sizes are those of files with this layout
 	Provenance layout.Provenance // what a file would say of its origin: it counts in its size
 
-	Strategy string          // one of Strategies; "" is the first
-	Seed     uint64          // of the strategies that draw
-	Journal  *search.Journal // what was measured before, and is from now on; may be nil
+	Method  Method
+	Journal *search.Journal // what was measured before, and is from now on; may be nil
 }
 
-// Search finds what to remove, by the perplexity of set on session. An error comes with the steps that were completed, if
-// any. The strategy is returned for what it says of itself.
-func (s *Source) Search(ctx context.Context, session Session, set *perplexity.Set, q SearchRequest, rep Reporter) (*search.Result, search.Strategy, error) {
+// Found is what a search came to.
+type Found struct {
+	Result   *search.Result // as far as it got; nil if no step was begun
+	Settings search.Settings
+	Audit    *search.Audit
+	Refined  *search.Refined
+}
+
+// Search finds what to remove, by the scores of set on session. An error comes with the steps that were completed, if any.
+func (s *Source) Search(ctx context.Context, session Session, set *perplexity.Set, q SearchRequest, rep Reporter) (Found, error) {
+	began := time.Now()
 	model := s.searchModel(q)
-	if err := s.tryLayout(q, model); err != nil {
-		return nil, nil, err
+	kind, err := s.tryLayout(q, model)
+	if err != nil {
+		return Found{}, err
+	}
+	if q.Goal.Speedup == 0 { // else the times of the blocks come first
+		if err := model.Check(q.Unit, q.Goal); err != nil {
+			return Found{}, err
+		}
+	}
+	if err := s.predictSpeed(ctx, model, q, kind, rep); err != nil {
+		return Found{}, err
+	}
+	if err := model.Check(q.Unit, q.Goal); err != nil {
+		return Found{}, err
+	}
+	if set, err = withMetric(ctx, session, set, q.Method.Metric, rep); err != nil {
+		return Found{}, err
 	}
 	eval, err := perplexity.NewEvaluator(session, set)
 	if err != nil {
-		return nil, nil, err
+		return Found{}, err
+	}
+	if model.Quality, err = s.quality(ctx, session, set, q, rep); err != nil {
+		return Found{}, err
 	}
 	ledger := search.NewLedger(eval, s.cost(q.Blocks), q.Journal, "")
-	strategy, err := strategy(q.Strategy, ledger, q.Seed)
-	if err != nil {
-		return nil, nil, err
+	release := holdInterrupt(ctx)
+	defer release()
+	ledger.Stop = func() error { return stopRequested(ctx) }
+	steps := model.Steps(q.Unit, q.Goal)
+	if steps == 0 { // of a bound of quality nobody knows: a third of the model is much
+		steps = max(1, len(blockmask.Candidates(q.Unit, model.Blocks, nil))/3)
 	}
-	w := newWatcher(rep, ledger, strategy, q)
+	plan, err := schedule(ctx, q.Method, q, session, set, s.cost(q.Blocks), ledger, steps, began, rep)
+	if err != nil {
+		return Found{}, err
+	}
+	d, err := s.decider(q.Method, q, session, set, ledger, steps, plan)
+	if err != nil {
+		return Found{}, err
+	}
+	w := newWatcher(rep, ledger, d, q, steps)
 	defer w.stop()
-	res, err := search.Run(ctx, strategy, model, q.Unit, q.Goal, w.event)
-	return res, strategy, err
+	res, err := d.run(ctx, model, q.Unit, q.Goal, w.event)
+	return Found{Result: res, Settings: d.settings(q.Method, q), Audit: d.audit(), Refined: d.refined}, err
+}
+
+// cost is what running the source costs, in blocks. The head's part is that of its weights: it is the same on every machine,
+// so that two runs of a search end with the same plan.
+func (s *Source) cost(blocks []layout.Block) search.Cost {
+	c := search.Cost{Blocks: plainBlocks(blocks)}
+	all := BlockWeights(s.File, blocks, blockmask.New(c.Blocks...)).Params
+	for _, name := range []string{"output.weight", "token_embd.weight"} {
+		if t, ok := s.File.Tensor(name); ok && all > 0 {
+			c.Head = float64(t.Elements()) * float64(len(c.Blocks)) / float64(all)
+			break
+		}
+	}
+	return c
 }
 
 // searchModel describes the source as package search wants it.
@@ -67,12 +118,16 @@ func (s *Source) layoutRequest(q SearchRequest, removed blockmask.Mask) layout.R
 	return layout.Request{Source: s.File, Blocks: q.Blocks, Removed: removed, Kind: q.Layout, Provenance: p}
 }
 
-// tryLayout builds the file without the first candidate, so that a layout that can never work shows before the search.
-func (s *Source) tryLayout(q SearchRequest, m *search.Model) error {
+// tryLayout builds the file without the first candidate, so that a layout that can never work shows before the search. It returns
+// the layout that this file has.
+func (s *Source) tryLayout(q SearchRequest, m *search.Model) (layout.Kind, error) {
 	candidates := blockmask.Candidates(q.Unit, m.Blocks, nil)
 	if len(candidates) == 0 {
-		return nil // the search says so
+		return q.Layout, nil // the search says so
 	}
-	_, err := layout.Build(s.layoutRequest(q, candidates[0]))
-	return err
+	res, err := layout.Build(s.layoutRequest(q, candidates[0]))
+	if err != nil {
+		return "", err
+	}
+	return res.Kind, nil
 }

@@ -21,8 +21,8 @@ type Source struct {
 	File    *gguf.File
 	Model   Model // nil after CloseModel
 
-	hash func() (string, error)
-	stop context.CancelFunc // of the hashing
+	hash   func() (string, error)
+	stop   context.CancelFunc // of the hashing
 }
 
 // Open opens the model's file and loads it. What the file cannot be used for is found before the loading.
@@ -102,6 +102,19 @@ func (s *Source) Session(ctx context.Context, nSeq, seqLen int) (Session, error)
 // session returns the parameters of a context for batches of nSeq sequences of seqLen tokens.
 func (r Runtime) session(nSeq, seqLen int, unedited bool) llamabind.SessionParams {
 	return llamabind.SessionParams{NSeq: nSeq, SeqLen: seqLen, Threads: r.Threads, FlashAttn: r.FlashAttn, Unedited: unedited}
+}
+
+// reload loads the model again if it was closed.
+func (s *Source) reload(ctx context.Context) error {
+	if s.Model != nil {
+		return nil
+	}
+	m, err := s.Runtime.load(ctx, s.Runtime.Path)
+	if err != nil {
+		return loadError(s.Runtime.Path, s.File.Arch(), err)
+	}
+	s.Model = m
+	return nil
 }
 
 // CloseModel frees the loaded model and keeps the file open, so that another model can be loaded.

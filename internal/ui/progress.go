@@ -2,6 +2,7 @@ package ui
 
 import (
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -16,6 +17,8 @@ const plainEvery = 10 * time.Second
 type Progress interface {
 	// Set says that done of the total units of work are finished; note says what is going on now.
 	Set(done int64, note string)
+	// Left says how long the work is going to take, better than the part that is done can tell.
+	Left(d time.Duration)
 	// Stop takes the line away. It may be called twice.
 	Stop()
 }
@@ -23,6 +26,8 @@ type Progress interface {
 // Start begins to report progress under a label. One piece of work at a time: a live line that is still up is replaced.
 func (u *UI) Start(label string, total int64) Progress {
 	switch {
+	case u.events:
+		return &jsonProgress{u: u, label: label, total: max(total, 1), now: time.Now}
 	case u.level < Normal:
 		return nopProgress{}
 	case u.live:
@@ -34,8 +39,9 @@ func (u *UI) Start(label string, total int64) Progress {
 
 type nopProgress struct{}
 
-func (nopProgress) Set(int64, string) {}
-func (nopProgress) Stop()             {}
+func (nopProgress) Set(int64, string)  {}
+func (nopProgress) Left(time.Duration) {}
+func (nopProgress) Stop()              {}
 
 // plainProgress prints a line every plainEvery, so that a log file stays short.
 type plainProgress struct {
@@ -43,17 +49,33 @@ type plainProgress struct {
 	label string
 	total int64
 	next  time.Time
+	left  string
 	now   func() time.Time
 }
 
 func (p *plainProgress) Set(done int64, note string) {
 	if now := p.now(); !now.Before(p.next) {
 		p.next = now.Add(plainEvery)
-		p.u.Notef("%s: %s%s", p.label, percent(done, p.total), prefixed(" ", note))
+		p.u.Notef("%s: %s%s%s", p.label, percent(done, p.total), prefixed(" ", note), prefixed(", ", p.left))
 	}
 }
 
+func (p *plainProgress) Left(d time.Duration) { p.left = leftText(d) }
+
 func (p *plainProgress) Stop() {}
+
+// leftText is a remaining time for people: whole seconds below an hour, whole minutes above.
+func leftText(d time.Duration) string {
+	unit := time.Second
+	if d >= time.Hour {
+		unit = time.Minute
+	}
+	text := d.Round(unit).String()
+	if d >= time.Hour {
+		text = strings.TrimSuffix(text, "0s")
+	}
+	return text + " left"
+}
 
 func percent(done, total int64) string {
 	if total <= 0 {
@@ -74,16 +96,18 @@ type liveBar struct {
 	u         *UI
 	container *mpb.Progress
 	bar       *mpb.Bar
+	begin     time.Time
 	once      sync.Once
 
 	mu   sync.Mutex
 	note string
+	left string // "" leaves the estimate to the bar
 }
 
 func (u *UI) startLive(label string, total int64, extra ...mpb.ContainerOption) *liveBar {
 	u.stopLive()
 	options := append([]mpb.ContainerOption{mpb.WithOutput(u.err), mpb.WithAutoRefresh()}, extra...)
-	b := &liveBar{u: u, container: mpb.New(options...)}
+	b := &liveBar{u: u, container: mpb.New(options...), begin: time.Now()}
 	b.bar = b.container.New(max(total, 1), mpb.BarStyle(),
 		mpb.BarRemoveOnComplete(),
 		mpb.BarWidth(24),
@@ -91,7 +115,7 @@ func (u *UI) startLive(label string, total int64, extra ...mpb.ContainerOption) 
 		mpb.AppendDecorators(
 			decor.Percentage(decor.WC{W: 5}),
 			decor.Name("  "),
-			decor.AverageETA(decor.ET_STYLE_MMSS),
+			decor.Any(b.timeLeft),
 			decor.Any(func(decor.Statistics) string { return prefixed("  ", b.currentNote()) }),
 		))
 	u.mu.Lock()
@@ -114,6 +138,24 @@ func (b *liveBar) currentNote() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.note
+}
+
+// timeLeft is what [liveBar.Left] was told, else what the part that is done tells.
+func (b *liveBar) timeLeft(s decor.Statistics) string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.left != "" || s.Current <= 0 {
+		return b.left
+	}
+	spent := time.Since(b.begin)
+	return leftText(time.Duration(float64(spent) * float64(s.Total-s.Current) / float64(s.Current)))
+}
+
+// Left implements Progress.
+func (b *liveBar) Left(d time.Duration) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.left = leftText(d)
 }
 
 func (b *liveBar) Set(done int64, note string) {

@@ -34,9 +34,11 @@ type UI struct {
 	outColour bool
 	errColour bool
 	live      bool // standard error is a terminal that can redraw a line
+	events    bool // standard error gets JSON lines instead of text
 
-	mu  sync.Mutex
-	bar *liveBar // the live line that is up, if any
+	mu     sync.Mutex
+	bar    *liveBar      // the live line that is up, if any
+	status func() string // see OnStatus
 }
 
 // Options choose what New returns.
@@ -44,6 +46,8 @@ type Options struct {
 	Out, Err io.Writer
 	Level    Level
 	JSON     bool                // print no text to Out
+	Events   bool                // print JSON lines to Err instead of text: see UI.Event
+	Plain    bool                // no live line, whatever Err is
 	Getenv   func(string) string // os.Getenv when nil
 }
 
@@ -58,7 +62,8 @@ func New(o Options) *UI {
 		out: o.Out, err: o.Err, level: o.Level, json: o.JSON,
 		outColour: colour && isTerminal(o.Out),
 		errColour: colour && isTerminal(o.Err),
-		live:      isTerminal(o.Err) && getenv("TERM") != "dumb",
+		live:      isTerminal(o.Err) && getenv("TERM") != "dumb" && !o.Plain && !o.Events,
+		events:    o.Events,
 	}
 }
 
@@ -87,13 +92,20 @@ func (u *UI) JSON(v any) error {
 
 // Notef tells the user what is going on: one line on standard error, unless quiet.
 func (u *UI) Notef(format string, args ...any) {
-	if u.level >= Normal {
+	switch {
+	case u.events:
+		u.Event(message{"note", fmt.Sprintf(format, args...)})
+	case u.level >= Normal:
 		u.errLine("", fmt.Sprintf(format, args...))
 	}
 }
 
 // Warnf prints a warning on standard error, quiet or not.
 func (u *UI) Warnf(format string, args ...any) {
+	if u.events {
+		u.Event(message{"warning", fmt.Sprintf(format, args...)})
+		return
+	}
 	u.errLine(u.paint("33", "warning: "), fmt.Sprintf(format, args...))
 }
 

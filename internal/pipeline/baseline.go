@@ -1,0 +1,117 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+
+	"github.com/ggufprune/ggufprune/blockmask"
+	"github.com/ggufprune/ggufprune/gguf"
+	"github.com/ggufprune/ggufprune/layout"
+	"github.com/ggufprune/ggufprune/llamabind"
+	"github.com/ggufprune/ggufprune/perplexity"
+	"github.com/ggufprune/ggufprune/search"
+)
+
+// influence measures Block Influence over the set, batch by batch.
+func influence(ctx context.Context, session Session, set *perplexity.Set) (perplexity.Influence, error) {
+	engine, ok := session.(perplexity.Influencer)
+	if !ok {
+		return perplexity.Influence{}, errors.New("this engine cannot measure Block Influence; use another strategy")
+	}
+	var parts []perplexity.Influence
+	for _, batch := range sameLength(set.Sequences, session.BatchSeqs()) {
+		part, err := engine.Influence(ctx, batch)
+		if err != nil {
+			return perplexity.Influence{}, err
+		}
+		parts = append(parts, part)
+	}
+	return search.MeanInfluence(parts), nil
+}
+
+// sameLength groups sequences into batches of at most n, in which all have the same length: influence is a mean over all
+// positions, and padding has none. Targets are set everywhere, since the engine wants every position.
+func sameLength(seqs []perplexity.Sequence, n int) [][]perplexity.Sequence {
+	open := map[int][]perplexity.Sequence{}
+	var out [][]perplexity.Sequence
+	var lengths []int
+	for _, s := range seqs {
+		all := perplexity.Sequence{Tokens: s.Tokens, Targets: s.Tokens}
+		k := len(s.Tokens)
+		if open[k] == nil {
+			lengths = append(lengths, k)
+		}
+		if open[k] = append(open[k], all); len(open[k]) == n {
+			out = append(out, open[k])
+			open[k] = open[k][:0:0]
+		}
+	}
+	for _, k := range lengths {
+		if len(open[k]) > 0 {
+			out = append(out, open[k])
+			open[k] = nil
+		}
+	}
+	return out
+}
+
+// normChunk is how many weights are decoded at once.
+const normChunk = 1 << 20
+
+// weightNorm returns the root mean square of a block's weights, of whatever type they are.
+func (s *Source) weightNorm(blocks []layout.Block) func(blockmask.Block) (float64, error) {
+	names := map[blockmask.Block][]string{}
+	for _, b := range blocks {
+		names[b.Block] = b.Weights
+	}
+	known := map[blockmask.Block]float64{}
+	return func(b blockmask.Block) (float64, error) {
+		if v, ok := known[b]; ok {
+			return v, nil
+		}
+		sum, n := 0.0, 0.0
+		for _, name := range names[b] {
+			t, ok := s.File.Tensor(name)
+			if !ok {
+				continue // a view or a scale that is no tensor of the file
+			}
+			x, err := squares(s.File, t)
+			if err != nil {
+				return 0, fmt.Errorf("tensor %s: %w", name, err)
+			}
+			sum, n = sum+x, n+float64(t.Elements())
+		}
+		if n == 0 {
+			return 0, fmt.Errorf("block %s has no weights in the file", b)
+		}
+		known[b] = math.Sqrt(sum / n)
+		return known[b], nil
+	}
+}
+
+// squares returns the sum of the squares of a tensor's weights.
+func squares(f *gguf.File, t gguf.Tensor) (float64, error) {
+	per := max(1, t.Type.BlockSize())
+	weights := make([]float32, normChunk/per*per)
+	data := make([]byte, uint64(len(weights))/per*t.Type.TypeSize())
+	r := f.Data(t)
+	sum := 0.0
+	for left := t.Elements(); left > 0; {
+		n := min(left, uint64(len(weights)))
+		raw := data[:n/per*t.Type.TypeSize()]
+		if _, err := io.ReadFull(r, raw); err != nil {
+			return 0, err
+		}
+		if err := llamabind.ToFloat(uint32(t.Type), raw, weights[:n]); err != nil {
+			return 0, err
+		}
+		for _, w := range weights[:n] {
+			sum += float64(w) * float64(w)
+		}
+		left -= n
+	}
+	return sum, nil
+}

@@ -1,0 +1,54 @@
+package pipeline
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/ggufprune/ggufprune/perplexity"
+	"github.com/ggufprune/ggufprune/search"
+)
+
+// schedule chooses how a search uses m.Time, from the speed of its first batches; nil without a limit. began is when the time
+// began to run. A search that is resumed keeps the schedule that it had.
+func schedule(ctx context.Context, m Method, q SearchRequest, session Session, set *perplexity.Set, cost search.Cost,
+	ledger *search.Ledger, steps int, began time.Time, rep Reporter,
+) (*search.Schedule, error) {
+	if m.Time == 0 {
+		return nil, nil
+	}
+	var plan search.Schedule
+	if raw := q.Journal.Note("schedule"); raw != nil && json.Unmarshal(raw, &plan) == nil {
+		return &plan, nil
+	}
+	speed, err := measureSpeed(ctx, ledger, session.BatchSeqs())
+	if err != nil {
+		return nil, err
+	}
+	n := len(set.Sequences)
+	plan, err = search.Fit{
+		Cost: cost, Unit: q.Unit, Steps: steps, Available: n, Tokens: set.Tokens() / n, Scored: set.Scored() / n,
+		Speed: speed, Time: m.Time - time.Since(began), Refine: m.Strategy == "refine",
+	}.Schedule()
+	if err != nil {
+		return nil, fmt.Errorf("--time: %w", err)
+	}
+	rep.Notef("to be done in %v: %d of %d sequences, about %v", m.Time, plan.Sequences, n,
+		time.Duration(plan.Predicted/speed*float64(time.Second)).Round(time.Second))
+	return &plan, q.Journal.SetNote("schedule", plan)
+}
+
+// measureSpeed returns block-tokens a second, of a batch that ran when another one had warmed everything up.
+func measureSpeed(ctx context.Context, ledger *search.Ledger, perBatch int) (float64, error) {
+	all := ledger.Sequences()
+	speed := 0.0
+	for from := 0; from < min(len(all), 3*perBatch); from += perBatch {
+		spent, begin := ledger.Spent(), time.Now()
+		if err := ledger.Measure(ctx, all[from:min(from+perBatch, len(all))], nil, nil, true); err != nil {
+			return 0, err
+		}
+		speed = max(speed, (ledger.Spent()-spent)/time.Since(begin).Seconds())
+	}
+	return speed, nil
+}

@@ -1,0 +1,111 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/ggufprune/ggufprune/layout"
+	"github.com/ggufprune/ggufprune/search"
+)
+
+// ApplyAll writes one file of a plan for each goal, or for each step if there are no goals, into the folder j.Output ("" is the current
+// one). Each is checked like any other; done is told of it. What the names and goals make impossible shows before the first
+// is written. It returns how many were.
+func ApplyAll(ctx context.Context, j Job, goals []search.Goal, rep Reporter, done func(*Outcome)) (int, error) {
+	a, err := openApply(ctx, j, false)
+	if err != nil {
+		return 0, err
+	}
+	defer a.src.Close()
+	if a.plan == nil {
+		return 0, errors.New("a mask makes one file; give a plan for several")
+	}
+	files, err := a.series(goals, rep)
+	if err != nil {
+		return 0, err
+	}
+	for n, f := range files {
+		if err := a.writeOne(ctx, f, rep, done); err != nil {
+			return n, fmt.Errorf("%s: %w", filepath.Base(f.path), err)
+		}
+	}
+	return len(files), nil
+}
+
+// planned is a file to be: the plan's first steps.
+type planned struct {
+	steps int
+	path  string
+}
+
+// series chooses steps and names.
+func (a *application) series(goals []search.Goal, rep Reporter) ([]planned, error) {
+	var steps []int
+	for _, g := range goals {
+		k, err := a.steps(g)
+		if err != nil {
+			return nil, err
+		}
+		if slices.Contains(steps, k) {
+			rep.Warnf("two of the sizes need the same %d steps of the plan: one file is written for both", k)
+			continue
+		}
+		steps = append(steps, k)
+	}
+	if len(goals) == 0 {
+		for k := range a.plan.Steps {
+			steps = append(steps, k+1)
+		}
+	}
+	if len(steps) == 0 {
+		return nil, errors.New("the plan removes nothing; search again with a larger goal")
+	}
+	return a.name(steps)
+}
+
+// name gives each file its name; where the convention has the same name for two, the number of blocks tells them apart.
+func (a *application) name(steps []int) ([]planned, error) {
+	names := map[string]int{}
+	files := make([]planned, len(steps))
+	for i, k := range steps {
+		res, err := layout.Build(layout.Request{
+			Source: a.src.File, Blocks: a.blocks, Removed: a.plan.Mask(k), Kind: a.job.Layout, Provenance: provenance(a.plan, k),
+		})
+		if err != nil {
+			return nil, fmt.Errorf("%d steps: %w", k, err)
+		}
+		files[i] = planned{k, layout.DefaultName(a.src.File, res)}
+		names[files[i].path]++
+	}
+	for i, f := range files {
+		if names[f.path] > 1 {
+			f.path = fmt.Sprintf("%s-%d-blocks-removed.gguf", strings.TrimSuffix(f.path, ".gguf"), a.plan.Mask(f.steps).Len())
+		}
+		files[i].path = filepath.Join(a.job.Output, f.path)
+		if err := CheckOutput(files[i].path, a.job.Force, a.src.File.Paths()...); err != nil {
+			return nil, err
+		}
+	}
+	return files, nil
+}
+
+func (a *application) writeOne(ctx context.Context, f planned, rep Reporter, done func(*Outcome)) error {
+	if err := a.src.reload(ctx); err != nil {
+		return err
+	}
+	out := &Outcome{
+		Model: a.src.facts(a.blocks, a.hash), Plan: a.plan, Steps: a.plan.Steps[:f.steps], Removed: a.plan.Mask(f.steps),
+	}
+	j := a.job
+	j.Output = f.path
+	err := j.write(ctx, a.src, WriteRequest{Blocks: a.blocks, Removed: out.Removed, Provenance: provenance(a.plan, f.steps)}, out, rep)
+	if err != nil {
+		return err
+	}
+	done(out)
+	return nil
+}

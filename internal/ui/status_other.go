@@ -1,0 +1,7 @@
+//go:build !unix
+
+package ui
+
+import "os"
+
+var statusSignals []os.Signal
