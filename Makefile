@@ -12,8 +12,13 @@ GOTESTFLAGS ?= -timeout 30m
 PURE   := $(addprefix ./,$(wildcard blockmask gguf layout perplexity search internal/corpus internal/ui))
 # For how long each fuzz target runs in `make fuzz`.
 FUZZTIME ?= 10s
+# Flags for make bench-search, such as: -parts kill,strategies -seeds 2
+SEARCHBENCH ?=
+# The texts that the small model was made for, where they are; they are not part of this repository.
+shared      := ../shared/data
+SEARCHTEXT ?= $(if $(wildcard $(shared)/calib_instruct.txt),-calib $(shared)/calib_instruct.txt -heldout $(shared)/heldout_instruct.txt)
 
-.PHONY: help setup build demo peers test test-go test-race test-archs test-layouts bench lint fuzz clean distclean
+.PHONY: help setup build demo peers test test-go test-race test-archs test-layouts bench bench-search lint fuzz clean distclean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,6 +55,9 @@ test-layouts: peers ## every architecture and output layout: what is written aga
 
 bench: peers ## the figures of docs/BENCHMARKS.md (needs some GB of disk, and a machine at rest)
 	go run ./internal/bench
+
+bench-search: setup ## the search's figures of docs/BENCHMARKS.md (an hour or two on two cores)
+	go run ./internal/searchbench $(SEARCHTEXT) $(SEARCHBENCH)
 
 lint: setup ## gofumpt, go vet, staticcheck
 	@echo 'go run $(gofumpt) -l'

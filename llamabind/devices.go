@@ -6,7 +6,10 @@ package llamabind
 */
 import "C"
 
-import "unsafe"
+import (
+	"fmt"
+	"unsafe"
+)
 
 // DeviceInfo describes a device of the ggml backends in this build.
 type DeviceInfo struct {
@@ -34,8 +37,22 @@ func Devices() []DeviceInfo {
 	return out
 }
 
-// Version is the version of llama.cpp that is linked in, as it names itself.
-func Version() string { return C.GoString(C.bp_llama_version()) }
+// Version is the release of llama.cpp that is linked in.
+func Version() string { return LlamaTag }
+
+// checkMainGPU returns an error for a GPU that is not there: llama.cpp looks at the number only where it splits nothing.
+func checkMainGPU(n int) error {
+	gpus := 0
+	for _, d := range Devices() {
+		if d.Type == "gpu" || d.Type == "igpu" {
+			gpus++
+		}
+	}
+	if n == 0 || n < gpus {
+		return nil
+	}
+	return &Error{Code: BadInput, Op: "load model", Text: fmt.Sprintf("main GPU %d does not exist: there are %d; ggufprune version lists them", n, gpus)}
+}
 
 // addRPC makes the devices of llama.cpp's RPC servers ("host:port") available in this process.
 func addRPC(endpoints []string) error {
@@ -44,6 +61,9 @@ func addRPC(endpoints []string) error {
 		var cerr C.bp_err
 		st := C.bp_add_rpc(c, &cerr)
 		C.free(unsafe.Pointer(c))
+		if Code(st) == Internal { // ggml asserts that the server answers
+			return &Error{Code: LoadFailed, Op: "add RPC server", Text: fmt.Sprintf("nothing at %s answers as llama.cpp's rpc-server does; start one there", e)}
+		}
 		if err := toError("add RPC server", st, &cerr); err != nil {
 			return err
 		}

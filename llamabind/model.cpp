@@ -101,7 +101,6 @@ void bp_init(bp_log_fn log) {
     llama_backend_init();
 }
 
-const char * bp_llama_version(void) { return llama_version(); }
 
 size_t bp_n_devices(void) { return ggml_backend_dev_count(); }
 

@@ -57,6 +57,9 @@ func LoadModel(ctx context.Context, path string, p ModelParams) (*Model, error) 
 	if err := addRPC(p.RPC); err != nil {
 		return nil, err
 	}
+	if err := checkMainGPU(p.MainGPU); err != nil {
+		return nil, err
+	}
 	cp, free := cModelParams(p)
 	defer free()
 	cpath := C.CString(path)

@@ -36,7 +36,6 @@ typedef struct {
 // level: 1 debug, 2 info, 3 warn, 4 error, 5 continuation of the line before (ggml_log_level)
 typedef void (*bp_log_fn)(int level, const char * text);
 void         bp_init(bp_log_fn log);
-const char * bp_llama_version(void);
 
 size_t    bp_n_devices(void);
 void      bp_device(size_t i, const char ** name, const char ** desc, int * type, size_t * mem_free, size_t * mem_total);

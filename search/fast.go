@@ -320,6 +320,7 @@ func (f *Fast) learn(r *race, arms, admitted []blockmask.Mask, best int) {
 
 // String returns the audit in one line for a report.
 func (a Audit) String() string {
-	return fmt.Sprintf("%d steps, %d of them undecided at the stated confidence; %d audits: best candidate not admitted %d times, dropped %d times, worst loss %.4f nats",
+	return fmt.Sprintf("%d steps, %d of them undecided at the stated confidence; %d audits: "+
+		"best candidate not admitted %d times, dropped %d times, worst loss %.4f nats",
 		a.Steps, a.Undecided, a.Audits, a.Missed, a.Lost, a.WorstLoss)
 }

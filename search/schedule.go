@@ -56,7 +56,7 @@ func (f Fit) Schedule() (Schedule, error) {
 	}
 	least := f.predict(Schedule{Sequences: min(leastSequences, f.Available), Admit: 3, Finalists: 1})
 	need := time.Duration(least / f.Speed / reserve * float64(time.Second)).Round(time.Second)
-	return Schedule{}, fmt.Errorf("%v is too short: %d steps take at least %v on this machine; give more time or remove less", f.Time, f.Steps, need)
+	return Schedule{}, fmt.Errorf("too short: %d steps take at least %v on this machine; give more time or remove less", f.Steps, need)
 }
 
 func smaller(n int) int { return min(n-1, n*7/8) }

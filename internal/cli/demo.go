@@ -21,7 +21,7 @@ import (
 const demoUsage = `Usage: ggufprune demo [flags]
 
 Prunes the small model that comes with the source (testdata/tiny-11m-Q8_0.gguf, trained for this project), checks the
-result, and lets the original and the pruned model write a sentence each. Takes less than a minute.
+result, and lets the original and the pruned model write a sentence each. Takes a minute or two.
 
 Examples:
   ggufprune demo
@@ -103,6 +103,7 @@ func (c *demoCommand) job(r pipeline.Runtime) pipeline.Job {
 		text = "" // another model: the text that comes with the program
 	}
 	return pipeline.Job{
+		Method:  pipeline.Method{Strategy: "greedy"},
 		Runtime: r, Unit: blockmask.Mix, Goal: search.Goal{Blocks: c.blocks}, Layout: layout.Auto, Tool: Version(),
 		Text:   pipeline.Text{File: text, Convention: perplexity.Samples, Context: demoContext, Batch: defaultUBatch, Max: demoSamples},
 		Output: c.output, Force: c.force,
@@ -121,12 +122,23 @@ func (c *demoCommand) generate(ctx context.Context, u *ui.UI, r pipeline.Runtime
 	}
 	u.Resultf("")
 	u.Resultf("prompt    %s", oneLine(c.prompt))
-	u.Resultf("original  %s", oneLine(j.Original))
-	u.Resultf("pruned    %s", oneLine(j.Pruned))
+	u.Resultf("original  %s", firstSentence(j.Original))
+	u.Resultf("pruned    %s", firstSentence(j.Pruned))
 	if !kept {
 		u.Notef("the pruned model was deleted; keep it with: ggufprune demo -o tiny-pruned.gguf")
 	}
 	return u.JSON(j)
+}
+
+// firstSentence returns s up to the end of its first sentence, or all of it.
+func firstSentence(s string) string {
+	s = oneLine(s)
+	for i, c := range s {
+		if strings.ContainsRune(".!?", c) && (i+1 == len(s) || s[i+1] == ' ') {
+			return s[:i+1]
+		}
+	}
+	return s
 }
 
 func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }

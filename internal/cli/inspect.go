@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/pflag"
 
@@ -75,7 +76,7 @@ func printInspection(u *ui.UI, in *pipeline.Inspection) {
 	for _, line := range [][2]string{
 		{"model", in.Facts.Path},
 		{"name", in.Name},
-		{"architecture", in.Facts.Arch + " (" + in.Description + ")"},
+		{"architecture", in.Facts.Arch + " (" + strings.Replace(in.Description, "?B", formatCount(in.Facts.Params), 1) + ")"},
 		{"parameters", formatCount(in.Facts.Params)},
 		{"size", formatSize(in.Facts.Bytes)},
 		{"layers", fmt.Sprint(in.Facts.Layers)},

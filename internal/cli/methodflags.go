@@ -22,8 +22,8 @@ type methodFlags struct {
 
 const methodUsage = `
 How to search:
-      --strategy NAME      greedy: the paper's, every candidate on the whole text (default)
-                           fast: the same choices by racing, for about an eighth of greedy's time
+      --strategy NAME      fast: the paper's choices or nearly, by racing, for about an eighth of greedy's time (default)
+                           greedy: the paper's, every candidate on the whole text
                            refine: fast on half of the text, then exchanges of blocks that the other half confirms
                            oneshot, bi, magnitude, random: baselines to compare with
       --kind KIND          what one step removes: mix (attention or FFN), attn, ffn, layer, or pair (default: mix)

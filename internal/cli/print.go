@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"math"
+	"strings"
 
 	"github.com/ggufprune/ggufprune/internal/pipeline"
 	"github.com/ggufprune/ggufprune/internal/ui"
@@ -17,6 +18,7 @@ func printOutcome(u *ui.UI, command string, out *pipeline.Outcome, plan string) 
 	}
 	if out.Write != nil {
 		printWrite(u, out)
+		printNext(u, out.Write.Path)
 	}
 	return u.JSON(newResultJSON(command, out, plan))
 }
@@ -106,6 +108,22 @@ func printWrite(u *ui.UI, out *pipeline.Outcome) {
 	}
 	u.Resultf("check   passed: %s over %d positions", differenceText(k), k.Rows)
 	u.Resultf("        PPL %.4f written, %.4f masked original (%s)", k.Written.PPL, k.Masked.PPL, evaluationText(k))
+}
+
+// printNext says what to do with the file.
+func printNext(u *ui.UI, path string) {
+	u.Notef("run it: llama-cli -m %s", shellQuote(path))
+	u.Notef("        ggufprune ppl -m %s -f your-text.txt", shellQuote(path))
+}
+
+// shellQuote returns s as a shell takes it for one word.
+func shellQuote(s string) string {
+	if s != "" && !strings.ContainsFunc(s, func(r rune) bool {
+		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("._-+/=:,@%", r))
+	}) {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }
 
 func finite(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }

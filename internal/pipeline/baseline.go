@@ -9,7 +9,6 @@ import (
 
 	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/gguf"
-	"github.com/ggufprune/ggufprune/layout"
 	"github.com/ggufprune/ggufprune/llamabind"
 	"github.com/ggufprune/ggufprune/perplexity"
 	"github.com/ggufprune/ggufprune/search"
@@ -61,24 +60,20 @@ func sameLength(seqs []perplexity.Sequence, n int) [][]perplexity.Sequence {
 // normChunk is how many weights are decoded at once.
 const normChunk = 1 << 20
 
-// weightNorm returns the root mean square of a block's weights, of whatever type they are.
-func (s *Source) weightNorm(blocks []layout.Block) func(blockmask.Block) (float64, error) {
-	names := map[blockmask.Block][]string{}
-	for _, b := range blocks {
-		names[b.Block] = b.Weights
-	}
+// WeightNorm returns the root mean square of a block's weights, of whatever type they are. weights names the block's tensors.
+func WeightNorm(f *gguf.File, weights func(blockmask.Block) []string) func(blockmask.Block) (float64, error) {
 	known := map[blockmask.Block]float64{}
 	return func(b blockmask.Block) (float64, error) {
 		if v, ok := known[b]; ok {
 			return v, nil
 		}
 		sum, n := 0.0, 0.0
-		for _, name := range names[b] {
-			t, ok := s.File.Tensor(name)
+		for _, name := range weights(b) {
+			t, ok := f.Tensor(name)
 			if !ok {
 				continue // a view or a scale that is no tensor of the file
 			}
-			x, err := squares(s.File, t)
+			x, err := squares(f, t)
 			if err != nil {
 				return 0, fmt.Errorf("tensor %s: %w", name, err)
 			}

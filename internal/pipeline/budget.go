@@ -32,7 +32,7 @@ func schedule(ctx context.Context, m Method, q SearchRequest, session Session, s
 		Speed: speed, Time: m.Time - time.Since(began), Refine: m.Strategy == "refine",
 	}.Schedule()
 	if err != nil {
-		return nil, fmt.Errorf("--time: %w", err)
+		return nil, fmt.Errorf("--time %v is %w", m.Time, err)
 	}
 	rep.Notef("to be done in %v: %d of %d sequences, about %v", m.Time, plan.Sequences, n,
 		time.Duration(plan.Predicted/speed*float64(time.Second)).Round(time.Second))

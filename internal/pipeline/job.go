@@ -131,8 +131,9 @@ func (j Job) search(ctx context.Context, src *Source, corpus *perplexity.Corpus,
 		Method: j.Method, Journal: journal,
 	}, rep)
 	res := found.Result
-	if res == nil && journal.Found() == 0 {
-		// Nothing was measured: the goal or the layout cannot be. An empty journal would only be in the way.
+	var goal *search.GoalError
+	if res == nil && journal.Found() == 0 || errors.As(searchErr, &goal) {
+		// The goal or the layout cannot be. A journal would only be in the way.
 		searchErr = errors.Join(searchErr, journal.Remove())
 	}
 	if searchErr != nil && (res == nil || len(res.Steps) == 0 || j.Plan == "") {

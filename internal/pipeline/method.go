@@ -25,11 +25,14 @@ type Method struct {
 
 // Strategies lists the names of the strategies that a search can follow, the default first.
 func Strategies() []string {
-	return []string{"greedy", "fast", "refine", "oneshot", "bi", "magnitude", "random"}
+	return []string{"fast", "greedy", "refine", "oneshot", "bi", "magnitude", "random"}
 }
 
 // Races reports whether the strategy is one of those that race, which a time limit and a confidence are for.
-func (m Method) Races() bool { return m.Strategy == "fast" || m.Strategy == "refine" }
+func (m Method) Races() bool {
+	s := cmp.Or(m.Strategy, Strategies()[0])
+	return s == "fast" || s == "refine"
+}
 
 // refineShare is what refinement costs at most without a time limit, as a part of the paper's procedure: with fast on one half and
 // the order of the result on the whole it stays below a quarter.
@@ -45,7 +48,9 @@ type decider struct {
 }
 
 // decider returns the method's strategy on ledger. steps is about how many it will make, schedule how it uses its time.
-func (s *Source) decider(m Method, q SearchRequest, session Session, set *perplexity.Set, ledger *search.Ledger, steps int, plan *search.Schedule) (*decider, error) {
+func (s *Source) decider(m Method, q SearchRequest, session Session, set *perplexity.Set, ledger *search.Ledger, steps int,
+	plan *search.Schedule,
+) (*decider, error) {
 	d := &decider{}
 	switch cmp.Or(m.Strategy, Strategies()[0]) {
 	case "greedy":
@@ -57,7 +62,7 @@ func (s *Source) decider(m Method, q SearchRequest, session Session, set *perple
 	case "bi":
 		d.strategy = search.BI(ledger, func(ctx context.Context) (perplexity.Influence, error) { return influence(ctx, session, set) })
 	case "magnitude":
-		d.strategy = search.Magnitude(ledger, s.weightNorm(q.Blocks))
+		d.strategy = search.Magnitude(ledger, WeightNorm(s.File, session.Weights))
 	case "random":
 		d.strategy = search.Random(ledger, m.Seed)
 	default:
@@ -101,7 +106,9 @@ func (d *decider) race(m Method, ledger *search.Ledger, unit blockmask.Unit, ste
 }
 
 // run searches.
-func (d *decider) run(ctx context.Context, model *search.Model, unit blockmask.Unit, goal search.Goal, on func(search.Event)) (*search.Result, error) {
+func (d *decider) run(ctx context.Context, model *search.Model, unit blockmask.Unit, goal search.Goal, on func(search.Event)) (
+	*search.Result, error,
+) {
 	if d.refine == nil {
 		return search.Run(ctx, d.strategy, model, unit, goal, on)
 	}

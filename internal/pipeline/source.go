@@ -21,8 +21,8 @@ type Source struct {
 	File    *gguf.File
 	Model   Model // nil after CloseModel
 
-	hash   func() (string, error)
-	stop   context.CancelFunc // of the hashing
+	hash func() (string, error)
+	stop context.CancelFunc // of the hashing
 }
 
 // Open opens the model's file and loads it. What the file cannot be used for is found before the loading.

@@ -33,7 +33,8 @@ const (
 func (s *Source) predictSpeed(ctx context.Context, model *search.Model, q SearchRequest, kind layout.Kind, rep Reporter) error {
 	if kind == layout.Zeros {
 		if q.Goal.Speedup > 0 {
-			return &UnsupportedError{fmt.Sprintf("%s: files of this architecture without single blocks are smaller but no faster (layout zeros); use --kind pair or --kind layer with --target-speedup", s.Runtime.Path)}
+			return &UnsupportedError{s.Runtime.Path + ": files of this architecture without single blocks are smaller but no faster" +
+				" (layout zeros); use --kind pair or --kind layer with --target-speedup"}
 		}
 		return nil
 	}
@@ -49,7 +50,8 @@ func (s *Source) predictSpeed(ctx context.Context, model *search.Model, q Search
 	}
 	if !(t.Mixers > 0 || t.FFNs > 0) || t.Rest < 0 {
 		if q.Goal.Speedup > 0 {
-			return errors.New("the blocks' times could not be measured: this machine is too busy, or the model too small; give --ratio, --blocks or --target-size")
+			return errors.New("the blocks' times could not be measured: this machine is too busy, or the model too small;" +
+				" give --ratio, --blocks or --target-size")
 		}
 		return nil
 	}

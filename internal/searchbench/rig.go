@@ -49,7 +49,7 @@ func newRig(ctx context.Context, o options) (*rig, error) {
 	if err != nil {
 		return nil, err
 	}
-	set, err := perplexity.NewSet(perplexity.Samples, text, m, perplexity.SetOptions{Context: o.window, Max: o.n})
+	set, err := perplexity.NewSet(perplexity.Samples, text, m, perplexity.SetOptions{Context: o.window, Max: o.judge})
 	if err != nil {
 		return nil, err
 	}

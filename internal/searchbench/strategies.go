@@ -2,23 +2,23 @@ package main
 
 import (
 	"context"
-	"encoding/binary"
 	"fmt"
-	"io"
-	"math"
 
 	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/gguf"
+	"github.com/ggufprune/ggufprune/internal/pipeline"
 	"github.com/ggufprune/ggufprune/perplexity"
 	"github.com/ggufprune/ggufprune/search"
 )
 
 // strategies puts every strategy and baseline into one table, on one calibration sample.
 func (r *rig) strategies(ctx context.Context) error {
-	norms, err := r.norms()
+	file, err := gguf.Open(r.options.model)
 	if err != nil {
 		return err
 	}
+	defer file.Close()
+	norms := pipeline.WeightNorm(file, r.session.Weights)
 	rows := []struct {
 		name string
 		unit blockmask.Unit
@@ -100,66 +100,4 @@ func (r *rig) influence(ctx context.Context) (perplexity.Influence, error) {
 		got = append(got, part)
 	}
 	return search.MeanInfluence(got), nil
-}
-
-// norms returns the root mean square of a block's weights. It reads Q8_0 and F32.
-func (r *rig) norms() (func(blockmask.Block) (float64, error), error) {
-	file, err := gguf.Open(r.options.model)
-	if err != nil {
-		return nil, err
-	}
-	return func(b blockmask.Block) (float64, error) {
-		sum, n := 0.0, 0.0
-		for _, name := range r.session.Weights(b) {
-			t, ok := file.Tensor(name)
-			if !ok {
-				return 0, fmt.Errorf("no tensor %s", name)
-			}
-			data, err := io.ReadAll(file.Data(t))
-			if err != nil {
-				return 0, err
-			}
-			s, k, err := squares(t, data)
-			if err != nil {
-				return 0, err
-			}
-			sum, n = sum+s, n+k
-		}
-		return math.Sqrt(sum / n), nil
-	}, nil
-}
-
-// squares returns the sum of the squares of a tensor's weights and their number.
-func squares(t gguf.Tensor, data []byte) (sum, n float64, err error) {
-	switch t.Type {
-	case gguf.Q8_0: // blocks of a float16 scale and 32 signed bytes
-		for ; len(data) >= 34; data = data[34:] {
-			d := half(binary.LittleEndian.Uint16(data))
-			for _, q := range data[2:34] {
-				x := d * float64(int8(q))
-				sum, n = sum+x*x, n+1
-			}
-		}
-	case gguf.F32:
-		for ; len(data) >= 4; data = data[4:] {
-			x := float64(math.Float32frombits(binary.LittleEndian.Uint32(data)))
-			sum, n = sum+x*x, n+1
-		}
-	default:
-		return 0, 0, fmt.Errorf("%s has type %s; only Q8_0 and F32 are read here", t.Name, t.Type.Name())
-	}
-	return sum, n, nil
-}
-
-// half decodes a float16.
-func half(h uint16) float64 {
-	mantissa, exponent := float64(h&0x3ff), int(h>>10&0x1f)
-	x := math.Ldexp(1+mantissa/1024, exponent-15)
-	if exponent == 0 {
-		x = math.Ldexp(mantissa/1024, -14)
-	}
-	if h&0x8000 != 0 {
-		return -x
-	}
-	return x
 }
