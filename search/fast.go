@@ -30,7 +30,7 @@ type Fast struct {
 	Rule   Rule
 	Seed   uint64
 
-	Admit      int // candidates that start; 0 is the larger of 10 and a quarter of them
+	Admit      int // candidates that start; 0 is the larger of 12 and a quarter of them
 	AuditEvery int // steps from one audit to the next; 0 is never
 
 	// Exact scores every step on the whole set. Otherwise a step whose race ended early has an estimate, from the sequences that it
@@ -67,7 +67,7 @@ const (
 	DefaultConfidence = 0.9
 	DefaultTolerance  = 0.001 // nats: 0.1 % of perplexity
 	DefaultFinalists  = 2
-	DefaultAdmit      = 10
+	DefaultAdmit      = 12
 	DefaultAuditEvery = 4
 )
 
@@ -124,11 +124,11 @@ func (f *Fast) Choose(ctx context.Context, removed blockmask.Mask, candidates []
 	return c, nil
 }
 
-// rule returns the rule of a race in which there are n candidates. Half of those admitted see a second look, and so on.
+// rule returns the rule of a race in which there are n candidates. A little more than half of those admitted see a second look.
 func (f *Fast) rule(n int) Rule {
 	r := f.Rule
 	if r.Finalists > 0 && r.Most == 0 {
-		r.Most = (admitted(f.Admit, n) + 1) / 2
+		r.Most = second(admitted(f.Admit, n))
 	}
 	return r
 }

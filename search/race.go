@@ -47,7 +47,7 @@ type Rule struct {
 	Finalists int
 
 	// Most, if not 0, limits such a race from the start: that many candidates go on after the first look, the best by what was
-	// seen, and half of them after each further one, as long as there are more than the finalists.
+	// seen, and two thirds of them after each further one, as long as there are more than the finalists.
 	Most int
 }
 
@@ -64,7 +64,11 @@ func (r Rule) most(i int) int {
 	if r.Finalists == 0 || r.Most == 0 {
 		return 0
 	}
-	return max(r.Finalists, (r.Most+1<<i-1)>>i)
+	n := r.Most
+	for range i {
+		n = (2*n + 1) / 3
+	}
+	return max(r.Finalists, n)
 }
 
 // looks returns after how many of n sequences the race looks; the last is n.

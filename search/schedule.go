@@ -84,7 +84,7 @@ func predictStep(c Cost, unit blockmask.Unit, s Schedule, step, auditEvery int, 
 	if audit := auditEvery > 0 && step%auditEvery == 0; step > 1 && !audit {
 		start = middle(cands, admitted(s.Admit, len(cands)))
 	}
-	rule := Rule{Finalists: s.Finalists, Most: (admitted(s.Admit, len(cands)) + 1) / 2}
+	rule := Rule{Finalists: s.Finalists, Most: second(admitted(s.Admit, len(cands)))}
 	total := predictRace(c, rule, s.Sequences, removed, start, tokens, scored)
 	if step == 1 { // the whole model
 		total += c.eval(nil, nil, true, true).times(c, tokens, scored) * float64(s.Sequences)
@@ -99,6 +99,9 @@ func admitted(admit, n int) int {
 	}
 	return min(admit, n)
 }
+
+// second returns how many of those that started see a second look.
+func second(started int) int { return (started + 2) / 2 }
 
 // middle returns n candidates around the middle of the model: neither the dearest nor the cheapest.
 func middle(cands []blockmask.Mask, n int) []blockmask.Mask {
