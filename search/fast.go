@@ -124,7 +124,7 @@ func (f *Fast) Choose(ctx context.Context, removed blockmask.Mask, candidates []
 	return c, nil
 }
 
-// rule returns the rule of a race in which there are n candidates. A little more than half of those admitted see a second look.
+// rule returns the rule of a race in which there are n candidates. Half of those admitted see a second look.
 func (f *Fast) rule(n int) Rule {
 	r := f.Rule
 	if r.Finalists > 0 && r.Most == 0 {

@@ -101,7 +101,7 @@ func admitted(admit, n int) int {
 }
 
 // second returns how many of those that started see a second look.
-func second(started int) int { return (started + 2) / 2 }
+func second(started int) int { return (started + 1) / 2 }
 
 // middle returns n candidates around the middle of the model: neither the dearest nor the cheapest.
 func middle(cands []blockmask.Mask, n int) []blockmask.Mask {

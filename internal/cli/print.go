@@ -8,6 +8,7 @@ import (
 	"github.com/ggufprune/ggufprune/internal/pipeline"
 	"github.com/ggufprune/ggufprune/internal/ui"
 	"github.com/ggufprune/ggufprune/perplexity"
+	"github.com/ggufprune/ggufprune/search"
 )
 
 // printOutcome prints what prune, search or apply did. plan is where the plan was saved, if it was.
@@ -90,8 +91,20 @@ func printSearch(u *ui.UI, out *pipeline.Outcome) {
 		u.Resultf("search  %s, %.0f%% of what a full pass for every candidate takes", p.Settings.Strategy, 100*cost/paper)
 	}
 	if a := p.Audit; a != nil && a.Audits > 0 {
-		u.Resultf("audit   %s", a)
+		u.Resultf("audit   %s", auditText(a))
 	}
+}
+
+// auditText says how often racing was wrong where that was looked at.
+func auditText(a *search.Audit) string {
+	steps := fmt.Sprintf("%d audited steps", a.Audits)
+	if a.Audits == 1 {
+		steps = "1 audited step"
+	}
+	if a.Missed+a.Lost == 0 {
+		return "of " + steps + " racing would have missed none"
+	}
+	return fmt.Sprintf("of %s racing would have missed the best block in %d, by at most %.4f nats", steps, a.Missed+a.Lost, a.WorstLoss)
 }
 
 // printWrite prints the written file and its check.

@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math"
+	"slices"
 
 	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/perplexity"
@@ -16,7 +18,7 @@ func (r *rig) decisions(ctx context.Context) error {
 	var greedyCost, fastCost, gap, refineCost []float64
 	gains := map[int][]float64{}
 	differing := 0
-	for seed := uint64(1); seed <= uint64(r.seeds); seed++ {
+	for seed := uint64(r.from); seed < uint64(r.from+r.seeds); seed++ {
 		l, err := r.ledger(ctx, perplexity.NLL, r.n, seed, nil)
 		if err != nil {
 			return err
@@ -49,7 +51,7 @@ func (r *rig) decisions(ctx context.Context) error {
 		fmt.Printf("seed %d: held-out PPL at %d blocks: greedy %.4f, fast %.4f (%+.2f%%); cost %.4f and %.4f, CPU s %.0f and %.0f\n  %v\n",
 			seed, blocks, g, f, 100*(f/g-1), greedy.cost, fast.cost, greedy.cpu, fast.cpu, fast.audit)
 		greedyCost, fastCost, gap = append(greedyCost, greedy.cost), append(fastCost, fast.cost), append(gap, 100*(f/g-1))
-		for _, k := range []int{4, 8, 12} {
+		for _, k := range refineCounts(seed) {
 			cost, gain, err := r.refineAt(ctx, seed, k)
 			if err != nil {
 				return err
@@ -66,10 +68,18 @@ func (r *rig) decisions(ctx context.Context) error {
 	r.figure("fast_heldout_gap_pct_mean", mean(gap))
 	r.figure("fast_steps_differing", float64(differing)/float64(r.seeds))
 	r.figure("refine_cost", worst(refineCost))
-	for _, k := range []int{4, 8, 12} {
+	for _, k := range slices.Sorted(maps.Keys(gains)) {
 		r.figure(fmt.Sprintf("refine_gain_pct_%d", k), mean(gains[k]))
 	}
 	return nil
+}
+
+// refineCounts are the numbers of blocks at which refine is measured: 8 on each sample, the others on the first two.
+func refineCounts(seed uint64) []int {
+	if seed <= 2 {
+		return []int{4, 8, 12}
+	}
+	return []int{8}
 }
 
 // stepByStep prints both orders and returns in how many steps they remove another block. The score behind fast's is measured on the

@@ -25,7 +25,7 @@ import (
 type options struct {
 	model, calib, heldOut string
 	seeds, n, window      int
-	judge                 int
+	judge, from           int
 	threads, kills        int
 	journal               string
 	journals              string
@@ -48,6 +48,7 @@ func run(ctx context.Context) error {
 	flag.StringVar(&o.calib, "calib", "", "calibration text (default: the built-in one)")
 	flag.StringVar(&o.heldOut, "heldout", "", "held-out text (default: the built-in one)")
 	flag.IntVar(&o.seeds, "seeds", 5, "calibration samples")
+	flag.IntVar(&o.from, "from", 1, "the first sample's seed")
 	flag.IntVar(&o.n, "n", 64, "sequences of calibration text")
 	flag.IntVar(&o.judge, "judge", 128, "sequences of held-out text")
 	flag.IntVar(&o.window, "c", 256, "tokens of a sequence")
