@@ -1,3 +1,5 @@
+//go:build unix
+
 package main
 
 import (
@@ -15,14 +17,14 @@ import (
 )
 
 // searchCommand is a search of some seconds on the small model; testscript.Main has put the program into PATH.
-func searchCommand(ctx context.Context, t *testing.T, plan string) (*exec.Cmd, *bytes.Buffer) {
+func searchCommand(ctx context.Context, t *testing.T, plan string, more ...string) (*exec.Cmd, *bytes.Buffer) {
 	t.Helper()
 	text := filepath.Join(filepath.Dir(plan), "text.txt")
 	if err := os.WriteFile(text, []byte(plainText(24)), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(ctx, "ggufprune", "search", "-m", tinyModel, "-f", text, "--strategy", "fast", "--blocks", "4", "--chunks", "16",
-		"-c", "64", "-t", "1", "--plan", plan)
+	args := []string{"search", "-m", tinyModel, "-f", text, "--blocks", "4", "--chunks", "16", "-c", "64", "-t", "1", "--plan", plan}
+	cmd := exec.CommandContext(ctx, "ggufprune", append(args, more...)...)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	return cmd, &stderr
@@ -49,12 +51,18 @@ func decisions(t *testing.T, path string) string {
 	return string(out)
 }
 
-// Killed by SIGKILL at any moment, a search goes on from its journal and ends with the same plan. `make bench-search` does it fifty
-// times.
+// Killed by SIGKILL at any moment, a search goes on from its journal and ends with the same plan, also where the plan depends on the
+// machine's speed (--time). `make bench-search` does it fifty times.
 func TestKilledSearchResumes(t *testing.T) {
+	t.Run("fast", func(t *testing.T) { killAndResume(t, 4) })
+	t.Run("time", func(t *testing.T) { killAndResume(t, 2, "--time", "30m") })
+	t.Run("refine", func(t *testing.T) { killAndResume(t, 2, "--strategy", "refine") })
+}
+
+func killAndResume(t *testing.T, kills int, more ...string) {
 	dir := t.TempDir()
 	calm := filepath.Join(dir, "calm.json")
-	cmd, stderr := searchCommand(t.Context(), t, calm)
+	cmd, stderr := searchCommand(t.Context(), t, calm, more...)
 	begin := time.Now()
 	if err := cmd.Run(); err != nil {
 		t.Fatalf("%v: %s", err, stderr)
@@ -63,8 +71,8 @@ func TestKilledSearchResumes(t *testing.T) {
 	want := decisions(t, calm)
 	rng := rand.New(rand.NewPCG(1, 9))
 	path := filepath.Join(dir, "killed.json")
-	for range 5 {
-		cmd, _ := searchCommand(t.Context(), t, path)
+	for range kills {
+		cmd, _ := searchCommand(t.Context(), t, path, more...)
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
@@ -75,7 +83,7 @@ func TestKilledSearchResumes(t *testing.T) {
 			break // it was done before
 		}
 	}
-	cmd, stderr = searchCommand(t.Context(), t, path)
+	cmd, stderr = searchCommand(t.Context(), t, path, more...)
 	if err := cmd.Run(); err != nil && !bytes.Contains(stderr.Bytes(), []byte("--force")) {
 		t.Fatalf("%v: %s", err, stderr)
 	}

@@ -101,7 +101,6 @@ void bp_init(bp_log_fn log) {
     llama_backend_init();
 }
 
-
 size_t bp_n_devices(void) { return ggml_backend_dev_count(); }
 
 void bp_device(size_t i, const char ** name, const char ** desc, int * type, size_t * mem_free, size_t * mem_total) {

@@ -10,7 +10,7 @@
 //	  "model":       {"path", "sha256", "arch", "params", "size_bytes", "blocks": mask of all blocks}
 //	  "calibration": {"description", "tokens_sha256", "convention", "n_ctx", "sequences", "tokens"}
 //	  "metric":      "ppl" | "kld"
-//	  "settings":    {"strategy", "kind", "seed", "confidence", "tolerance", "finalists", "admit", "audit_every",
+//	  "settings":    {"strategy", "kind", "seed", "confidence", "tolerance", "finalists", "admit", "audit_every", "sequences",
 //	                  "goal": {"blocks" | "ratio" | "size_bytes" | "speedup" | "max_ppl_ratio" | "max_kld"}}
 //	  "base_score":  score of the whole model
 //	  "audit":       see [Audit]; of strategies that race

@@ -18,6 +18,15 @@ func GreedyCost(l *Ledger, unit blockmask.Unit) StepCost {
 	}
 }
 
+// RankedCost returns what a step of a [Ranked] strategy costs, apart from what its values take: one candidate is measured.
+func RankedCost(l *Ledger, unit blockmask.Unit) StepCost {
+	tokens, scored := l.size(l.all)
+	return func(_ int, removed blockmask.Mask) float64 {
+		cands := middle(blockmask.Candidates(unit, l.cost.Blocks, removed), 1)
+		return l.cost.eval(removed, cands, true, l.source.Branches()).times(l.cost, tokens, scored)
+	}
+}
+
 // StepCost returns what a step of f is expected to cost.
 func (f *Fast) StepCost(unit blockmask.Unit) StepCost {
 	l, use := f.Ledger, f.use()

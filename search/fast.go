@@ -68,7 +68,7 @@ const (
 	DefaultTolerance  = 0.001 // nats: 0.1 % of perplexity
 	DefaultFinalists  = 2
 	DefaultAdmit      = 12
-	DefaultAuditEvery = 4
+	DefaultAuditEvery = 6
 )
 
 // NewFast returns the strategy with its defaults.

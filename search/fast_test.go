@@ -71,7 +71,7 @@ func TestFastWithNoise(t *testing.T) {
 				t.Errorf("seed %d step %d: score %v (measured: %v), exactly %v", seed, i+1, s.Score, measured, exact)
 			}
 		}
-		if f.Seen.Steps != 8 || f.Seen.Audits != 2 {
+		if f.Seen.Steps != 8 || f.Seen.Audits != 8/DefaultAuditEvery {
 			t.Errorf("seed %d: %+v", seed, f.Seen)
 		}
 	}
@@ -165,6 +165,7 @@ func TestAuditFindsWhatWasNotAdmitted(t *testing.T) {
 		return sum
 	}}
 	f := NewFast(newLedger(t, src, model), 1)
+	f.Admit, f.AuditEvery = 8, 4
 	r, err := Run(t.Context(), f, model, blockmask.Mix, Goal{Blocks: 5}, nil)
 	if err != nil {
 		t.Fatal(err)

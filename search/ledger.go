@@ -29,7 +29,8 @@ type Ledger struct {
 	// OnRun, if not nil, is called after every run of a batch through the model, and for every one that the journal knew.
 	OnRun func(BatchRun)
 
-	// Stop, if not nil, is asked after every such run, when its outcome is in the journal. An error ends the search with it.
+	// Stop, if not nil, is asked after every run through the model, when its outcome is in the journal. An error ends the search
+	// with it.
 	Stop func() error
 }
 

@@ -28,8 +28,8 @@ What to remove:
       --blocks N           this number of blocks
       --target-size SIZE   until the file has at most this size: 3.2GiB, 800MB
       --target-speedup X   until it should be X times as fast, by the times in the plan
-      --max-ppl-ratio X    the last step with at most X times the whole model's perplexity, or
-      --max-kld X          with at most this KL divergence: whichever the plan has
+      --max-ppl-ratio X    the steps before the first with more than X times the whole model's perplexity, or
+      --max-kld X          with more than this KL divergence: whichever the plan has
       --all                one file for each step of the plan
       --mask MASK          these blocks: attn:3,ffn:7-9
 
@@ -78,7 +78,7 @@ func (c *applyCommand) run(ctx context.Context, fs *pflag.FlagSet, u *ui.UI) err
 		return printOutcome(u, "apply", out, "")
 	}
 	results := seriesJSON{Command: "apply", Results: []resultJSON{}}
-	_, err = pipeline.ApplyAll(ctx, j, goals, reporter{u}, func(out *pipeline.Outcome) {
+	err = pipeline.ApplyAll(ctx, j, goals, reporter{u}, func(out *pipeline.Outcome) {
 		if len(results.Results) > 0 {
 			u.Resultf("")
 		}

@@ -28,7 +28,8 @@ How to search:
                            oneshot, bi, magnitude, random: baselines to compare with
       --kind KIND          what one step removes: mix (attention or FFN), attn, ffn, layer, or pair (default: mix)
       --metric NAME        what a candidate is judged by: ppl, or kld, the KL divergence from the whole model (default: ppl)
-      --time T             have the result after about T: 30m, 2h; for fast and refine
+      --time T             have the result after about T: 30m, 2h; for fast and refine (with a bound of quality, which does
+                           not say how far it goes, only an aim)
       --confidence P       of each race of fast and refine (default: 0.9)
 `
 

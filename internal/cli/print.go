@@ -72,7 +72,10 @@ func printSteps(u *ui.UI, out *pipeline.Outcome) {
 	}
 	u.Table(fmt.Sprintf("Calibration: %s", p.Calibration.Description), append(columns, ui.Column{Head: "file", Number: true}), rows)
 	if estimated {
-		u.Resultf("~ is an estimate from a part of the text; the last score was measured on all of it")
+		u.Resultf("~ is an estimate from a part of the text")
+	}
+	if n := p.Settings.Sequences; n > 0 {
+		u.Resultf("to be done in time, %d of the %d sequences were used", n, p.Calibration.Sequences)
 	}
 	printSearch(u, out)
 }

@@ -87,6 +87,9 @@ func searchJob(fs *pflag.FlagSet, m *modelFlags, t *textFlags, g *goalFlags, how
 	if j.Method, j.Unit, err = how.method(fs); err != nil {
 		return j, err
 	}
+	if j.Method.Strategy == "refine" && (j.Goal.MaxPPLRatio > 0 || j.Goal.MaxKLD > 0) {
+		return j, usagef("--strategy refine needs an amount to remove, not a bound of quality; give --ratio, or use --strategy fast")
+	}
 	j.Method.Seed = j.Text.Seed
 	return j, nil
 }

@@ -63,6 +63,9 @@ func (t *textFlags) text(fs *pflag.FlagSet) (pipeline.Text, error) {
 	if t.chunks < -1 || t.chunks == 0 {
 		return pipeline.Text{}, usagef("--chunks is %d; give a number from 1 on, or -1 for all", t.chunks)
 	}
+	if t.seed < -1 {
+		return pipeline.Text{}, usagef("--seed is %d; give a number from 0 on", t.seed)
+	}
 	most := max(0, t.chunks)
 	if c == perplexity.Samples && !fs.Changed("chunks") {
 		most = paperSamples

@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"cmp"
 	"context"
 	"errors"
 
@@ -15,7 +16,7 @@ const sessionTokens = 32
 
 // Apply writes and checks what a plan or a mask removes.
 func Apply(ctx context.Context, j Job, rep Reporter) (*Outcome, error) {
-	a, err := openApply(ctx, j, true)
+	a, err := openApply(ctx, j, rep, true)
 	if err != nil {
 		return nil, err
 	}
@@ -39,6 +40,8 @@ func Apply(ctx context.Context, j Job, rep Reporter) (*Outcome, error) {
 // application is a plan or a mask with the model that it is for.
 type application struct {
 	job    Job
+	rep    Reporter
+	read   string       // the plan's file
 	plan   *search.Plan // nil for a mask
 	src    *Source
 	blocks []layout.Block
@@ -46,8 +49,8 @@ type application struct {
 }
 
 // openApply opens what the job names, and finds out what is wrong with it; oneFile says that j.Output is a file.
-func openApply(ctx context.Context, j Job, oneFile bool) (*application, error) {
-	a := &application{job: j}
+func openApply(ctx context.Context, j Job, rep Reporter, oneFile bool) (*application, error) {
+	a := &application{job: j, rep: rep, read: j.Plan}
 	var err error
 	if j.Plan != "" {
 		if a.plan, err = search.ReadPlan(j.Plan); err != nil {
@@ -55,10 +58,17 @@ func openApply(ctx context.Context, j Job, oneFile bool) (*application, error) {
 		}
 		a.job.Plan = ""
 	}
+	var read []string
+	if j.Plan != "" {
+		read = append(read, j.Plan)
+	}
 	if oneFile {
-		if err := a.job.checkOutputs(true); err != nil {
-			return nil, err
-		}
+		err = a.job.checkOutputs(true, read...)
+	} else {
+		err = checkFolder(cmp.Or(j.Output, "."))
+	}
+	if err != nil {
+		return nil, err
 	}
 	if _, err := j.Text.ReadEvaluation(); err != nil {
 		return nil, err
@@ -112,6 +122,9 @@ func (a *application) steps(goal search.Goal) (int, error) {
 	})
 	if err == nil && k == 0 {
 		err = errors.New("the plan removes nothing; search again with a larger goal")
+	}
+	if err == nil && (goal.MaxPPLRatio > 0 || goal.MaxKLD > 0) && a.plan.Steps[k-1].Sequences() > 0 {
+		a.rep.Warnf("step %d's score in the plan is an estimate: the file may be outside the bound; ggufprune ppl measures it", k)
 	}
 	return k, err
 }

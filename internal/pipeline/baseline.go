@@ -61,7 +61,7 @@ func sameLength(seqs []perplexity.Sequence, n int) [][]perplexity.Sequence {
 const normChunk = 1 << 20
 
 // WeightNorm returns the root mean square of a block's weights, of whatever type they are. weights names the block's tensors.
-func WeightNorm(f *gguf.File, weights func(blockmask.Block) []string) func(blockmask.Block) (float64, error) {
+func WeightNorm(ctx context.Context, f *gguf.File, weights func(blockmask.Block) []string) func(blockmask.Block) (float64, error) {
 	known := map[blockmask.Block]float64{}
 	return func(b blockmask.Block) (float64, error) {
 		if v, ok := known[b]; ok {
@@ -73,7 +73,7 @@ func WeightNorm(f *gguf.File, weights func(blockmask.Block) []string) func(block
 			if !ok {
 				continue // a view or a scale that is no tensor of the file
 			}
-			x, err := squares(f, t)
+			x, err := squares(ctx, f, t)
 			if err != nil {
 				return 0, fmt.Errorf("tensor %s: %w", name, err)
 			}
@@ -88,13 +88,16 @@ func WeightNorm(f *gguf.File, weights func(blockmask.Block) []string) func(block
 }
 
 // squares returns the sum of the squares of a tensor's weights.
-func squares(f *gguf.File, t gguf.Tensor) (float64, error) {
+func squares(ctx context.Context, f *gguf.File, t gguf.Tensor) (float64, error) {
 	per := max(1, t.Type.BlockSize())
 	weights := make([]float32, normChunk/per*per)
 	data := make([]byte, uint64(len(weights))/per*t.Type.TypeSize())
 	r := f.Data(t)
 	sum := 0.0
 	for left := t.Elements(); left > 0; {
+		if err := ctx.Err(); err != nil {
+			return 0, err
+		}
 		n := min(left, uint64(len(weights)))
 		raw := data[:n/per*t.Type.TypeSize()]
 		if _, err := io.ReadFull(r, raw); err != nil {

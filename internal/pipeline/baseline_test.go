@@ -23,7 +23,7 @@ func TestWeightNorm(t *testing.T) {
 	names := func(blockmask.Block) []string {
 		return []string{"blk.3.ffn_up.weight", "blk.3.ffn_down.weight", "no.such.tensor"}
 	}
-	got, err := WeightNorm(f, names)(blockmask.Block{Layer: 3, Kind: blockmask.FFN})
+	got, err := WeightNorm(t.Context(), f, names)(blockmask.Block{Layer: 3, Kind: blockmask.FFN})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,11 +39,11 @@ func TestWeightNorm(t *testing.T) {
 	if tensor, _ := g.Tensor("blk.3.ffn_up.weight"); tensor.Type != gguf.F32 {
 		t.Fatalf("the dense file has type %s", tensor.Type.Name())
 	}
-	want, err := WeightNorm(g, names)(blockmask.Block{Layer: 3, Kind: blockmask.FFN})
+	want, err := WeightNorm(t.Context(), g, names)(blockmask.Block{Layer: 3, Kind: blockmask.FFN})
 	if err != nil || math.Abs(got/want-1) > 1e-6 || !(got > 0) {
 		t.Errorf("norm %v in Q8_0, %v in F32, %v", got, want, err)
 	}
-	if _, err := WeightNorm(f, func(blockmask.Block) []string { return nil })(blockmask.Block{}); err == nil {
+	if _, err := WeightNorm(t.Context(), f, func(blockmask.Block) []string { return nil })(blockmask.Block{}); err == nil {
 		t.Error("a block without weights has a norm")
 	}
 }

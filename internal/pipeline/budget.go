@@ -10,11 +10,12 @@ import (
 	"github.com/ggufprune/ggufprune/search"
 )
 
-// schedule chooses how a search uses m.Time, from the speed of its first batches; nil without a limit. began is when the time
+// schedule chooses how a search uses its time, from the speed of its first batches; nil without a limit. began is when the time
 // began to run. A search that is resumed keeps the schedule that it had.
-func schedule(ctx context.Context, m Method, q SearchRequest, session Session, set *perplexity.Set, cost search.Cost,
-	ledger *search.Ledger, steps int, began time.Time, rep Reporter,
+func schedule(ctx context.Context, q SearchRequest, session Session, set *perplexity.Set, cost search.Cost,
+	eval *perplexity.Evaluator, steps int, began time.Time, rep Reporter,
 ) (*search.Schedule, error) {
+	m := q.Method
 	if m.Time == 0 {
 		return nil, nil
 	}
@@ -22,7 +23,8 @@ func schedule(ctx context.Context, m Method, q SearchRequest, session Session, s
 	if raw := q.Journal.Note("schedule"); raw != nil && json.Unmarshal(raw, &plan) == nil {
 		return &plan, nil
 	}
-	speed, err := measureSpeed(ctx, ledger, session.BatchSeqs())
+	// Not on the search's ledger: what that measures here, a resumed search would not, and its batches would be others.
+	speed, err := measureSpeed(ctx, search.NewLedger(eval, cost, nil, ""), session.BatchSeqs())
 	if err != nil {
 		return nil, err
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 
 	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/layout"
@@ -82,10 +81,15 @@ func (j Job) searchThen(ctx context.Context, rep Reporter, write bool) (*Outcome
 	return out, err
 }
 
-// checkOutputs finds out whether what the job will write can be written, before the work.
-func (j Job) checkOutputs(write bool) error {
+// checkOutputs finds out whether what the job will write can be written, before the work. inputs are files that it reads besides the
+// model and the text: nothing that is read is ever overwritten, with --force either.
+func (j Job) checkOutputs(write bool, inputs ...string) error {
+	inputs = append(inputs, j.Runtime.Path)
+	if j.Text.File != "" {
+		inputs = append(inputs, j.Text.File)
+	}
 	if write && j.Output != "" {
-		if err := CheckOutput(j.Output, j.Force, j.Runtime.Path); err != nil {
+		if err := CheckOutput(j.Output, j.Force, inputs...); err != nil {
 			return err
 		}
 	} else if write {
@@ -96,9 +100,16 @@ func (j Job) checkOutputs(write bool) error {
 	if j.Plan == "" {
 		return nil
 	}
-	// A plan with a journal beside it is what an interrupted run saved: the search goes on, and writes it again.
-	_, err := os.Stat(journalPath(j.Plan))
-	if err := CheckOutput(j.Plan, j.Force || err == nil, j.Runtime.Path, j.Text.File); err != nil {
+	if write && samePath(j.Plan, j.Output) {
+		return fmt.Errorf("the plan and the output are the same file, %s; give them different names", j.Plan)
+	}
+	begun, err := checkJournal(journalPath(j.Plan), inputs)
+	if err != nil {
+		return err
+	}
+	// A plan with a journal beside it is what an interrupted run saved: the search goes on, and writes it again. A journal of
+	// another search is an error before that.
+	if err := CheckOutput(j.Plan, j.Force || begun, inputs...); err != nil {
 		return fmt.Errorf("plan: %w", err)
 	}
 	return nil
@@ -132,7 +143,7 @@ func (j Job) search(ctx context.Context, src *Source, corpus *perplexity.Corpus,
 	}, rep)
 	res := found.Result
 	var goal *search.GoalError
-	if res == nil && journal.Found() == 0 || errors.As(searchErr, &goal) {
+	if res == nil && journal.Found() == 0 && !errors.Is(searchErr, context.Canceled) || errors.As(searchErr, &goal) {
 		// The goal or the layout cannot be. A journal would only be in the way.
 		searchErr = errors.Join(searchErr, journal.Remove())
 	}

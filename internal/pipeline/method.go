@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"time"
@@ -34,10 +35,6 @@ func (m Method) Races() bool {
 	return s == "fast" || s == "refine"
 }
 
-// refineShare is what refinement costs at most without a time limit, as a part of the paper's procedure: with fast on one half and
-// the order of the result on the whole it stays below a quarter.
-const refineShare = 0.14
-
 // decider is a strategy as it was set up for a search, with what it says of itself afterwards.
 type decider struct {
 	strategy search.Strategy
@@ -48,21 +45,21 @@ type decider struct {
 }
 
 // decider returns the method's strategy on ledger. steps is about how many it will make, schedule how it uses its time.
-func (s *Source) decider(m Method, q SearchRequest, session Session, set *perplexity.Set, ledger *search.Ledger, steps int,
+func (s *Source) decider(ctx context.Context, q SearchRequest, session Session, set *perplexity.Set, ledger *search.Ledger, steps int,
 	plan *search.Schedule,
 ) (*decider, error) {
-	d := &decider{}
+	d, m := &decider{}, q.Method
 	switch cmp.Or(m.Strategy, Strategies()[0]) {
 	case "greedy":
 		d.strategy = search.Greedy{Scorer: ledger}
 	case "fast", "refine":
-		d.race(m, ledger, q.Unit, steps, plan)
+		return d, d.race(m, ledger, q.Unit, steps, plan)
 	case "oneshot":
 		d.strategy = search.Oneshot(ledger)
 	case "bi":
 		d.strategy = search.BI(ledger, func(ctx context.Context) (perplexity.Influence, error) { return influence(ctx, session, set) })
 	case "magnitude":
-		d.strategy = search.Magnitude(ledger, WeightNorm(s.File, session.Weights))
+		d.strategy = search.Magnitude(ledger, WeightNorm(ctx, s.File, session.Weights))
 	case "random":
 		d.strategy = search.Random(ledger, m.Seed)
 	default:
@@ -72,7 +69,7 @@ func (s *Source) decider(m Method, q SearchRequest, session Session, set *perple
 }
 
 // race sets up fast, and refine behind it.
-func (d *decider) race(m Method, ledger *search.Ledger, unit blockmask.Unit, steps int, plan *search.Schedule) {
+func (d *decider) race(m Method, ledger *search.Ledger, unit blockmask.Unit, steps int, plan *search.Schedule) error {
 	d.fast = search.NewFast(ledger, m.Seed)
 	d.fast.Rule.Confidence = cmp.Or(m.Confidence, search.DefaultConfidence)
 	d.strategy = d.fast
@@ -85,7 +82,10 @@ func (d *decider) race(m Method, ledger *search.Ledger, unit blockmask.Unit, ste
 		}
 	}
 	if m.Strategy != "refine" {
-		return
+		return nil
+	}
+	if len(all) < 2 {
+		return errors.New("--strategy refine needs at least two sequences of text; give more text or more --chunks")
 	}
 	d.refine = &search.Refine{Ledger: ledger, Rule: d.fast.Rule, Seed: m.Seed}
 	use := all
@@ -99,10 +99,12 @@ func (d *decider) race(m Method, ledger *search.Ledger, unit blockmask.Unit, ste
 	for _, i := range other {
 		d.refine.Validation = append(d.refine.Validation, use[i])
 	}
-	d.refine.MaxCost = refineShare * ledger.PaperTotal(unit, steps) * float64(len(use)) / float64(len(all))
+	d.refine.MaxCost = search.RefineShare * ledger.PaperTotal(unit, steps) * float64(len(use)) / float64(len(all))
 	if plan != nil {
 		d.refine.MaxCost = max(1, plan.Refine)
 	}
+	d.fast.Use = d.refine.Search
+	return nil
 }
 
 // run searches.
@@ -120,7 +122,8 @@ func (d *decider) run(ctx context.Context, model *search.Model, unit blockmask.U
 }
 
 // settings records what the search decided by.
-func (d *decider) settings(m Method, q SearchRequest) search.Settings {
+func (d *decider) settings(q SearchRequest) search.Settings {
+	m := q.Method
 	out := search.Settings{
 		Strategy: cmp.Or(m.Strategy, Strategies()[0]), Unit: q.Unit, Goal: q.Goal, Seed: m.Seed, Sequences: len(d.use),
 	}
@@ -163,7 +166,7 @@ func (s *Source) openJournal(j Job, set *perplexity.Set, rep Reporter) (*search.
 		Seed       uint64         `json:"seed"`
 		Batch      int            `json:"batch"`
 		Flash      string         `json:"flash_attn"`
-	}{cmp.Or(m.Strategy, Strategies()[0]), m.Metric.String(), m.Confidence, m.Time, j.Unit, j.Goal, m.Seed, j.Text.Batch, j.Runtime.FlashAttn})
+	}{cmp.Or(m.Strategy, Strategies()[0]), m.Metric.String(), cmp.Or(m.Confidence, search.DefaultConfidence), m.Time, j.Unit, j.Goal, m.Seed, j.Text.Batch, j.Runtime.FlashAttn})
 	if err != nil {
 		return nil, err
 	}

@@ -55,6 +55,7 @@ func (s *Source) quality(ctx context.Context, session Session, set *perplexity.S
 		return nil, err
 	}
 	ledger := search.NewLedger(eval, s.cost(q.Blocks), q.Journal, "quality")
+	ledger.Stop = func() error { return stopRequested(ctx) }
 	return func(ctx context.Context, removed blockmask.Mask) (float64, error) {
 		score, _, err := ledger.ScoreOn(ctx, ledger.Sequences(), removed, nil, true)
 		if err != nil || other.Metric == perplexity.KLD {

@@ -43,6 +43,40 @@ func CheckOutput(path string, force bool, inputs ...string) error {
 	return checkFolder(filepath.Dir(path))
 }
 
+// samePath reports whether a and b are one file, or would be: the same name in the same folder.
+func samePath(a, b string) bool {
+	if a == "" || b == "" {
+		return false
+	}
+	if x, err := os.Stat(a); err == nil {
+		y, err := os.Stat(b)
+		return err == nil && os.SameFile(x, y)
+	}
+	x, errX := os.Stat(filepath.Dir(a))
+	y, errY := os.Stat(filepath.Dir(b))
+	return errX == nil && errY == nil && os.SameFile(x, y) && filepath.Base(a) == filepath.Base(b)
+}
+
+// checkJournal returns an error if a journal cannot be at path, and whether there is one that holds anything.
+func checkJournal(path string, inputs []string) (begun bool, err error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		if _, err := os.Lstat(path); err == nil {
+			return false, fmt.Errorf("the journal would be %s, a link to nothing; give the plan another name", path)
+		}
+		return false, nil
+	}
+	if !info.Mode().IsRegular() {
+		return false, fmt.Errorf("the journal would be %s, which is no regular file; give the plan another name", path)
+	}
+	for _, in := range inputs {
+		if samePath(path, in) {
+			return false, fmt.Errorf("the journal would be %s, which is an input; give the plan another name", path)
+		}
+	}
+	return info.Size() > 0, nil
+}
+
 // checkFolder makes and removes a file in dir: permissions alone do not tell about read-only and full file systems.
 func checkFolder(dir string) error {
 	f, err := os.CreateTemp(dir, ".ggufprune-*")

@@ -68,18 +68,18 @@ func (s *Source) Search(ctx context.Context, session Session, set *perplexity.Se
 	if steps == 0 { // of a bound of quality nobody knows: a third of the model is much
 		steps = max(1, len(blockmask.Candidates(q.Unit, model.Blocks, nil))/3)
 	}
-	plan, err := schedule(ctx, q.Method, q, session, set, s.cost(q.Blocks), ledger, steps, began, rep)
+	plan, err := schedule(ctx, q, session, set, s.cost(q.Blocks), eval, steps, began, rep)
 	if err != nil {
 		return Found{}, err
 	}
-	d, err := s.decider(q.Method, q, session, set, ledger, steps, plan)
+	d, err := s.decider(ctx, q, session, set, ledger, steps, plan)
 	if err != nil {
 		return Found{}, err
 	}
 	w := newWatcher(rep, ledger, d, q, steps)
 	defer w.stop()
 	res, err := d.run(ctx, model, q.Unit, q.Goal, w.event)
-	return Found{Result: res, Settings: d.settings(q.Method, q), Audit: d.audit(), Refined: d.refined}, err
+	return Found{Result: res, Settings: d.settings(q), Audit: d.audit(), Refined: d.refined}, err
 }
 
 // cost is what running the source costs, in blocks. The head's part is that of its weights: it is the same on every machine,

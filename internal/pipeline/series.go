@@ -14,26 +14,26 @@ import (
 
 // ApplyAll writes one file of a plan for each goal, or for each step if there are no goals, into the folder j.Output ("" is the current
 // one). Each is checked like any other; done is told of it. What the names and goals make impossible shows before the first
-// is written. It returns how many were.
-func ApplyAll(ctx context.Context, j Job, goals []search.Goal, rep Reporter, done func(*Outcome)) (int, error) {
-	a, err := openApply(ctx, j, false)
+// is written; those that were written before a failure stay.
+func ApplyAll(ctx context.Context, j Job, goals []search.Goal, rep Reporter, done func(*Outcome)) error {
+	a, err := openApply(ctx, j, rep, false)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	defer a.src.Close()
 	if a.plan == nil {
-		return 0, errors.New("a mask makes one file; give a plan for several")
+		return errors.New("a mask makes one file; give a plan for several")
 	}
 	files, err := a.series(goals, rep)
 	if err != nil {
-		return 0, err
+		return err
 	}
-	for n, f := range files {
+	for _, f := range files {
 		if err := a.writeOne(ctx, f, rep, done); err != nil {
-			return n, fmt.Errorf("%s: %w", filepath.Base(f.path), err)
+			return fmt.Errorf("%s: %w", filepath.Base(f.path), err)
 		}
 	}
-	return len(files), nil
+	return nil
 }
 
 // planned is a file to be: the plan's first steps.
@@ -86,7 +86,7 @@ func (a *application) name(steps []int) ([]planned, error) {
 			f.path = fmt.Sprintf("%s-%d-blocks-removed.gguf", strings.TrimSuffix(f.path, ".gguf"), a.plan.Mask(f.steps).Len())
 		}
 		files[i].path = filepath.Join(a.job.Output, f.path)
-		if err := CheckOutput(files[i].path, a.job.Force, a.src.File.Paths()...); err != nil {
+		if err := CheckOutput(files[i].path, a.job.Force, append([]string{a.read}, a.src.File.Paths()...)...); err != nil {
 			return nil, err
 		}
 	}
@@ -106,6 +106,7 @@ func (a *application) writeOne(ctx context.Context, f planned, rep Reporter, don
 	if err != nil {
 		return err
 	}
+	rep.Notef("%s is written and checked", f.path)
 	done(out)
 	return nil
 }

@@ -50,11 +50,13 @@ func newWatcher(rep Reporter, l *search.Ledger, d *decider, q SearchRequest, ste
 	w := &watcher{rep: rep, metric: q.Method.Metric, steps: steps, phase: phaseSearch, began: now, ran: now, line: "search: not begun"}
 	if d.fast != nil {
 		cost = d.fast.StepCost(q.Unit)
+	} else if _, ok := d.strategy.(*search.Ranked); ok {
+		cost = search.RankedCost(l, q.Unit)
 	}
 	if d.refine != nil {
 		w.budget = d.refine.MaxCost
 	}
-	w.eta = search.NewETA(l, q.Unit, cost, steps, q.Goal.Blocks > 0)
+	w.eta = search.NewETA(l, q.Unit, cost, steps, q.Goal.Blocks > 0 || q.Goal.MaxPPLRatio > 0 || q.Goal.MaxKLD > 0)
 	l.OnRun = w.run
 	w.quiet = rep.OnStatus(w.status)
 	return w
@@ -87,15 +89,15 @@ func (w *watcher) event(e search.Event) {
 
 func (w *watcher) begin(phase string) {
 	w.stopBar()
-	w.phase = phase
+	w.phase, w.done = phase, 0
 	w.bar = w.rep.Start(phase, searchUnits)
 }
 
 func (w *watcher) stepDone(e search.StepDone) {
+	w.done = e.Progress
 	if w.phase == phaseOrder {
 		return
 	}
-	w.done = e.Progress
 	w.eta.Step(e.Step, e.Progress)
 	w.last = fmt.Sprintf("%s %s", e.Step.Removed, w.score(e.Step.Score))
 	text := fmt.Sprintf("step %d: %s removed, %s", e.Step.Index, e.Step.Removed, w.score(e.Step.Score))
@@ -127,8 +129,8 @@ func (w *watcher) refining(r search.Refined) {
 		return
 	}
 	w.rep.Event(RefineEvent{
-		Event: "refine", Generation: r.Generations, Accepted: r.Accepted, Score: r.Score, Validation: r.Validation,
-		StartScore: r.StartScore, StartOther: r.StartValidation, MaskRemoved: r.Mask.String(),
+		Event: "refine", Generation: r.Generations, Accepted: r.Accepted, Score: number(r.Score), Validation: number(r.Validation),
+		StartScore: number(r.StartScore), StartOther: number(r.StartValidation), MaskRemoved: r.Mask.String(),
 	})
 }
 
@@ -184,7 +186,7 @@ func (w *watcher) run(r search.BatchRun) {
 		w.line += fmt.Sprintf(", %v left", left.Round(time.Second))
 	}
 	w.mu.Unlock()
-	w.bar.Set(int64(searchUnits*min(1, part)), note)
+	w.bar.Set(min(searchUnits-1, int64(searchUnits*part)), note) // the bar ends when the phase does
 }
 
 // note says what is going on.

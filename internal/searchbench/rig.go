@@ -214,16 +214,13 @@ func (r *rig) search(ctx context.Context, l *search.Ledger, s search.Strategy, u
 	return f, nil
 }
 
-// refineShare is what refinement may cost, as a part of the paper's cost: with fast on one half and the order it stays below 0.25.
-const refineShare = 0.14
-
 // refined runs fast and its refinement until n blocks are gone.
 func (r *rig) refined(ctx context.Context, l *search.Ledger, seed uint64, n int) (found, error) {
 	cpu := cpuSeconds()
 	half, validation := search.Halves(len(l.Sequences()), seed)
 	fast, order := search.NewFast(l, seed), search.NewFast(l, seed)
 	paper := r.paperCost(l, n)
-	re := &search.Refine{Ledger: l, Rule: fast.Rule, Seed: seed, Search: half, Validation: validation, MaxCost: refineShare * paper}
+	re := &search.Refine{Ledger: l, Rule: fast.Rule, Seed: seed, Search: half, Validation: validation, MaxCost: search.RefineShare * paper}
 	res, refined, err := search.RunRefine(ctx, fast, re, order, r.searchModel(), blockmask.Mix, search.Goal{Blocks: n}, nil)
 	if err != nil {
 		return found{}, err

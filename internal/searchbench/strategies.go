@@ -18,7 +18,7 @@ func (r *rig) strategies(ctx context.Context) error {
 		return err
 	}
 	defer file.Close()
-	norms := pipeline.WeightNorm(file, r.session.Weights)
+	norms := pipeline.WeightNorm(ctx, file, r.session.Weights)
 	rows := []struct {
 		name string
 		unit blockmask.Unit

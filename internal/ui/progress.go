@@ -26,10 +26,10 @@ type Progress interface {
 // Start begins to report progress under a label. One piece of work at a time: a live line that is still up is replaced.
 func (u *UI) Start(label string, total int64) Progress {
 	switch {
-	case u.events:
-		return &jsonProgress{u: u, label: label, total: max(total, 1), now: time.Now}
 	case u.level < Normal:
 		return nopProgress{}
+	case u.events:
+		return &jsonProgress{u: u, label: label, total: max(total, 1), now: time.Now}
 	case u.live:
 		return u.startLive(label, total)
 	default:

@@ -93,9 +93,10 @@ func (u *UI) JSON(v any) error {
 // Notef tells the user what is going on: one line on standard error, unless quiet.
 func (u *UI) Notef(format string, args ...any) {
 	switch {
+	case u.level < Normal:
 	case u.events:
 		u.Event(message{"note", fmt.Sprintf(format, args...)})
-	case u.level >= Normal:
+	default:
 		u.errLine("", fmt.Sprintf(format, args...))
 	}
 }
@@ -148,6 +149,11 @@ func (u *UI) Logger() *slog.Logger {
 type errWriter struct{ u *UI }
 
 func (w errWriter) Write(p []byte) (int, error) {
-	w.u.errLine("", strings.TrimRight(string(p), "\n"))
+	text := strings.TrimRight(string(p), "\n")
+	if w.u.events {
+		w.u.Event(message{"log", text})
+	} else {
+		w.u.errLine("", text)
+	}
 	return len(p), nil
 }
