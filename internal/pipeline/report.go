@@ -36,9 +36,9 @@ type StepEvent struct {
 
 // RefineEvent is told after each generation of a refinement.
 type RefineEvent struct {
-	Event       string  `json:"event"` // "refine"
-	Generation  int     `json:"generation"`
-	Accepted    int     `json:"accepted"`
+	Event       string   `json:"event"` // "refine"
+	Generation  int      `json:"generation"`
+	Accepted    int      `json:"accepted"`
 	Score       *float64 `json:"score"`      // on the half that it searches on
 	Validation  *float64 `json:"validation"` // on the other half
 	StartScore  *float64 `json:"start_score"`
