@@ -22,7 +22,7 @@ type methodFlags struct {
 
 const methodUsage = `
 How to search:
-      --strategy NAME      fast: the paper's choices or nearly, by racing, for about an eighth of greedy's time (default)
+      --strategy NAME      fast: the paper's choices or nearly, by racing, for about a sixth of greedy's cost (default)
                            greedy: the paper's, every candidate on the whole text
                            refine: fast on half of the text, then exchanges of blocks that the other half confirms
                            oneshot, bi, magnitude, random: baselines to compare with
