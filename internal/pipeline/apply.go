@@ -37,6 +37,8 @@ func Apply(ctx context.Context, j Job, rep Reporter) (*Outcome, error) {
 	return out, err
 }
 
+var errNothing = errors.New("the plan removes nothing; search again with a larger goal")
+
 // application is a plan or a mask with the model that it is for.
 type application struct {
 	job    Job
@@ -121,7 +123,7 @@ func (a *application) steps(goal search.Goal) (int, error) {
 		})
 	})
 	if err == nil && k == 0 {
-		err = errors.New("the plan removes nothing; search again with a larger goal")
+		err = errNothing
 	}
 	if err == nil && (goal.MaxPPLRatio > 0 || goal.MaxKLD > 0) && a.plan.Steps[k-1].Sequences() > 0 {
 		a.rep.Warnf("step %d's score in the plan is an estimate: the file may be outside the bound; ggufprune ppl measures it", k)

@@ -14,8 +14,8 @@ import (
 	"github.com/ggufprune/ggufprune/search"
 )
 
-// influence measures Block Influence over the set, batch by batch.
-func influence(ctx context.Context, session Session, set *perplexity.Set) (perplexity.Influence, error) {
+// Influence measures Block Influence over the set, batch by batch.
+func Influence(ctx context.Context, session perplexity.Engine, set *perplexity.Set) (perplexity.Influence, error) {
 	engine, ok := session.(perplexity.Influencer)
 	if !ok {
 		return perplexity.Influence{}, errors.New("this engine cannot measure Block Influence; use another strategy")

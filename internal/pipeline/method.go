@@ -57,7 +57,7 @@ func (s *Source) decider(ctx context.Context, q SearchRequest, session Session, 
 	case "oneshot":
 		d.strategy = search.Oneshot(ledger)
 	case "bi":
-		d.strategy = search.BI(ledger, func(ctx context.Context) (perplexity.Influence, error) { return influence(ctx, session, set) })
+		d.strategy = search.BI(ledger, func(ctx context.Context) (perplexity.Influence, error) { return Influence(ctx, session, set) })
 	case "magnitude":
 		d.strategy = search.Magnitude(ledger, WeightNorm(ctx, s.File, session.Weights))
 	case "random":

@@ -62,7 +62,7 @@ func (a *application) series(goals []search.Goal, rep Reporter) ([]planned, erro
 		}
 	}
 	if len(steps) == 0 {
-		return nil, errors.New("the plan removes nothing; search again with a larger goal")
+		return nil, errNothing
 	}
 	return a.name(steps)
 }

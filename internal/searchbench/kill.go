@@ -68,6 +68,7 @@ func (r *rig) kill(ctx context.Context) error {
 		} else {
 			fmt.Printf("search %d ended otherwise after %d kills\n", searches, inThis)
 		}
+		fmt.Printf("  %d of %d kills, %d resumed to the same result\n", kills, r.kills, resumed)
 	}
 	fmt.Printf("%d kills in %d searches of %.1f s: %d resumed to the same result\n", kills, searches, took.Seconds(), resumed)
 	r.figure("kill_resumes_ok", float64(resumed))

@@ -91,13 +91,5 @@ func (r *rig) influence(ctx context.Context) (perplexity.Influence, error) {
 	if err != nil {
 		return perplexity.Influence{}, err
 	}
-	var got []perplexity.Influence
-	for from := 0; from+batchSeqs <= len(set.Sequences); from += batchSeqs {
-		part, err := r.session.Influence(ctx, set.Sequences[from:from+batchSeqs])
-		if err != nil {
-			return perplexity.Influence{}, err
-		}
-		got = append(got, part)
-	}
-	return search.MeanInfluence(got), nil
+	return pipeline.Influence(ctx, r.session, set)
 }
