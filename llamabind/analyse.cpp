@@ -302,6 +302,35 @@ void assign_weights(const Walker & w, const std::vector<std::pair<Edge, int>> & 
 
 } // namespace
 
+Tensor Analysis::input_of(ggml_cgraph * gf, const std::string & weight) const {
+    Tensor found = nullptr;
+    for (int i = 0; i < ggml_graph_n_nodes(gf); i++) {
+        Tensor t = ggml_graph_node(gf, i);
+        for (int s = 0; s < GGML_MAX_SRC; s++) {
+            if (!t->src[s] || weight != t->src[s]->name) continue;
+            if (found || s != 0 || t->op != GGML_OP_MUL_MAT) unsupported("the weight " + weight + " is more than the matrix of one product");
+            found = t->src[1];
+        }
+    }
+    if (!found) unsupported("the weight " + weight + " is in no product of the graph");
+    return found;
+}
+
+std::unordered_map<std::string, Tensor> Analysis::loaded_weights(ggml_cgraph * gf) const {
+    std::unordered_map<std::string, Tensor> out;
+    for (const Block & b : blocks) {
+        for (const std::string & name : b.weights) out[name] = nullptr;
+    }
+    for (int i = 0; i < ggml_graph_n_nodes(gf); i++) {
+        for (Tensor src : ggml_graph_node(gf, i)->src) {
+            if (!src || !is_leaf(src) || !src->buffer) continue;
+            auto it = out.find(src->name);
+            if (it != out.end()) it->second = src;
+        }
+    }
+    return out;
+}
+
 Analysis analyse(ggml_cgraph * gf) {
     Analysis a;
     a.logits = ggml_graph_get_tensor(gf, "result_output");

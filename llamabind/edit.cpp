@@ -15,8 +15,6 @@
 
 namespace bp {
 
-namespace {
-
 struct Rewrite {
     ggml_cgraph *                               gf;
     std::vector<Tensor>                         nodes;    // the original order
@@ -168,6 +166,8 @@ struct Rewrite {
     }
 };
 
+namespace {
+
 // The plain buffer type of the device that holds a block's weights: its boundary is needed there.
 ggml_backend_buffer_type_t device_buffer_type(ggml_cgraph * gf, const Block & b) {
     for (int i = 0; !b.weights.empty() && i < ggml_graph_n_nodes(gf); i++) {
@@ -201,7 +201,10 @@ void Editor::apply(ggml_cgraph * gf, Request & req) {
     if (!reference.empty() && a.blocks.size() != reference.size()) {
         throw Error(BP_UNSUPPORTED_ARCH, "the graph of this batch has other blocks than the one the session was opened with");
     }
-    if (reference.empty()) reference = a.blocks;
+    if (reference.empty()) {
+        reference = a.blocks;
+        weights   = a.loaded_weights(gf);
+    }
     const size_t n = a.blocks.size();
 
     ggml_free(headers);
@@ -216,32 +219,16 @@ void Editor::apply(ggml_cgraph * gf, Request & req) {
     }
     rw.drop(edges);
 
-    if (req.start >= 0) {
-        const int slot = size_t(req.start) < cache.slot_of.size() ? cache.slot_of[req.start] : -1;
-        if (slot < 0) throw Error(BP_STALE_CACHE, "the boundary of this block was not captured");
-        Tensor from = rw.resolve(a.blocks[req.start].boundary);
-        Tensor kept = cache.open(headers, slot);
-        if (!ggml_are_same_shape(from, kept)) throw Error(BP_STALE_CACHE, "the captured boundary has another shape");
-        rw.replaced[from] = kept;
-    }
-
+    stream_ = nullptr;
+    if (req.start >= 0) start(gf, a, req, rw);
     std::vector<Tensor> outputs;
-    if (!req.capture.empty()) {
-        cache.forget();
-        cache.slot_of.assign(n + 1, -1);
-        std::unordered_map<const ggml_tensor *, int> slot_of_tensor;
-        for (size_t i = 0; i < req.capture.size(); i++) {
-            if (!req.capture[i]) continue;
-            Tensor from       = rw.resolve(i < n ? a.blocks[i].boundary : a.end);
-            auto [it, fresh]  = slot_of_tensor.insert({from, int(i)});
-            cache.slot_of[i]  = it->second;
-            if (!fresh) continue;
-            Tensor to = cache.create(headers, int(i), from, device_buffer_type(gf, a.blocks[std::min(i, n - 1)]));
-            Tensor cp = ggml_cpy(headers, from, to);
-            rw.mark(from);
-            if (is_leaf(from)) outputs.push_back(cp);
-            else               rw.after[from].push_back(cp);
-        }
+    if (!req.capture.empty()) capture(gf, a, req, rw, outputs);
+    if (!req.tap.empty()) {
+        Tensor f   = rw.resolve(a.input_of(gf, req.tap));
+        req.tapped = ggml_cont(headers, f);
+        ggml_set_output(req.tapped);
+        rw.mark(f);
+        rw.after[f].push_back(req.tapped);
     }
 
     req.logits = a.logits;
@@ -264,7 +251,47 @@ void Editor::apply(ggml_cgraph * gf, Request & req) {
     rw.build(outputs);
 }
 
+// Puts a kept stream in the place of the one before block req.start.
+void Editor::start(ggml_cgraph * gf, const Analysis & a, Request & req, Rewrite & rw) {
+    const size_t n    = a.blocks.size();
+    Tensor       from = rw.resolve(size_t(req.start) < n ? a.blocks[req.start].boundary : a.end);
+    Tensor       kept = nullptr;
+    if (req.stream) {
+        if (from->type != GGML_TYPE_F32 || size_t(ggml_nelements(from)) != req.stream->size()) {
+            throw Error(BP_UNSUPPORTED_ARCH, "the residual stream does not have one row in single precision for each position");
+        }
+        kept = stream_ = cache.create(headers, int(n) + 1, from, device_buffer_type(gf, a.blocks[std::min(size_t(req.start), n - 1)]));
+    } else {
+        const int slot = size_t(req.start) < cache.slot_of.size() ? cache.slot_of[req.start] : -1;
+        if (slot < 0) throw Error(BP_STALE_CACHE, "the boundary of this block was not captured");
+        kept = cache.open(headers, slot);
+        if (!ggml_are_same_shape(from, kept)) throw Error(BP_STALE_CACHE, "the captured boundary has another shape");
+    }
+    rw.replaced[from] = kept;
+}
+
+// Copies the boundaries that are asked for to the cache.
+void Editor::capture(ggml_cgraph * gf, const Analysis & a, Request & req, Rewrite & rw, std::vector<Tensor> & outputs) {
+    const size_t n = a.blocks.size();
+    cache.forget();
+    cache.slot_of.assign(n + 1, -1);
+    std::unordered_map<const ggml_tensor *, int> slot_of_tensor;
+    for (size_t i = 0; i < req.capture.size(); i++) {
+        if (!req.capture[i]) continue;
+        Tensor from       = rw.resolve(i < n ? a.blocks[i].boundary : a.end);
+        auto [it, fresh]  = slot_of_tensor.insert({from, int(i)});
+        cache.slot_of[i]  = it->second;
+        if (!fresh) continue;
+        Tensor to = cache.create(headers, int(i), from, device_buffer_type(gf, a.blocks[std::min(i, n - 1)]));
+        Tensor cp = ggml_cpy(headers, from, to);
+        rw.mark(from);
+        if (is_leaf(from)) outputs.push_back(cp);
+        else               rw.after[from].push_back(cp);
+    }
+}
+
 void Editor::upload(const Request & req) {
+    if (stream_) ggml_backend_tensor_set(stream_, req.stream->data(), 0, ggml_nbytes(stream_));
     int64_t row = 0;
     for (Tensor t : targets_) {
         const int64_t n = ggml_nelements(t);

@@ -66,6 +66,12 @@ struct Analysis {
     std::vector<Block> blocks; // front to back, mixer before FFN
     Tensor             logits = nullptr;
     Tensor             end    = nullptr; // the stream behind the last block
+
+    // What the weight of this name is multiplied with. Throws UNSUPPORTED_ARCH unless it is the matrix of one product.
+    Tensor input_of(ggml_cgraph * gf, const std::string & weight) const;
+
+    // The tensors behind the names of the blocks' weights. They live as long as the model.
+    std::unordered_map<std::string, Tensor> loaded_weights(ggml_cgraph * gf) const;
 };
 
 // analyse finds the residual blocks of a graph by its structure; no code for any architecture. Throws UNSUPPORTED_ARCH.
@@ -81,6 +87,8 @@ struct Request {
     int32_t                      n_rows  = 0;
     bool                         look_only    = false; // edit nothing: refuse what llama.cpp's kernels would abort on
     bool                         capture_only = false; // stop at the last captured boundary: no head, no losses
+    const std::vector<float> *   stream    = nullptr;  // the residual stream at start, in place of a captured one
+    std::string                  tap;                  // weight of which the input is wanted; "": none
 
     // filled by the hook
     int    n_calls = 0;
@@ -88,6 +96,7 @@ struct Request {
     bool   no_logits = false;               // it is not computed and must not be copied
     struct Rows { Tensor lmax, lt, pmax; }; // per chunk of n rows: (n), (k, n), (n); -log q(target) = lmax - log(pmax) - lt
     std::vector<Rows>        rows;
+    Tensor                   tapped = nullptr; // what the tap's matrix is multiplied with: (k, positions)
     std::unique_ptr<Error>   error;
 };
 
@@ -110,9 +119,12 @@ struct BoundaryCache {
     std::vector<float> read(int slot) const; // to the host
 };
 
+struct Rewrite; // edit.cpp
+
 // Editor owns what must outlive one decode.
 struct Editor {
     std::vector<Block> reference; // the session's blocks, found when it was opened
+    std::unordered_map<std::string, Tensor> weights; // their weights in the loaded model
     BoundaryCache      cache;
     ggml_context *     headers = nullptr; // tensor headers of the last edit
 
@@ -123,7 +135,11 @@ struct Editor {
     void upload(const Request & req);
 
 private:
-    std::vector<Tensor> targets_; // i32 inputs, one per chunk of rows
+    void start(ggml_cgraph * gf, const Analysis & a, Request & req, Rewrite & rw);
+    void capture(ggml_cgraph * gf, const Analysis & a, Request & req, Rewrite & rw, std::vector<Tensor> & outputs);
+
+    std::vector<Tensor> targets_;           // i32 inputs, one per chunk of rows
+    Tensor              stream_ = nullptr;  // where the request's stream goes
 };
 
 // build_nll adds the three numbers per row from which the NLL follows, and appends the new output tensors. True when it works

@@ -1,9 +1,7 @@
 // A session: one llama.cpp context, and the edited decodes that run on it.
-#include "graph.h"
-#include "model.h"
-#include "score.h"
+#include "session.h"
 
-#include "llama.h"
+#include "score.h"
 
 #include <algorithm>
 #include <cmath>
@@ -11,54 +9,64 @@
 #include <cstring>
 #include <mutex>
 
-struct bp_session {
-    bp_model *        model = nullptr;
-    bp_session_params params{};
-    llama_context *   ctx = nullptr;
-    volatile int32_t  cancel = 0;
-    bp::Editor        editor;
-
-    llama_batch          batch{};
-    std::vector<int32_t> targets;     // as given: n_seq*len, -1 = not scored
-    std::vector<int32_t> row_targets; // of the scored positions only
-    std::vector<uint8_t> base;        // the removed blocks of the last base pass
-
-    int32_t              k = 0;    // tokens kept per scored position of the unpruned model's distribution; 0: none
-    std::vector<int32_t> ref_ids;  // (n_rows, k)
-    std::vector<float>   ref_logp; // (n_rows, k)
-
-    ~bp_session() {
-        if (batch.token) llama_batch_free(batch);
-        if (ctx) llama_free(ctx);
-    }
-};
-
-namespace {
-
-using bp::Error;
-
-bool cancelled(void * p) { return *static_cast<volatile int32_t *>(p) != 0; }
+namespace bp {
 
 bp_status report(bp_err * err, const Error & e) {
     snprintf(err->text, sizeof(err->text), "%s", e.what());
     return e.status;
 }
 
-// The edge of the shim: whatever happens inside becomes a status.
-template <typename F> bp_status at_edge(bp_err * err, F && body) {
-    bp::Guard guard;
-    err->text[0] = 0;
-    try {
-        body();
-        return BP_OK;
-    } catch (const Error & e) {
-        return report(err, e);
-    } catch (const std::bad_alloc &) {
-        return report(err, Error(BP_OOM, "out of memory"));
-    } catch (const std::exception & e) {
-        return report(err, Error(BP_INTERNAL, e.what()));
+void decode(bp_session * s, Request * req) {
+    if (s->cancel) throw Error(BP_CANCELLED, "cancelled");
+    if (s->row_targets.empty()) throw Error(BP_BAD_INPUT, "the batch has no scored position");
+    llama_memory_t mem = llama_get_memory(s->ctx);
+    if (mem) llama_memory_clear(mem, true);
+    int rc;
+    {
+        Armed armed(&s->editor, req);
+        rc = llama_decode(s->ctx, s->batch);
     }
+    if (req && req->error) throw *req->error;
+    if (rc == 2 || s->cancel) throw Error(BP_CANCELLED, "cancelled");
+    if (rc != 0) throw Error(rc == -2 ? BP_OOM : BP_DECODE, "llama_decode failed with code " + std::to_string(rc));
+    if (req && req->n_calls != 1) throw Error(BP_HOOK_NOT_CALLED, "llama.cpp computed the batch without asking for a graph to be allocated");
+    llama_synchronize(s->ctx);
 }
+
+void check_mask(const bp_session * s, const void * mask) {
+    if (s->params.unedited && mask) throw Error(BP_BAD_INPUT, "an unedited session cannot leave blocks out");
+    if (!s->params.unedited && s->editor.reference.empty()) throw Error(BP_BAD_INPUT, "the session has no blocks");
+}
+
+void eval(bp_session * s, Request & req, double * loss) {
+    const bool kl = s->k > 0;
+    req.k       = kl ? s->k : 1;
+    req.targets = kl ? s->ref_ids.data() : s->row_targets.data();
+    req.n_rows  = int32_t(s->row_targets.size());
+    decode(s, &req);
+
+    const std::vector<double> rows = losses(req, kl ? s->ref_logp.data() : nullptr);
+    size_t row = 0;
+    for (size_t i = 0; i < s->targets.size(); i++) loss[i] = s->targets[i] < 0 ? 0 : rows[row++];
+}
+
+std::vector<uint8_t> mask_of(const bp_session * s, const uint8_t * m) {
+    const size_t n = s->editor.reference.size();
+    return m ? std::vector<uint8_t>(m, m + n) : std::vector<uint8_t>(n, 0);
+}
+
+} // namespace bp
+
+namespace {
+
+using bp::Error;
+using bp::at_edge;
+using bp::check_mask;
+using bp::decode;
+using bp::eval;
+using bp::mask_of;
+
+bool cancelled(void * p) { return *static_cast<volatile int32_t *>(p) != 0; }
 
 llama_context_params context_params(const bp_session & s) {
     const bp_session_params & p = s.params;
@@ -75,42 +83,6 @@ llama_context_params context_params(const bp_session & s) {
     c.abort_callback      = cancelled;
     c.abort_callback_data = const_cast<int32_t *>(&s.cancel);
     return c;
-}
-
-// Decodes the batch of s from an empty memory. req null: as llama.cpp does it.
-void decode(bp_session * s, bp::Request * req) {
-    if (s->cancel) throw Error(BP_CANCELLED, "cancelled");
-    if (s->row_targets.empty()) throw Error(BP_BAD_INPUT, "the batch has no scored position");
-    llama_memory_t mem = llama_get_memory(s->ctx);
-    if (mem) llama_memory_clear(mem, true);
-    int rc;
-    {
-        bp::Armed armed(&s->editor, req);
-        rc = llama_decode(s->ctx, s->batch);
-    }
-    if (req && req->error) throw *req->error;
-    if (rc == 2 || s->cancel) throw Error(BP_CANCELLED, "cancelled");
-    if (rc != 0) throw Error(rc == -2 ? BP_OOM : BP_DECODE, "llama_decode failed with code " + std::to_string(rc));
-    if (req && req->n_calls != 1) throw Error(BP_HOOK_NOT_CALLED, "llama.cpp computed the batch without asking for a graph to be allocated");
-    llama_synchronize(s->ctx);
-}
-
-void check_mask(const bp_session * s, const void * mask) {
-    if (s->params.unedited && mask) throw Error(BP_BAD_INPUT, "an unedited session cannot leave blocks out");
-    if (!s->params.unedited && s->editor.reference.empty()) throw Error(BP_BAD_INPUT, "the session has no blocks");
-}
-
-// Runs an edited decode and writes the loss of every scored position: its NLL, or with a reference its KL divergence.
-void eval(bp_session * s, bp::Request & req, double * loss) {
-    const bool kl = s->k > 0;
-    req.k       = kl ? s->k : 1;
-    req.targets = kl ? s->ref_ids.data() : s->row_targets.data();
-    req.n_rows  = int32_t(s->row_targets.size());
-    decode(s, &req);
-
-    const std::vector<double> rows = bp::losses(req, kl ? s->ref_logp.data() : nullptr);
-    size_t row = 0;
-    for (size_t i = 0; i < s->targets.size(); i++) loss[i] = s->targets[i] < 0 ? 0 : rows[row++];
 }
 
 // Runs only as far as the boundaries in need, and keeps them for candidates.
@@ -130,11 +102,6 @@ void logits(bp_session * s, const std::vector<uint8_t> * removed, const float **
     *n_rows = int32_t(s->row_targets.size());
     *rows   = llama_get_logits(s->ctx);
     if (!*rows) throw Error(BP_DECODE, "llama.cpp returned no logits");
-}
-
-std::vector<uint8_t> mask_of(const bp_session * s, const uint8_t * m) {
-    const size_t n = s->editor.reference.size();
-    return m ? std::vector<uint8_t>(m, m + n) : std::vector<uint8_t>(n, 0);
 }
 
 void set_batch(bp_session * s, const int32_t * tokens, const int32_t * targets, int32_t n_seq, int32_t len) {

@@ -135,6 +135,27 @@ bp_status bp_set_reference(bp_session * s, int32_t k, const int32_t * ids, const
 // of the batch (ShortGPT's Block Influence is 1 minus it): n_blocks values each. Every position must be scored.
 bp_status bp_influence(bp_session * s, double * block_cosine, double * layer_cosine, bp_err * err);
 
+// ---- repair: blocks run alone, on a stream that the caller keeps (stream.cpp). Every position of the batch must be scored. ----------
+// A stream is (positions, n_embd) floats. Boundary i lies before block i, boundary n_blocks behind the last one.
+
+// Runs from boundary start with the stream in to boundary stop and writes the stream there. start -1 with in NULL: from the
+// embeddings. With tap also what that weight is multiplied with, (positions, k) floats in all.
+bp_status bp_segment(bp_session * s, const uint8_t * removed, int32_t start, int32_t stop, const float * in, float * out,
+                     const char * tap, float * features, int64_t n_features, bp_err * err);
+
+// bp_eval_base from boundary start with the stream in.
+bp_status bp_eval_from(bp_session * s, const uint8_t * removed, int32_t start, const float * in, double * loss, bp_err * err);
+
+// g (k, k) += f^T f and c (k, m) += f^T r, of n positions: f is (n, k), r is (n, m). On the device of the weight.
+bp_status bp_gram(bp_session * s, const char * weight, int64_t n, int64_t k, const float * f, int64_t m, const float * r, double * g, double * c, bp_err * err);
+
+// Overwrites a weight of the loaded model, for every session on it. data is as in the file, of the same type and shape.
+bp_status bp_set_weight(bp_session * s, const char * name, const void * data, size_t size, bp_err * err);
+
+// Rows of floats in a ggml type, importance (n_per_row, may be NULL) saying what columns matter. Returns the bytes written, 0: the type cannot be written.
+size_t bp_from_float(int32_t ggml_type, const float * weights, int64_t n_rows, int64_t n_per_row, const float * importance, void * out);
+size_t bp_row_size(int32_t ggml_type, int64_t n_per_row); // 0: no such row
+
 // Greedy continuation in an unedited session: appends up to n tokens, stops at an end-of-generation token. Returns the count.
 bp_status bp_generate(bp_session * s, const int32_t * prompt, int32_t n_prompt, int32_t * out, int32_t n, int32_t * n_out, bp_err * err);
 

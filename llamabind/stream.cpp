@@ -1,0 +1,131 @@
+// Single blocks run on a residual stream that the caller keeps, the Gram matrices of what goes into a projection, and the
+// exchange of a loaded model's weights: what a repair needs (package repair).
+#include "session.h"
+
+#include "ggml-cpu.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace {
+
+using bp::Error;
+using bp::at_edge;
+using bp::Tensor;
+
+// The loaded tensor of a block's weight.
+Tensor weight_of(const bp_session * s, const char * name) {
+    auto it = s->editor.weights.find(name);
+    if (it == s->editor.weights.end() || !it->second) throw Error(BP_BAD_INPUT, std::string("the model's blocks have no weight ") + name);
+    return it->second;
+}
+
+// acc (rows, cols) += a b^T in double; a is (n, rows), b (n, cols), both with n contiguous. The product runs in single precision over
+// one batch of positions.
+void accumulate(ggml_backend_t backend, int64_t n, int64_t rows, const float * a, int64_t cols, const float * b, double * acc) {
+    std::unique_ptr<ggml_context, decltype(&ggml_free)> ctx(ggml_init({ggml_tensor_overhead() * 16 + ggml_graph_overhead(), nullptr, true}), ggml_free);
+    if (!ctx) throw Error(BP_OOM, "no memory for tensor headers");
+    Tensor ta = ggml_new_tensor_2d(ctx.get(), GGML_TYPE_F32, rows, n);
+    Tensor tb = ggml_new_tensor_2d(ctx.get(), GGML_TYPE_F32, cols, n);
+    Tensor at = ggml_cont(ctx.get(), ggml_transpose(ctx.get(), ta));
+    Tensor bt = a == b ? at : ggml_cont(ctx.get(), ggml_transpose(ctx.get(), tb));
+    Tensor p  = ggml_mul_mat(ctx.get(), bt, at); // (cols, rows): row r holds sum_n a[r,n] b[.,n]
+    ggml_cgraph * gf = ggml_new_graph(ctx.get());
+    ggml_build_forward_expand(gf, p);
+    ggml_backend_buffer_t buf = ggml_backend_alloc_ctx_tensors(ctx.get(), backend);
+    if (!buf) throw Error(BP_OOM, "no memory for a Gram matrix");
+    std::unique_ptr<ggml_backend_buffer, decltype(&ggml_backend_buffer_free)> owned(buf, ggml_backend_buffer_free);
+    ggml_backend_tensor_set(ta, a, 0, ggml_nbytes(ta));
+    if (a != b) ggml_backend_tensor_set(tb, b, 0, ggml_nbytes(tb));
+    if (ggml_backend_graph_compute(backend, gf) != GGML_STATUS_SUCCESS) throw Error(BP_DECODE, "a Gram matrix could not be computed");
+    std::vector<float> out(size_t(rows) * cols);
+    ggml_backend_tensor_get(p, out.data(), 0, ggml_nbytes(p));
+    for (size_t i = 0; i < out.size(); i++) acc[i] += out[i];
+}
+
+} // namespace
+
+bp_status bp_segment(bp_session * s, const uint8_t * removed, int32_t start, int32_t stop, const float * in, float * out,
+                     const char * tap, float * features, int64_t n_features, bp_err * err) {
+    return at_edge(err, [&] {
+        bp::check_mask(s, &s->params);
+        const int32_t n    = int32_t(s->editor.reference.size());
+        const size_t  size = s->targets.size() * size_t(llama_model_n_embd(s->model->model));
+        if (s->row_targets.size() != s->targets.size()) throw Error(BP_BAD_INPUT, "a segment needs every position scored");
+        if (start < -1 || start >= stop || stop > n || (start < 0) != (in == nullptr)) throw Error(BP_BAD_INPUT, "no such segment");
+        const std::vector<uint8_t> mask = bp::mask_of(s, removed);
+        std::vector<float>         stream;
+        bp::Request req;
+        req.removed      = &mask;
+        req.capture_only = true;
+        req.capture.assign(n + 1, 0);
+        req.capture[stop] = 1;
+        req.start         = start;
+        if (in) {
+            stream.assign(in, in + size);
+            req.stream = &stream;
+        }
+        if (tap) req.tap = tap;
+        bp::decode(s, &req);
+        const std::vector<float> after = s->editor.cache.read(s->editor.cache.slot_of[stop]);
+        if (after.size() != size) throw Error(BP_UNSUPPORTED_ARCH, "the residual stream does not have one row for each position");
+        std::copy(after.begin(), after.end(), out);
+        if (!tap) return;
+        if (req.tapped->type != GGML_TYPE_F32 || ggml_nelements(req.tapped) != n_features) {
+            throw Error(BP_UNSUPPORTED_ARCH, std::string("the input of ") + tap + " does not have one row for each position");
+        }
+        ggml_backend_tensor_get(req.tapped, features, 0, ggml_nbytes(req.tapped));
+    });
+}
+
+bp_status bp_eval_from(bp_session * s, const uint8_t * removed, int32_t start, const float * in, double * loss, bp_err * err) {
+    return at_edge(err, [&] {
+        bp::check_mask(s, &s->params);
+        if (s->row_targets.size() != s->targets.size()) throw Error(BP_BAD_INPUT, "a segment needs every position scored");
+        if (start < 0 || start > int32_t(s->editor.reference.size())) throw Error(BP_BAD_INPUT, "no such segment");
+        const std::vector<uint8_t> mask = bp::mask_of(s, removed);
+        const std::vector<float>   stream(in, in + s->targets.size() * size_t(llama_model_n_embd(s->model->model)));
+        bp::Request req;
+        req.removed = &mask;
+        req.start   = start;
+        req.stream  = &stream;
+        bp::eval(s, req, loss);
+    });
+}
+
+bp_status bp_gram(bp_session * s, const char * weight, int64_t n, int64_t k, const float * f, int64_t m, const float * r, double * g, double * c, bp_err * err) {
+    return at_edge(err, [&] {
+        if (n < 1 || k < 1 || m < 1) throw Error(BP_BAD_INPUT, "a Gram matrix of nothing");
+        ggml_backend_dev_t dev = ggml_backend_buft_get_device(ggml_backend_buffer_get_type(weight_of(s, weight)->buffer));
+        if (!dev) dev = ggml_backend_dev_by_type(GGML_BACKEND_DEVICE_TYPE_CPU);
+        if (!s->gram || ggml_backend_get_device(s->gram.get()) != dev) s->gram.reset(ggml_backend_dev_init(dev, nullptr));
+        if (!s->gram) throw Error(BP_OOM, "the device of the Gram matrices could not be opened");
+        if (ggml_backend_is_cpu(s->gram.get())) ggml_backend_cpu_set_n_threads(s->gram.get(), s->params.n_threads);
+        accumulate(s->gram.get(), n, k, f, k, f, g);
+        accumulate(s->gram.get(), n, k, f, m, r, c);
+    });
+}
+
+bp_status bp_set_weight(bp_session * s, const char * name, const void * data, size_t size, bp_err * err) {
+    return at_edge(err, [&] {
+        Tensor t = weight_of(s, name);
+        if (ggml_nbytes(t) != size) throw Error(BP_BAD_INPUT, std::string("the new ") + name + " has another size");
+        if (strstr(ggml_backend_buffer_name(t->buffer), "Mapped")) throw Error(BP_BAD_INPUT, "the weights of a mapped file cannot be changed; load the model without mmap");
+        ggml_backend_tensor_set(t, data, 0, size);
+    });
+}
+
+size_t bp_row_size(int32_t type, int64_t n_per_row) {
+    if (type < 0 || type >= GGML_TYPE_COUNT || ggml_blck_size(ggml_type(type)) == 0 || n_per_row % ggml_blck_size(ggml_type(type)) != 0) return 0;
+    return ggml_row_size(ggml_type(type), n_per_row);
+}
+
+size_t bp_from_float(int32_t type, const float * weights, int64_t n_rows, int64_t n_per_row, const float * importance, void * out) {
+    bp::Guard guard;
+    try {
+        if (bp_row_size(type, n_per_row) == 0 || (ggml_quantize_requires_imatrix(ggml_type(type)) && !importance)) return 0;
+        return ggml_quantize_chunk(ggml_type(type), weights, out, 0, n_rows, n_per_row, importance);
+    } catch (const std::exception &) {
+        return 0;
+    }
+}

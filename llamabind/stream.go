@@ -1,0 +1,125 @@
+package llamabind
+
+/*
+#include <stdlib.h>
+#include "shim.h"
+*/
+import "C"
+
+import (
+	"context"
+	"fmt"
+	"unsafe"
+
+	"github.com/ggufprune/ggufprune/blockmask"
+	"github.com/ggufprune/ggufprune/perplexity"
+)
+
+// Segment runs one batch from boundary start, with the residual stream in, to boundary stop, and returns the stream there: one row
+// of n_embd for each position. Boundary i lies before the i-th of [Session.Blocks], the last one behind all of them; start -1, with
+// in nil, is the embeddings. The sequences must be of one length. features, if not nil, receives what the weight tap is multiplied
+// with, one row for each position. What lies outside of start and stop is not computed.
+func (s *Session) Segment(ctx context.Context, batch []perplexity.Sequence, removed blockmask.Mask, start, stop int, in []float32,
+	tap string, features []float32,
+) ([]float32, error) {
+	const op = "run a block"
+	mask, n, err := s.setStream(ctx, op, batch, removed, in, start >= 0)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]float32, n*s.model.info.NEmbd)
+	var ctap *C.char
+	if tap != "" {
+		ctap = C.CString(tap)
+		defer C.free(unsafe.Pointer(ctap))
+	}
+	err = s.run(ctx, op, func(e *C.bp_err) C.bp_status {
+		return C.bp_segment(s.c, bytePtr(mask), C.int32_t(start), C.int32_t(stop), floatPtr(in), floatPtr(out), ctap, floatPtr(features), C.int64_t(len(features)), e)
+	})
+	return out, err
+}
+
+// EvalFrom returns the losses of a batch from boundary start on, with the residual stream in; see [Session.Segment].
+func (s *Session) EvalFrom(ctx context.Context, batch []perplexity.Sequence, removed blockmask.Mask, start int, in []float32) ([][]float64, error) {
+	const op = "evaluate"
+	mask, _, err := s.setStream(ctx, op, batch, removed, in, true)
+	if err != nil {
+		return nil, err
+	}
+	b := batchView{length: len(batch[0].Tokens), loss: make([]float64, len(batch)*len(batch[0].Tokens))}
+	for _, q := range batch {
+		b.lens = append(b.lens, len(q.Tokens))
+	}
+	err = s.run(ctx, op, func(e *C.bp_err) C.bp_status {
+		return C.bp_eval_from(s.c, bytePtr(mask), C.int32_t(start), floatPtr(in), b.lossPtr(), e)
+	})
+	return b.rows(), err
+}
+
+// setStream hands a batch over, all of whose positions count, and checks the stream that comes with it.
+func (s *Session) setStream(ctx context.Context, op string, batch []perplexity.Sequence, removed blockmask.Mask, in []float32, with bool) (mask []byte, positions int, err error) {
+	if mask, err = s.bytes(removed); err != nil {
+		return nil, 0, err
+	}
+	all := make([]perplexity.Sequence, len(batch))
+	for i, q := range batch {
+		if len(q.Tokens) != len(batch[0].Tokens) {
+			return nil, 0, &Error{Code: BadInput, Op: op, Text: "the sequences of the batch differ in length"}
+		}
+		all[i] = q
+		for _, t := range q.Targets {
+			if t < 0 {
+				return nil, 0, &Error{Code: BadInput, Op: op, Text: "a position is not scored"}
+			}
+		}
+		positions += len(q.Tokens)
+	}
+	if want := positions * s.model.info.NEmbd; with && len(in) != want {
+		return nil, 0, &Error{Code: BadInput, Op: op, Text: fmt.Sprintf("a stream of %d numbers, %d are needed", len(in), want)}
+	}
+	_, err = s.setBatch(ctx, all)
+	return mask, positions, err
+}
+
+// Gram adds f^T f to g and f^T r to c, both sums over n positions: f is (n, k), r is (n, m), g (k, k), c (k, m), rows contiguous. The
+// products run in single precision on the device that holds weight; g and c are double.
+func (s *Session) Gram(ctx context.Context, weight string, n int, f, r []float32, g, c []float64) error {
+	const op = "Gram matrix"
+	if n < 1 || len(f)%n != 0 || len(r)%n != 0 || len(g) != (len(f)/n)*(len(f)/n) || len(c) != (len(f)/n)*(len(r)/n) {
+		return &Error{Code: BadInput, Op: op, Text: "the matrices do not fit each other"}
+	}
+	cw := C.CString(weight)
+	defer C.free(unsafe.Pointer(cw))
+	return s.run(ctx, op, func(e *C.bp_err) C.bp_status {
+		return C.bp_gram(s.c, cw, C.int64_t(n), C.int64_t(len(f)/n), floatPtr(f), C.int64_t(len(r)/n), floatPtr(r), (*C.double)(&g[0]), (*C.double)(&c[0]), e)
+	})
+}
+
+// SetWeight overwrites a weight of the loaded model, for all its sessions. data is as in the file, of the same type and shape. The
+// model must have been loaded with NoMmap.
+func (s *Session) SetWeight(name string, data []byte) error {
+	cn := C.CString(name)
+	defer C.free(unsafe.Pointer(cn))
+	var cerr C.bp_err
+	st := C.bp_set_weight(s.c, cn, unsafe.Pointer(unsafe.SliceData(data)), C.size_t(len(data)), &cerr)
+	return toError("set weight", st, &cerr)
+}
+
+// FromFloat encodes rows of perRow weights in a ggml type, with llama.cpp's quantiser. importance says how much each column matters;
+// it may be nil, except for the types that need it.
+func FromFloat(ggmlType uint32, weights []float32, perRow int, importance []float32) ([]byte, error) {
+	start()
+	size := C.bp_row_size(C.int32_t(ggmlType), C.int64_t(perRow))
+	if size == 0 || perRow < 1 || len(weights) == 0 || len(weights)%perRow != 0 || importance != nil && len(importance) != perRow {
+		return nil, &Error{Code: BadInput, Op: "encode weights", Text: fmt.Sprintf("rows of %d weights do not fit ggml type %d", perRow, ggmlType)}
+	}
+	rows := len(weights) / perRow
+	out := make([]byte, rows*int(size))
+	n := C.bp_from_float(C.int32_t(ggmlType), floatPtr(weights), C.int64_t(rows), C.int64_t(perRow), floatPtr(importance), unsafe.Pointer(&out[0]))
+	if int(n) != len(out) {
+		return nil, &Error{Code: BadInput, Op: "encode weights", Text: fmt.Sprintf("ggml type %d cannot be written", ggmlType)}
+	}
+	return out, nil
+}
+
+func floatPtr(f []float32) *C.float { return (*C.float)(unsafe.Pointer(unsafe.SliceData(f))) }
