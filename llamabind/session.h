@@ -24,7 +24,7 @@ struct bp_session {
     std::vector<int32_t> ref_ids;  // (n_rows, k)
     std::vector<float>   ref_logp; // (n_rows, k)
 
-    std::unique_ptr<ggml_backend, decltype(&ggml_backend_free)> gram{nullptr, ggml_backend_free}; // where Gram matrices are computed
+    std::unique_ptr<ggml_backend, decltype(&ggml_backend_free)> products{nullptr, ggml_backend_free}; // where matrix products of the repair run
 
     ~bp_session() {
         if (batch.token) llama_batch_free(batch);

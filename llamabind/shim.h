@@ -146,8 +146,8 @@ bp_status bp_segment(bp_session * s, const uint8_t * removed, int32_t start, int
 // bp_eval_base from boundary start with the stream in.
 bp_status bp_eval_from(bp_session * s, const uint8_t * removed, int32_t start, const float * in, double * loss, bp_err * err);
 
-// g (k, k) += f^T f and c (k, m) += f^T r, of n positions: f is (n, k), r is (n, m). On the device of the weight.
-bp_status bp_gram(bp_session * s, const char * weight, int64_t n, int64_t k, const float * f, int64_t m, const float * r, double * g, double * c, bp_err * err);
+// acc (ka, kb) += a^T b, summed over n rows: a is (n, ka), b is (n, kb). On the device of the weight.
+bp_status bp_product(bp_session * s, const char * weight, int64_t n, int64_t ka, const float * a, int64_t kb, const float * b, double * acc, bp_err * err);
 
 // Overwrites a weight of the loaded model, for every session on it. data is as in the file, of the same type and shape.
 bp_status bp_set_weight(bp_session * s, const char * name, const void * data, size_t size, bp_err * err);

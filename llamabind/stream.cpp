@@ -1,5 +1,5 @@
-// Single blocks run on a residual stream that the caller keeps, the Gram matrices of what goes into a projection, and the
-// exchange of a loaded model's weights: what a repair needs (package repair).
+// Single blocks run on a residual stream that the caller keeps, products of what such runs give, and the exchange of a loaded
+// model's weights: what a repair needs (package repair).
 #include "session.h"
 
 #include "ggml-cpu.h"
@@ -20,8 +20,7 @@ Tensor weight_of(const bp_session * s, const char * name) {
     return it->second;
 }
 
-// acc (rows, cols) += a b^T in double; a is (n, rows), b (n, cols), both with n contiguous. The product runs in single precision over
-// one batch of positions.
+// acc (rows, cols) += a^T b: a is (n, rows), b is (n, cols). Each call's product runs in single precision, the sum over calls is double.
 void accumulate(ggml_backend_t backend, int64_t n, int64_t rows, const float * a, int64_t cols, const float * b, double * acc) {
     std::unique_ptr<ggml_context, decltype(&ggml_free)> ctx(ggml_init({ggml_tensor_overhead() * 16 + ggml_graph_overhead(), nullptr, true}), ggml_free);
     if (!ctx) throw Error(BP_OOM, "no memory for tensor headers");
@@ -33,11 +32,11 @@ void accumulate(ggml_backend_t backend, int64_t n, int64_t rows, const float * a
     ggml_cgraph * gf = ggml_new_graph(ctx.get());
     ggml_build_forward_expand(gf, p);
     ggml_backend_buffer_t buf = ggml_backend_alloc_ctx_tensors(ctx.get(), backend);
-    if (!buf) throw Error(BP_OOM, "no memory for a Gram matrix");
+    if (!buf) throw Error(BP_OOM, "no memory for a matrix product");
     std::unique_ptr<ggml_backend_buffer, decltype(&ggml_backend_buffer_free)> owned(buf, ggml_backend_buffer_free);
     ggml_backend_tensor_set(ta, a, 0, ggml_nbytes(ta));
     if (a != b) ggml_backend_tensor_set(tb, b, 0, ggml_nbytes(tb));
-    if (ggml_backend_graph_compute(backend, gf) != GGML_STATUS_SUCCESS) throw Error(BP_DECODE, "a Gram matrix could not be computed");
+    if (ggml_backend_graph_compute(backend, gf) != GGML_STATUS_SUCCESS) throw Error(BP_DECODE, "a matrix product failed");
     std::vector<float> out(size_t(rows) * cols);
     ggml_backend_tensor_get(p, out.data(), 0, ggml_nbytes(p));
     for (size_t i = 0; i < out.size(); i++) acc[i] += out[i];
@@ -93,16 +92,15 @@ bp_status bp_eval_from(bp_session * s, const uint8_t * removed, int32_t start, c
     });
 }
 
-bp_status bp_gram(bp_session * s, const char * weight, int64_t n, int64_t k, const float * f, int64_t m, const float * r, double * g, double * c, bp_err * err) {
+bp_status bp_product(bp_session * s, const char * weight, int64_t n, int64_t ka, const float * a, int64_t kb, const float * b, double * acc, bp_err * err) {
     return at_edge(err, [&] {
-        if (n < 1 || k < 1 || m < 1) throw Error(BP_BAD_INPUT, "a Gram matrix of nothing");
+        if (n < 1 || ka < 1 || kb < 1) throw Error(BP_BAD_INPUT, "a product of nothing");
         ggml_backend_dev_t dev = ggml_backend_buft_get_device(ggml_backend_buffer_get_type(weight_of(s, weight)->buffer));
         if (!dev) dev = ggml_backend_dev_by_type(GGML_BACKEND_DEVICE_TYPE_CPU);
-        if (!s->gram || ggml_backend_get_device(s->gram.get()) != dev) s->gram.reset(ggml_backend_dev_init(dev, nullptr));
-        if (!s->gram) throw Error(BP_OOM, "the device of the Gram matrices could not be opened");
-        if (ggml_backend_is_cpu(s->gram.get())) ggml_backend_cpu_set_n_threads(s->gram.get(), s->params.n_threads);
-        accumulate(s->gram.get(), n, k, f, k, f, g);
-        accumulate(s->gram.get(), n, k, f, m, r, c);
+        if (!s->products || ggml_backend_get_device(s->products.get()) != dev) s->products.reset(ggml_backend_dev_init(dev, nullptr));
+        if (!s->products) throw Error(BP_OOM, "the device of the weights could not be opened");
+        if (ggml_backend_is_cpu(s->products.get())) ggml_backend_cpu_set_n_threads(s->products.get(), s->params.n_threads);
+        accumulate(s->products.get(), n, ka, a, kb, b, acc);
     });
 }
 

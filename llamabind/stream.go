@@ -81,17 +81,17 @@ func (s *Session) setStream(ctx context.Context, op string, batch []perplexity.S
 	return mask, positions, err
 }
 
-// Gram adds f^T f to g and f^T r to c, both sums over n positions: f is (n, k), r is (n, m), g (k, k), c (k, m), rows contiguous. The
-// products run in single precision on the device that holds weight; g and c are double.
-func (s *Session) Gram(ctx context.Context, weight string, n int, f, r []float32, g, c []float64) error {
-	const op = "Gram matrix"
-	if n < 1 || len(f)%n != 0 || len(r)%n != 0 || len(g) != (len(f)/n)*(len(f)/n) || len(c) != (len(f)/n)*(len(r)/n) {
+// Product adds a^T b, summed over n rows, to acc: a is (n, ka), b is (n, kb), acc (ka, kb), rows contiguous. It runs in single
+// precision on the device that holds weight; acc is double.
+func (s *Session) Product(ctx context.Context, weight string, n int, a, b []float32, acc []float64) error {
+	const op = "matrix product"
+	if n < 1 || len(a) < n || len(b) < n || len(a)%n != 0 || len(b)%n != 0 || len(acc) != (len(a)/n)*(len(b)/n) {
 		return &Error{Code: BadInput, Op: op, Text: "the matrices do not fit each other"}
 	}
 	cw := C.CString(weight)
 	defer C.free(unsafe.Pointer(cw))
 	return s.run(ctx, op, func(e *C.bp_err) C.bp_status {
-		return C.bp_gram(s.c, cw, C.int64_t(n), C.int64_t(len(f)/n), floatPtr(f), C.int64_t(len(r)/n), floatPtr(r), (*C.double)(&g[0]), (*C.double)(&c[0]), e)
+		return C.bp_product(s.c, cw, C.int64_t(n), C.int64_t(len(a)/n), floatPtr(a), C.int64_t(len(b)/n), floatPtr(b), (*C.double)(&acc[0]), e)
 	})
 }
 

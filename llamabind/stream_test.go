@@ -111,7 +111,7 @@ func TestTapTimesWeightIsTheBlock(t *testing.T) {
 	}
 }
 
-func TestGramEqualsPlain(t *testing.T) {
+func TestProductEqualsPlain(t *testing.T) {
 	s := open(t, load(t), llamabind.SessionParams{NSeq: 1, SeqLen: 16})
 	const n, k, d = 77, 12, 5
 	rng := rand.New(rand.NewPCG(1, 2))
@@ -124,7 +124,10 @@ func TestGramEqualsPlain(t *testing.T) {
 	}
 	g, c := make([]float64, k*k), make([]float64, k*d)
 	for range 2 { // the second call adds to the first
-		if err := s.Gram(t.Context(), "blk.0.ffn_down.weight", n, f, r, g, c); err != nil {
+		if err := s.Product(t.Context(), "blk.0.ffn_down.weight", n, f, f, g); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Product(t.Context(), "blk.0.ffn_down.weight", n, f, r, c); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -148,7 +151,7 @@ func TestGramEqualsPlain(t *testing.T) {
 			}
 		}
 	}
-	if err := s.Gram(t.Context(), "nothing", n, f, r, g, c); err == nil {
+	if err := s.Product(t.Context(), "nothing", n, f, r, c); err == nil {
 		t.Error("a weight that is not there was accepted")
 	}
 }

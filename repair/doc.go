@@ -1,0 +1,24 @@
+// Package repair re-fits the output projections of the blocks that are left after pruning, so that the residual stream comes close to
+// the unpruned model's again. It is least squares in closed form: no gradient, no new tensor, the same shapes.
+//
+// # Method
+//
+// Front to back over the kept blocks b, in the pruned model with the repairs so far: let f(t), of k numbers, be what b's output
+// projection W is multiplied with at position t, x_p(t) the pruned stream behind b, and x_d(t) the unpruned model's stream right before
+// the next kept block, that is, behind all that was removed after b. With r = x_d - x_p
+//
+//	X  = argmin  sum_t |X^T f(t) - r(t)|^2 + lambda mean(diag G) |X|^2  =  (G + lambda mean(diag G) I)^-1 C
+//	G  = sum_t f f^T  (k, k)        C = sum_t f r^T  (k, d)        W <- W + X^T
+//
+// and the pruned stream goes on through the repaired block. As long as nothing was removed both streams are the same, so the first
+// block that changes is the last one before the first gap.
+//
+// [Full] takes f itself as features. [Map] takes W f: X^T is then M W with M of size (d, d), which is far cheaper where k is much
+// larger than d. lambda, and whether a block is repaired at all, is chosen by the loss on sequences that the fit has not seen; the
+// closed form of that loss needs their G and C only. In the end the whole repair must lower the perplexity of these sequences, or
+// nothing is changed.
+//
+// Two streams are kept for every position, and a third while a block is fitted: positions x n_embd x 4 bytes each.
+//
+// Related: Prune&Comp (arXiv 2507.18212) and FLAP (2312.11983) restore a mean; ReplaceMe (2505.02819) fits one linear map for a gap.
+package repair
