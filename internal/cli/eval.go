@@ -21,8 +21,8 @@ Prints a model's accuracy on multiple-choice tasks, zero-shot. The files are you
                            published data set. Prompts and accuracy are lm-evaluation-harness's: acc by log-likelihood,
                            acc_norm by log-likelihood for each character.
   llama.cpp's forms        HellaSwag as text, WinoGrande as CSV, any task in the binary multiple-choice form. acc_norm is by
-                           log-likelihood for each token, and is the number that llama-perplexity prints with
-                           --hellaswag -f, --winogrande -bf and --multiple-choice -bf.
+                           log-likelihood for each token, the number that llama-perplexity prints with --hellaswag -f,
+                           --winogrande -bf or --multiple-choice -bf and the same file.
 
 With a mask, it is the accuracy of the model with those blocks left out.
 

@@ -144,7 +144,7 @@ func binaryForm(items []Item) []byte {
 }
 
 // What is no evaluation set is an error that names its form, never a panic.
-func FuzzParse(f *testing.F) {
+func FuzzParseTask(f *testing.F) {
 	files, err := filepath.Glob(folder + "*.*")
 	if err != nil || len(files) < 8 {
 		f.Fatalf("%d files in %s: %v", len(files), folder, err)
