@@ -21,8 +21,8 @@ Prints a model's accuracy on multiple-choice tasks, zero-shot. The files are you
                            published data set. Prompts and accuracy are lm-evaluation-harness's: acc by log-likelihood,
                            acc_norm by log-likelihood for each character.
   llama.cpp's forms        HellaSwag as text, WinoGrande as CSV, any task in the binary multiple-choice form. acc_norm is by
-                           log-likelihood for each token, the number that llama-perplexity prints with --hellaswag -f,
-                           --winogrande -bf or --multiple-choice -bf and the same file.
+                           log-likelihood for each token. It is what llama-perplexity prints with --hellaswag -f, with
+                           the options --winogrande -bf, or with --multiple-choice -bf, for the same file.
 
 With a mask, it is the accuracy of the model with those blocks left out.
 
@@ -155,8 +155,14 @@ func printEval(u *ui.UI, out *pipeline.EvalOutcome) {
 		})
 	}
 	u.Table("", []ui.Column{
-		{Head: "task"}, {Head: "items", Number: true}, {Head: "acc", Number: true}, {Head: "95%", Number: true},
-		{Head: "acc_norm", Number: true}, {Head: "95%", Number: true}, {Head: "chance", Number: true}, {Head: "as"},
+		{Head: "task"},
+		{Head: "items", Number: true},
+		{Head: "acc", Number: true},
+		{Head: "95%", Number: true},
+		{Head: "acc_norm", Number: true},
+		{Head: "95%", Number: true},
+		{Head: "chance", Number: true},
+		{Head: "as"},
 	}, rows)
 	for i, r := range out.Results {
 		if r.Truncated > 0 {
