@@ -21,8 +21,8 @@ Prints a model's accuracy on multiple-choice tasks, zero-shot. The files are you
                            published data set. Prompts and accuracy are lm-evaluation-harness's: acc by log-likelihood,
                            acc_norm by log-likelihood for each character.
   llama.cpp's forms        HellaSwag as text, WinoGrande as CSV, any task in the binary multiple-choice form. acc_norm is by
-                           log-likelihood for each token, as llama-perplexity prints it for the same file (--hellaswag with
-                           -f, --winogrande and --multiple-choice with -bf).
+                           log-likelihood for each token, as llama-perplexity prints it for the same file (given as
+                           -f to --hellaswag, as -bf to --winogrande and --multiple-choice).
 
 With a mask, it is the accuracy of the model with those blocks left out.
 
