@@ -56,6 +56,8 @@ func lookup(name string) command {
 		return new(applyCommand)
 	case "ppl":
 		return new(pplCommand)
+	case "eval":
+		return new(evalCommand)
 	case "inspect":
 		return new(inspectCommand)
 	case "demo":
@@ -119,6 +121,7 @@ Commands:
   search    only search, and save the plan
   apply     only write and check: a plan's or a given mask's blocks removed
   ppl       perplexity of a model, or of a model with blocks left out
+  eval      accuracy on multiple-choice tasks: HellaSwag, WinoGrande, PIQA, ARC
   inspect   a model's blocks, their sizes, and what could be removed how
   demo      prune the small model that comes with the source
   version   version of this program and of its llama.cpp

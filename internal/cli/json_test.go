@@ -54,6 +54,9 @@ func TestJSONIsDocumented(t *testing.T) {
 		{"### Output", outputJSON{}},
 		{"### Check", checkJSON{}},
 		{"## ppl", pplJSON{}},
+		{"## eval", evalJSON{}},
+		{"## eval", taskJSON{}},
+		{"## eval", meanJSON{}},
 		{"## inspect", inspectJSON{}},
 		{"## inspect", inspectedBlockJSON{}},
 		{"## inspect", inspectedLayoutJSON{}},
@@ -86,7 +89,7 @@ func TestJSONIsDocumented(t *testing.T) {
 			walk(f.Type)
 		}
 	}
-	for _, object := range []any{resultJSON{}, seriesJSON{}, pplJSON{}, inspectJSON{}, demoJSON{}, versionJSON{}} {
+	for _, object := range []any{resultJSON{}, seriesJSON{}, pplJSON{}, evalJSON{}, inspectJSON{}, demoJSON{}, versionJSON{}} {
 		walk(reflect.TypeOf(object))
 	}
 	if len(seen) != len(documented) {
