@@ -40,6 +40,9 @@ type Request struct {
 	Removed    blockmask.Mask
 	Kind       Kind // "" is Auto
 	Provenance Provenance
+
+	// Changed are new contents of tensors of Source, of the same type and shape, by name: what a repair changed.
+	Changed map[string][]byte
 }
 
 // Block is a block with the names of the tensors that it alone uses. Norms may be missing from Weights; they are told by

@@ -49,6 +49,7 @@ type model struct {
 	traits  traits
 	blocks  []blockmask.Block
 	removed blockmask.Mask
+	changed map[string][]byte
 	layers  []layer // block_count of them: nLayer, then those of a multi-token-prediction head
 	nLayer  int
 	tensors []gguf.Tensor // those of no layer
@@ -56,7 +57,10 @@ type model struct {
 
 // newModel takes the request apart and checks that it is sound.
 func newModel(r Request) (*model, error) {
-	m := &model{src: r.Source, arch: r.Source.Arch(), removed: r.Removed}
+	m := &model{src: r.Source, arch: r.Source.Arch(), removed: r.Removed, changed: r.Changed}
+	if err := m.checkChanged(); err != nil {
+		return nil, err
+	}
 	if m.arch == "" {
 		return nil, fmt.Errorf("the model has no general.architecture")
 	}
@@ -227,4 +231,16 @@ func (m *model) paramsOf(mask blockmask.Mask) uint64 {
 		}
 	}
 	return n
+}
+
+// checkChanged makes sure that changed tensors exist and keep their size. A layout may move the rows of other tensors, but copies output
+// projections as they are.
+func (m *model) checkChanged() error {
+	for name, data := range m.changed {
+		t, ok := m.src.Tensor(name)
+		if !ok || int64(len(data)) != t.Size || !IsOutput(name, blockmask.Mixer) && !IsOutput(name, blockmask.FFN) {
+			return fmt.Errorf("%s cannot be changed: it is no output projection of this size", name)
+		}
+	}
+	return nil
 }

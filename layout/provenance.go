@@ -17,6 +17,18 @@ type Provenance struct {
 	Removed      []blockmask.Block // in the order of removal; nil: in the mask's order
 	BaseScore    float64           // of the whole model
 	Scores       []float64         // after each of Removed
+	Repair       *RepairRecord     // nil: nothing was repaired
+}
+
+// RepairRecord says what a repair changed.
+type RepairRecord struct {
+	Tensors     []string  // the changed tensors, by their names in the source
+	Methods     []string  // of each: full or map
+	Lambdas     []float64 // of each
+	Calibration string
+	Positions   int     // tokens that it was fitted on and chosen by
+	NLLBefore   float64 // mean on the part that it was chosen by, nats
+	NLLAfter    float64
 }
 
 // The keys of our own namespace. A file that is pruned again keeps those of its source under ggufprune.parent.*.
@@ -33,6 +45,10 @@ type Provenance struct {
 //	ggufprune.calibration     string
 //	ggufprune.base_score      float64   of the source
 //	ggufprune.scores          [float64] after each block of ggufprune.removed
+//	ggufprune.repair.tensors  [string]  where a repair changed weights: which, by their names in the source
+//	ggufprune.repair.methods  [string]  of each, full or map
+//	ggufprune.repair.lambdas  [float64] of each
+//	ggufprune.repair.calibration, .positions (uint64), .nll_before, .nll_after (float64)
 //	ggufprune.tool            string
 //	ggufprune.llama_cpp       string
 //
@@ -72,6 +88,10 @@ func addProvenance(meta *metadata, m *model, p Provenance, res *Result) error {
 	}
 	if len(p.Scores) > 0 {
 		pairs = append(pairs, "base_score", p.BaseScore, "scores", p.Scores)
+	}
+	if r := p.Repair; r != nil {
+		pairs = append(pairs, "repair.tensors", r.Tensors, "repair.methods", r.Methods, "repair.lambdas", r.Lambdas,
+			"repair.calibration", r.Calibration, "repair.positions", uint64(r.Positions), "repair.nll_before", r.NLLBefore, "repair.nll_after", r.NLLAfter)
 	}
 	for i := 0; i < len(pairs); i += 2 {
 		if pairs[i+1] == "" {

@@ -142,5 +142,9 @@ func (m *model) tensorsOf(slots []slot, zero func(layerTensor) gguf.PlanTensor) 
 
 // copyOf plans a tensor of the source under another name.
 func (m *model) copyOf(t gguf.Tensor, name string) gguf.PlanTensor {
-	return gguf.PlanTensor{Name: name, Type: t.Type, Dims: t.Dims, Data: gguf.Copy(m.src, t)}
+	p := gguf.PlanTensor{Name: name, Type: t.Type, Dims: t.Dims, Data: gguf.Copy(m.src, t)}
+	if data, ok := m.changed[t.Name]; ok {
+		p.Data = gguf.Bytes(data)
+	}
+	return p
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/gguf"
 )
 
@@ -133,4 +134,14 @@ func zeroType(t gguf.Tensor) gguf.Type {
 		return t.Type
 	}
 	return best
+}
+
+// IsOutput reports whether the tensor of this name is the last matrix of a block of that kind, or its bias.
+func IsOutput(tensor string, kind blockmask.Kind) bool {
+	h := mixer
+	if kind == blockmask.FFN {
+		h = ffn
+	}
+	_, rest, ok := strings.Cut(strings.TrimPrefix(tensor, "blk."), ".")
+	return ok && contains(outputs[h], baseName(rest))
 }

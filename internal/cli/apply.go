@@ -9,6 +9,7 @@ import (
 	"github.com/ggufprune/ggufprune/internal/pipeline"
 	"github.com/ggufprune/ggufprune/internal/ui"
 	"github.com/ggufprune/ggufprune/perplexity"
+	"github.com/ggufprune/ggufprune/repair"
 	"github.com/ggufprune/ggufprune/search"
 )
 
@@ -38,7 +39,7 @@ What to write:
       --layout NAME        auto, native, deci or zeros (default: auto, the best one that is exact)
       --force              overwrite an existing file
       --no-check           do not check the written file
-` + textUsage + modelUsage + commonUsage
+` + repairUsage + textUsage + modelUsage + commonUsage
 
 // applyCommand is "ggufprune apply".
 type applyCommand struct {
@@ -46,6 +47,7 @@ type applyCommand struct {
 	text       textFlags
 	goal       goalFlags
 	output     outputFlags
+	repair     repairFlags
 	plan, mask string
 	all        bool
 }
@@ -57,6 +59,7 @@ func (c *applyCommand) flags(fs *pflag.FlagSet) {
 	c.text.add(fs, perplexity.Windows)
 	c.goal.add(fs)
 	c.output.add(fs)
+	c.repair.add(fs, repair.Off)
 	fs.StringVar(&c.plan, "plan", "", "")
 	fs.StringVar(&c.mask, "mask", "", "")
 	fs.BoolVar(&c.all, "all", false, "")
@@ -119,5 +122,8 @@ func (c *applyCommand) job(fs *pflag.FlagSet) (j pipeline.Job, goals []search.Go
 		return j, nil, err
 	}
 	j.Plan = c.plan
+	if err := c.repair.fill(&j); err != nil {
+		return j, nil, err
+	}
 	return j, goals, c.output.fill(&j)
 }

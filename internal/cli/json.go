@@ -28,6 +28,7 @@ type resultJSON struct {
 	Steps       []stepJSON       `json:"steps"`
 	Mask        blockmask.Mask   `json:"mask"`
 	Plan        string           `json:"plan,omitempty"`
+	Repair      *repairJSON      `json:"repair,omitempty"`
 	Output      *outputJSON      `json:"output,omitempty"`
 	Check       *checkJSON       `json:"check,omitempty"`
 }
@@ -140,6 +141,7 @@ func newResultJSON(command string, out *pipeline.Outcome, plan string) resultJSO
 		})
 	}
 	if w := out.Write; w != nil {
+		r.Repair = newRepairJSON(out.Repair)
 		r.Output = &outputJSON{
 			Path: w.Path, Bytes: w.Bytes, Layout: string(w.Layout.Kind), SHA256: w.SHA256,
 			ParamsRemoved: w.Layout.ParamsRemoved, Ratio: float64(w.Layout.ParamsRemoved) / float64(w.Layout.ParamsTotal),

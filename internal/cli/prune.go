@@ -10,6 +10,7 @@ import (
 	"github.com/ggufprune/ggufprune/internal/ui"
 	"github.com/ggufprune/ggufprune/layout"
 	"github.com/ggufprune/ggufprune/perplexity"
+	"github.com/ggufprune/ggufprune/repair"
 )
 
 const pruneUsage = `Usage: ggufprune prune -m FILE (--ratio R | --blocks N | --target-size SIZE | ...) [flags]
@@ -27,7 +28,7 @@ What to write:
       --layout NAME        auto, native, deci or zeros (default: auto, the best one that is exact)
       --force              overwrite existing files
       --no-check           do not check the written file
-` + textUsage + modelUsage + commonUsage
+` + repairUsage + textUsage + modelUsage + commonUsage
 
 // pruneCommand is "ggufprune prune".
 type pruneCommand struct {
@@ -35,6 +36,7 @@ type pruneCommand struct {
 	text   textFlags
 	goal   goalFlags
 	output outputFlags
+	repair repairFlags
 	method methodFlags
 	plan   string
 }
@@ -46,6 +48,7 @@ func (c *pruneCommand) flags(fs *pflag.FlagSet) {
 	c.text.add(fs, perplexity.Samples)
 	c.goal.add(fs)
 	c.output.add(fs)
+	c.repair.add(fs, repair.Off)
 	fs.StringVar(&c.plan, "plan", "", "")
 	c.method.add(fs)
 }
@@ -57,6 +60,9 @@ func (c *pruneCommand) run(ctx context.Context, fs *pflag.FlagSet, u *ui.UI) err
 	}
 	j.Plan = c.plan
 	if err := c.output.fill(&j); err != nil {
+		return err
+	}
+	if err := c.repair.fill(&j); err != nil {
 		return err
 	}
 	if err := sameOutputs(j.Output, j.Plan); err != nil {

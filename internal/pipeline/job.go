@@ -9,6 +9,7 @@ import (
 	"github.com/ggufprune/ggufprune/layout"
 	"github.com/ggufprune/ggufprune/llamabind"
 	"github.com/ggufprune/ggufprune/perplexity"
+	"github.com/ggufprune/ggufprune/repair"
 	"github.com/ggufprune/ggufprune/search"
 )
 
@@ -22,6 +23,7 @@ type Job struct {
 	Tool    string // version of this program
 
 	Method Method
+	Repair Repair
 
 	Plan    string         // where prune and search save the plan, and apply finds it; "" is none
 	Mask    blockmask.Mask // what apply removes without a plan
@@ -36,7 +38,8 @@ type Outcome struct {
 	Plan    *search.Plan // nil when a mask was applied
 	Steps   []search.Step
 	Removed blockmask.Mask
-	Write   *WriteResult // nil for search
+	Write   *WriteResult   // nil for search
+	Repair  *repair.Result // nil: none was asked for, or nothing could be repaired
 }
 
 // ModelFacts describe the source.
@@ -185,6 +188,9 @@ func (j Job) write(ctx context.Context, src *Source, q WriteRequest, out *Outcom
 		return err
 	}
 	q.Layout, q.Output, q.Force, q.NoCheck, q.Text, q.Evaluation = j.Layout, j.Output, j.Force, j.NoCheck, j.Text, evaluation
+	if out.Repair, err = j.repair(ctx, src, &q, rep); err != nil {
+		return err
+	}
 	out.Write, err = src.Write(ctx, q, rep)
 	return err
 }

@@ -21,6 +21,9 @@ type Source struct {
 	File    *gguf.File
 	Model   Model // nil after CloseModel
 
+	changed map[string][]byte // weights by name that sessions run with in place of the file's
+	fresh   bool              // the model was loaded since they were set
+
 	hash func() (string, error)
 	stop context.CancelFunc // of the hashing
 }
@@ -96,7 +99,24 @@ func (s *Source) StartHash() { go func() { _, _ = s.hash() }() } // SHA256 retur
 
 // Session opens a context that leaves blocks out.
 func (s *Source) Session(ctx context.Context, nSeq, seqLen int) (Session, error) {
-	return s.Model.NewSession(ctx, s.Runtime.session(nSeq, seqLen, false))
+	session, err := s.Model.NewSession(ctx, s.Runtime.session(nSeq, seqLen, false))
+	if err != nil || !s.fresh {
+		return session, err
+	}
+	s.fresh = false
+	engine, ok := session.(repairer)
+	for name, data := range s.changed {
+		if !ok {
+			err = errors.New("this engine cannot change weights")
+		} else {
+			err = errors.Join(err, engine.SetWeight(name, data))
+		}
+	}
+	if err != nil {
+		session.Close()
+		return nil, err
+	}
+	return session, nil
 }
 
 // session returns the parameters of a context for batches of nSeq sequences of seqLen tokens.
@@ -113,7 +133,7 @@ func (s *Source) reload(ctx context.Context) error {
 	if err != nil {
 		return loadError(s.Runtime.Path, s.File.Arch(), err)
 	}
-	s.Model = m
+	s.Model, s.fresh = m, true
 	return nil
 }
 

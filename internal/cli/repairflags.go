@@ -1,0 +1,100 @@
+package cli
+
+import (
+	"math"
+
+	"github.com/spf13/pflag"
+
+	"github.com/ggufprune/ggufprune/internal/pipeline"
+	"github.com/ggufprune/ggufprune/internal/ui"
+	"github.com/ggufprune/ggufprune/repair"
+)
+
+const repairUsage = `
+Repair: re-fits the output projections of the blocks that stay, so that less is lost:
+      --repair METHOD      full, map (cheaper for wide FFNs), auto (full where it is affordable), or off (default: off)
+      --repair-text FILE   text to fit on, may be given several times; give what the model is for and something else
+                           (default: the calibration text and the built-in one)
+      --repair-tokens N    tokens to fit on and choose by (default: 36864)
+`
+
+// repairFlags say whether and how weights are re-fitted.
+type repairFlags struct {
+	method string
+	texts  []string
+	tokens int
+}
+
+func (r *repairFlags) add(fs *pflag.FlagSet, method repair.Method) {
+	fs.StringVar(&r.method, "repair", string(method), "")
+	fs.StringArrayVar(&r.texts, "repair-text", nil, "")
+	fs.IntVar(&r.tokens, "repair-tokens", pipeline.DefaultRepairTokens, "")
+}
+
+// fill checks the flags and puts them into the job. Weights can only be changed in a model that is not mapped.
+func (r *repairFlags) fill(j *pipeline.Job) error {
+	method, err := repair.ParseMethod(r.method)
+	if err != nil {
+		return usagef("--repair: %v", err)
+	}
+	if r.tokens < 1 || r.tokens > math.MaxInt32 {
+		return usagef("--repair-tokens %d: give a number of tokens such as 36864", r.tokens)
+	}
+	if method == repair.Off {
+		if len(r.texts) > 0 {
+			return usagef("--repair-text goes with --repair; add --repair auto")
+		}
+		return nil
+	}
+	j.Repair = pipeline.Repair{Method: method, Files: r.texts, Tokens: r.tokens}
+	j.Runtime.Model.NoMmap = true
+	return nil
+}
+
+// repairJSON is the repair of a result.
+type repairJSON struct {
+	Method    string            `json:"method"`
+	Positions int               `json:"positions"`
+	PPLBefore *float64          `json:"ppl_before"`
+	PPLAfter  *float64          `json:"ppl_after"`
+	Undone    bool              `json:"undone"`
+	Blocks    []repairBlockJSON `json:"blocks"`
+}
+
+// repairBlockJSON is what a repair did to a block.
+type repairBlockJSON struct {
+	Block   string  `json:"block"`
+	Tensor  string  `json:"tensor,omitempty"`
+	Method  string  `json:"method,omitempty"`
+	Lambda  float64 `json:"lambda,omitempty"`
+	Before  float64 `json:"mse_before,omitempty"`
+	After   float64 `json:"mse_after,omitempty"`
+	Skipped string  `json:"skipped,omitempty"`
+}
+
+func newRepairJSON(r *repair.Result) *repairJSON {
+	if r == nil {
+		return nil
+	}
+	out := &repairJSON{Positions: r.Positions, PPLBefore: number(math.Exp(r.NLLBefore)), PPLAfter: number(math.Exp(r.NLLAfter)), Undone: r.Undone, Blocks: []repairBlockJSON{}}
+	for _, b := range r.Blocks {
+		out.Blocks = append(out.Blocks, repairBlockJSON{b.Block.String(), b.Tensor, string(b.Method), b.Lambda, b.Before, b.After, b.Skipped})
+		if b.Skipped == "" {
+			out.Method = string(b.Method)
+		}
+	}
+	return out
+}
+
+// printRepair prints what a repair did.
+func printRepair(u *ui.UI, r *repair.Result) {
+	if r == nil {
+		return
+	}
+	if r.Undone {
+		u.Resultf("repair  none: it would not have helped on text held back from it")
+		return
+	}
+	u.Resultf("repair  %d of %d blocks re-fitted on %d tokens; PPL on text held back from the fit %.4f, was %.4f", len(r.Weights), len(r.Blocks),
+		r.Positions, math.Exp(r.NLLAfter), math.Exp(r.NLLBefore))
+}

@@ -1,0 +1,133 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/ggufprune/ggufprune/blockmask"
+	"github.com/ggufprune/ggufprune/layout"
+	"github.com/ggufprune/ggufprune/perplexity"
+	"github.com/ggufprune/ggufprune/repair"
+)
+
+// Repair says how weights are re-fitted before a file is written.
+type Repair struct {
+	Method repair.Method // Off or "": not at all
+	Files  []string      // texts to fit on; none: the job's calibration text and the one that comes with the program
+	Tokens int           // positions in all
+}
+
+// DefaultRepairTokens is how many positions a repair is fitted on and chosen by.
+const DefaultRepairTokens = 36864
+
+// repairBatch is how many positions run at once.
+const repairBatch = 1024
+
+func (r Repair) wanted() bool { return r.Method != "" && r.Method != repair.Off }
+
+// texts reads what the repair is fitted on. One kind of text alone makes the model worse on others.
+func (r Repair) texts(t Text) ([]*perplexity.Corpus, error) {
+	var out []*perplexity.Corpus
+	for _, file := range r.Files {
+		t.File = file
+		c, err := t.Read()
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, c)
+	}
+	if len(out) > 0 {
+		return out, nil
+	}
+	given := t.File
+	t.File = ""
+	c, err := t.Read()
+	if err != nil || given == "" {
+		return []*perplexity.Corpus{c}, err
+	}
+	t.File = given
+	own, err := t.Read()
+	return []*perplexity.Corpus{own, c}, err
+}
+
+// repairer is what a repair needs of a session.
+type repairer interface{ repair.Engine }
+
+// Repair re-fits the loaded model without removed. From now on sessions of s run with the new weights.
+func (s *Source) Repair(ctx context.Context, blocks []layout.Block, removed blockmask.Mask, r Repair, t Text, rep Reporter) (*repair.Result, string, error) {
+	texts, err := r.texts(t)
+	if err != nil {
+		return nil, "", err
+	}
+	length := defaultContext(t.Context, s.Model.Info())
+	nSeq := max(1, repairBatch/length)
+	session, err := s.Session(ctx, nSeq, length)
+	if err != nil {
+		return nil, "", err
+	}
+	defer session.Close()
+	engine, ok := session.(repairer)
+	if !ok {
+		return nil, "", errors.New("this engine cannot repair")
+	}
+	fit, held, err := repair.Batches(s.Model, texts, length, r.Tokens, nSeq, t.Seed)
+	if err != nil {
+		return nil, "", err
+	}
+	progress := rep.Start("repair", int64(len(blocks)))
+	defer progress.Stop()
+	res, err := repair.Run(ctx, engine, Projections(s.File, blocks), repair.Request{
+		Removed: removed, Method: r.Method, Fit: fit, Held: held,
+		Progress: func(done, total int, b blockmask.Block) {
+			progress.Set(int64(len(blocks)-total+done), b.String())
+		},
+	})
+	if errors.Is(err, repair.ErrNothing) {
+		rep.Notef("repair: %v", err)
+		return nil, "", nil
+	}
+	if err != nil {
+		return nil, "", err
+	}
+	s.changed = res.Weights
+	return res, describe(texts, res), nil
+}
+
+// describe names the text of a repair.
+func describe(texts []*perplexity.Corpus, res *repair.Result) string {
+	var names []string
+	for _, c := range texts {
+		names = append(names, c.Name)
+	}
+	return fmt.Sprintf("%s: %d tokens", strings.Join(names, " and "), res.Positions)
+}
+
+// repair repairs the source before q is written, and completes q.
+func (j Job) repair(ctx context.Context, src *Source, q *WriteRequest, rep Reporter) (*repair.Result, error) {
+	src.changed = nil
+	if !j.Repair.wanted() {
+		return nil, nil
+	}
+	res, text, err := src.Repair(ctx, q.Blocks, q.Removed, j.Repair, j.Text, rep)
+	if err != nil || res == nil {
+		return nil, err
+	}
+	if res.Undone {
+		rep.Warnf("the repair would have raised the loss on held-back text from %.4f to %.4f: nothing is changed", res.NLLBefore, res.NLLAfter)
+		return res, nil
+	}
+	record := &layout.RepairRecord{Calibration: text, Positions: res.Positions, NLLBefore: res.NLLBefore, NLLAfter: res.NLLAfter}
+	for _, b := range res.Blocks {
+		if b.Skipped == "" {
+			record.Tensors = append(record.Tensors, b.Tensor)
+			record.Methods = append(record.Methods, string(b.Method))
+			record.Lambdas = append(record.Lambdas, b.Lambda)
+		}
+	}
+	if len(record.Tensors) > 0 {
+		q.Provenance.Repair = record
+	}
+	return res, nil
+}

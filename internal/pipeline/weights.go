@@ -1,0 +1,98 @@
+package pipeline
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/ggufprune/ggufprune/blockmask"
+	"github.com/ggufprune/ggufprune/gguf"
+	"github.com/ggufprune/ggufprune/layout"
+	"github.com/ggufprune/ggufprune/llamabind"
+	"github.com/ggufprune/ggufprune/repair"
+)
+
+// projections are the output projections of a file's blocks. It implements repair.Weights.
+type projections struct {
+	file   *gguf.File
+	blocks map[blockmask.Block][]string
+	users  map[string]int // blocks that use a tensor
+}
+
+// Projections finds and encodes the output projections of a model's blocks, for a repair.
+func Projections(f *gguf.File, blocks []layout.Block) repair.Weights {
+	p := projections{file: f, blocks: map[blockmask.Block][]string{}, users: map[string]int{}}
+	for _, b := range blocks {
+		p.blocks[b.Block] = b.Weights
+		for _, name := range b.Weights {
+			p.users[name]++
+		}
+	}
+	return p
+}
+
+// Projection implements repair.Weights.
+func (p projections) Projection(b blockmask.Block) (*repair.Projection, string, error) {
+	var found []string
+	for _, name := range p.blocks[b] {
+		if layout.IsOutput(name, b.Kind) && strings.HasSuffix(name, ".weight") {
+			found = append(found, name)
+		}
+	}
+	if len(found) != 1 {
+		return nil, fmt.Sprintf("it has %d output projections", len(found)), nil
+	}
+	t, ok := p.file.Tensor(found[0])
+	switch {
+	case !ok:
+		return nil, "its output projection is not in the file", nil
+	case p.users[t.Name] > 1:
+		return nil, "other blocks share its output projection", nil
+	case len(t.Dims) != 2:
+		return nil, "its output projection is one of many experts", nil
+	}
+	out := &repair.Projection{Name: t.Name, In: int(t.Dims[0]), Out: int(t.Dims[1])}
+	var err error
+	if out.Data, out.Weights, err = p.read(t); err != nil {
+		return nil, "", err
+	}
+	bias := strings.TrimSuffix(t.Name, ".weight") + ".bias"
+	if b, ok := p.file.Tensor(bias); ok {
+		if _, out.Bias, err = p.read(b); err != nil {
+			return nil, "", err
+		}
+	}
+	return out, "", nil
+}
+
+// read reads and decodes a tensor.
+func (p projections) read(t gguf.Tensor) ([]byte, []float32, error) {
+	data, err := io.ReadAll(p.file.Data(t))
+	if err != nil {
+		return nil, nil, err
+	}
+	weights := make([]float32, t.Elements())
+	if err := llamabind.ToFloat(uint32(t.Type), data, weights); err != nil {
+		return nil, nil, fmt.Errorf("%s: %w", t.Name, err)
+	}
+	return data, weights, nil
+}
+
+// Encode implements repair.Weights.
+func (p projections) Encode(q *repair.Projection, weights, importance []float32) ([]byte, []float32, error) {
+	t, ok := p.file.Tensor(q.Name)
+	if !ok {
+		return nil, nil, fmt.Errorf("%s is not in the file", q.Name)
+	}
+	if !slices.ContainsFunc(importance, func(x float32) bool { return x > 0 }) {
+		importance = nil
+	}
+	data, err := llamabind.FromFloat(uint32(t.Type), weights, q.In, importance)
+	if err != nil {
+		return nil, nil, err
+	}
+	decoded := make([]float32, len(weights))
+	err = llamabind.ToFloat(uint32(t.Type), data, decoded)
+	return data, decoded, err
+}

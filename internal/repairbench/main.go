@@ -1,0 +1,66 @@
+// Repairbench measures what a repair wins back of what pruning lost; docs/BENCHMARKS.md has its figures.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"slices"
+	"strings"
+)
+
+type options struct {
+	models, calib, heldOut, other string
+	seeds, window, threads, judge int
+	tokens                        int
+	blocks, methods, parts        string
+}
+
+func main() {
+	var o options
+	flag.StringVar(&o.models, "models", "testdata/tiny-11m-Q8_0.gguf", "models, separated by commas; the first one is searched")
+	flag.StringVar(&o.calib, "calib", "", "instructions to calibrate on (default: the built-in text)")
+	flag.StringVar(&o.heldOut, "heldout", "", "instructions to judge on (default: the built-in held-out text)")
+	flag.StringVar(&o.other, "other", "", "another text: its first half is calibrated on, its second judged on")
+	flag.IntVar(&o.seeds, "seeds", 3, "calibration samples")
+	flag.IntVar(&o.window, "c", 256, "tokens of a sequence")
+	flag.IntVar(&o.threads, "t", 2, "threads")
+	flag.IntVar(&o.judge, "judge", 64, "sequences of each text to judge on")
+	flag.IntVar(&o.tokens, "repair-tokens", 36864, "positions of a repair")
+	flag.StringVar(&o.blocks, "blocks", "4,8,12", "removed blocks")
+	flag.StringVar(&o.methods, "methods", "full,map", "repairs")
+	flag.StringVar(&o.parts, "parts", "repair", "what to measure")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := run(ctx, o); err != nil {
+		fmt.Fprintln(os.Stderr, "repairbench:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, o options) error {
+	r := &rig{options: o}
+	if err := r.read(); err != nil {
+		return err
+	}
+	known := map[string]func(context.Context) error{"repair": r.repairs}
+	for _, part := range strings.Split(o.parts, ",") {
+		f, ok := known[part]
+		if !ok {
+			return fmt.Errorf("no part %q", part)
+		}
+		fmt.Printf("\n# %s\n", part)
+		if err := f(ctx); err != nil {
+			return err
+		}
+	}
+	slices.Sort(r.figures)
+	fmt.Println()
+	for _, f := range slices.Compact(r.figures) {
+		fmt.Println(f)
+	}
+	return nil
+}

@@ -1,0 +1,197 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"syscall"
+
+	"github.com/ggufprune/ggufprune/blockmask"
+	"github.com/ggufprune/ggufprune/gguf"
+	"github.com/ggufprune/ggufprune/internal/corpus"
+	"github.com/ggufprune/ggufprune/layout"
+	"github.com/ggufprune/ggufprune/llamabind"
+	"github.com/ggufprune/ggufprune/perplexity"
+	"github.com/ggufprune/ggufprune/repair"
+	"github.com/ggufprune/ggufprune/search"
+
+	"github.com/ggufprune/ggufprune/internal/pipeline"
+)
+
+// rig holds the texts.
+type rig struct {
+	options
+	calib, heldOut           *perplexity.Corpus
+	otherCalib, otherHeldOut *perplexity.Corpus // nil: there is no other text
+	figures                  []string
+	orders                   map[uint64][]blockmask.Block
+}
+
+// batchSeqs sequences run at once.
+const batchSeqs = 4
+
+func (r *rig) figure(name string, v float64) {
+	r.figures = append(r.figures, fmt.Sprintf("figure %s %.4g", name, v))
+}
+
+func (r *rig) read() (err error) {
+	if r.calib, err = text(r.options.calib, corpus.Calibration(), perplexity.Auto); err != nil {
+		return err
+	}
+	if r.heldOut, err = text(r.options.heldOut, corpus.HeldOut(), perplexity.Plain); err != nil || r.other == "" {
+		return err
+	}
+	c, err := perplexity.ReadFile(r.other, perplexity.Plain)
+	if err != nil {
+		return err
+	}
+	all := c.Text()
+	half := len(all)/2 + bytes.IndexByte([]byte(all[len(all)/2:]), '\n')
+	r.otherCalib = &perplexity.Corpus{Name: c.Name + ", first half", Documents: []string{all[:half]}, Continuous: true}
+	r.otherHeldOut = &perplexity.Corpus{Name: c.Name + ", second half", Documents: []string{all[half:]}, Continuous: true}
+	return nil
+}
+
+// text reads a file, or what is built in, as one text.
+func text(path string, builtIn []byte, format perplexity.Format) (*perplexity.Corpus, error) {
+	c, err := perplexity.Read(bytes.NewReader(builtIn), "built-in", format)
+	if path != "" {
+		c, err = perplexity.ReadFile(path, perplexity.Auto)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &perplexity.Corpus{Name: c.Name, Documents: []string{c.Text()}, Continuous: true}, nil
+}
+
+// texts are what a repair is fitted on.
+func (r *rig) texts() []*perplexity.Corpus {
+	if r.otherCalib == nil {
+		return []*perplexity.Corpus{r.calib}
+	}
+	return []*perplexity.Corpus{r.calib, r.otherCalib}
+}
+
+// open is a loaded model with what it is judged on.
+type open struct {
+	file     *gguf.File
+	model    *llamabind.Model
+	session  *llamabind.Session
+	weights  repair.Weights
+	instruct *perplexity.Evaluator
+	other    *perplexity.Evaluator
+	kld      *perplexity.Evaluator // on instruct's text
+}
+
+func (r *rig) open(ctx context.Context, path string) (*open, error) {
+	o := &open{}
+	var err error
+	if o.file, err = gguf.Open(path); err != nil {
+		return nil, err
+	}
+	if o.model, err = llamabind.LoadModel(ctx, path, llamabind.ModelParams{NoMmap: true}); err != nil {
+		return nil, err
+	}
+	if o.session, err = o.model.NewSession(ctx, llamabind.SessionParams{NSeq: batchSeqs, SeqLen: r.window, Threads: r.threads}); err != nil {
+		return nil, err
+	}
+	var blocks []layout.Block
+	for _, b := range o.session.Blocks() {
+		blocks = append(blocks, layout.Block{Block: b, Weights: o.session.Weights(b)})
+	}
+	o.weights = pipeline.Projections(o.file, blocks)
+	if o.instruct, err = r.evaluator(ctx, o, r.heldOut, false); err != nil {
+		return nil, err
+	}
+	if o.kld, err = r.evaluator(ctx, o, r.heldOut, true); err != nil {
+		return nil, err
+	}
+	if r.otherHeldOut != nil {
+		o.other, err = r.evaluator(ctx, o, r.otherHeldOut, false)
+	}
+	return o, err
+}
+
+func (o *open) close() {
+	o.session.Close()
+	o.model.Close()
+	o.file.Close()
+}
+
+func (r *rig) evaluator(ctx context.Context, o *open, c *perplexity.Corpus, kld bool) (*perplexity.Evaluator, error) {
+	set, err := perplexity.NewSet(perplexity.Samples, c, o.model, perplexity.SetOptions{Context: r.window, Max: r.judge})
+	if err == nil && kld {
+		set, err = perplexity.WithReferences(ctx, o.session, set, perplexity.TopTokens, nil)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return perplexity.NewEvaluator(o.session, set)
+}
+
+// judged are held-out numbers of a model.
+type judged struct{ instruct, other, kld float64 }
+
+func (o *open) judge(ctx context.Context, mask blockmask.Mask) (judged, error) {
+	var out judged
+	for _, x := range []struct {
+		on *perplexity.Evaluator
+		to *float64
+	}{{o.instruct, &out.instruct}, {o.kld, &out.kld}, {o.other, &out.other}} {
+		if x.on == nil {
+			continue
+		}
+		v, _, err := x.on.Score(ctx, mask, nil)
+		if err != nil {
+			return out, err
+		}
+		*x.to = v
+	}
+	return out, nil
+}
+
+// order is what fast removes from the first model, calibrated on a sample of the instructions.
+func (r *rig) order(ctx context.Context, path string, seed uint64, n int) ([]blockmask.Block, error) {
+	if got, ok := r.orders[seed]; ok {
+		return got, nil
+	}
+	o, err := r.open(ctx, path)
+	if err != nil {
+		return nil, err
+	}
+	defer o.close()
+	set, err := perplexity.NewSet(perplexity.Samples, r.calib, o.model, perplexity.SetOptions{Context: r.window, Max: 64, Seed: seed})
+	if err != nil {
+		return nil, err
+	}
+	v, err := perplexity.NewEvaluator(o.session, set)
+	if err != nil {
+		return nil, err
+	}
+	l := search.NewLedger(v, search.Cost{Blocks: o.session.Blocks()}, nil, "")
+	m := &search.Model{Blocks: o.session.Blocks(), Params: map[blockmask.Block]uint64{}, Size: func(blockmask.Mask) (int64, error) { return 0, nil }}
+	for _, b := range m.Blocks {
+		m.Params[b] = 1
+		m.Total++
+	}
+	res, err := search.Run(ctx, search.NewFast(l, seed), m, blockmask.Mix, search.Goal{Blocks: n}, nil)
+	if err != nil {
+		return nil, err
+	}
+	if r.orders == nil {
+		r.orders = map[uint64][]blockmask.Block{}
+	}
+	for _, s := range res.Steps {
+		r.orders[seed] = append(r.orders[seed], s.Removed...)
+	}
+	return r.orders[seed], nil
+}
+
+// cpuSeconds is the CPU time of this process.
+func cpuSeconds() float64 {
+	var u syscall.Rusage
+	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
+		return 0
+	}
+	return float64(u.Utime.Sec+u.Stime.Sec) + float64(u.Utime.Usec+u.Stime.Usec)/1e6
+}
