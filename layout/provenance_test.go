@@ -114,7 +114,7 @@ func TestDefaultName(t *testing.T) {
 		{withType(2), res("general.basename", "../a b/c", "general.size_label", "1B", "general.finetune", "x:y?"), "a-b-c-1B-x-y-v1.0-Q4_0.gguf"},
 	}
 	for _, tt := range tests {
-		if got := DefaultName(tt.f, tt.res); got != tt.want {
+		if got := DefaultName(tt.f, tt.res, ""); got != tt.want {
 			t.Errorf("%s, want %s", got, tt.want)
 		}
 	}

@@ -48,7 +48,8 @@ rm -f "$ollama/bin/done"
 (
 	cd "$ollama"
 	export CGO_CPPFLAGS="-I$headers ${CPPFLAGS:-}" GOBIN="$ollama/bin" GOFLAGS="-p=${JOBS:-$(jobs_of_machine)}"
-	go install "github.com/ollama/ollama@$OLLAMA_VERSION"
+	# Without the flag it would say that it is version 0.0.0.
+	go install -ldflags "-X=github.com/ollama/ollama/version.Version=${OLLAMA_VERSION#v}" "github.com/ollama/ollama@$OLLAMA_VERSION"
 ) || die "Ollama $OLLAMA_VERSION does not build here" "make test-ollama needs it, nothing else does"
 echo "$key" >"$ollama/bin/done"
 say "Ollama is in third_party/ollama/bin/ollama"

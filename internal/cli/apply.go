@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 
 	"github.com/spf13/pflag"
 
@@ -38,7 +39,7 @@ What to write:
       --layout NAME        auto, native, deci or zeros (default: auto, the best one that is exact)
       --force              overwrite an existing file
       --no-check           do not check the written file
-` + textUsage + modelUsage + commonUsage
+` + ollamaUsage + textUsage + modelUsage + commonUsage
 
 // applyCommand is "ggufprune apply".
 type applyCommand struct {
@@ -46,6 +47,7 @@ type applyCommand struct {
 	text       textFlags
 	goal       goalFlags
 	output     outputFlags
+	ollama     ollamaFlags
 	plan, mask string
 	all        bool
 }
@@ -57,6 +59,7 @@ func (c *applyCommand) flags(fs *pflag.FlagSet) {
 	c.text.add(fs, perplexity.Windows)
 	c.goal.add(fs)
 	c.output.add(fs)
+	c.ollama.add(fs)
 	fs.StringVar(&c.plan, "plan", "", "")
 	fs.StringVar(&c.mask, "mask", "", "")
 	fs.BoolVar(&c.all, "all", false, "")
@@ -77,6 +80,7 @@ func (c *applyCommand) run(ctx context.Context, fs *pflag.FlagSet, u *ui.UI) err
 		}
 		return printOutcome(u, "apply", out, "")
 	}
+	var publishErr error
 	results := seriesJSON{Command: "apply", Results: []resultJSON{}}
 	err = pipeline.ApplyAll(ctx, j, goals, reporter{u}, func(out *pipeline.Outcome) {
 		if len(results.Results) > 0 {
@@ -84,9 +88,10 @@ func (c *applyCommand) run(ctx context.Context, fs *pflag.FlagSet, u *ui.UI) err
 		}
 		u.Resultf("steps   %d of %d, removed %s", len(out.Steps), len(out.Plan.Steps), out.Removed)
 		printWrite(u, out)
+		publishErr = errors.Join(publishErr, printPublication(u, out.Publish))
 		results.Results = append(results.Results, newResultJSON("apply", out, ""))
 	})
-	if err != nil {
+	if err := errors.Join(err, publishErr); err != nil {
 		return err
 	}
 	return u.JSON(results)
@@ -119,5 +124,11 @@ func (c *applyCommand) job(fs *pflag.FlagSet) (j pipeline.Job, goals []search.Go
 		return j, nil, err
 	}
 	j.Plan = c.plan
-	return j, goals, c.output.fill(&j)
+	if err := c.output.fill(&j); err != nil {
+		return j, nil, err
+	}
+	if c.ollama.name != "" && (c.all || len(goals) > 1) {
+		return j, nil, usagef("--ollama names one model, and several files are to be written; give one size")
+	}
+	return j, goals, c.ollama.fill(&j)
 }

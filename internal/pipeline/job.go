@@ -28,6 +28,7 @@ type Job struct {
 	Output  string         // "" is the name that the GGUF convention gives
 	Force   bool
 	NoCheck bool
+	Ollama  string // the name under which a running Ollama gets the file; "" for none
 }
 
 // Outcome is what a job did.
@@ -37,10 +38,12 @@ type Outcome struct {
 	Steps   []search.Step
 	Removed blockmask.Mask
 	Write   *WriteResult // nil for search
+	Publish *Publication // what was made for Ollama of the file; nil if nothing
 }
 
 // ModelFacts describe the source.
 type ModelFacts struct {
+	Ref                string // the name that led to Path; "" where a path was given
 	Path, Arch, SHA256 string
 	Bytes              int64
 	Params             uint64
@@ -59,6 +62,9 @@ func Search(ctx context.Context, j Job, rep Reporter) (*Outcome, error) {
 
 func (j Job) searchThen(ctx context.Context, rep Reporter, write bool) (*Outcome, error) {
 	if err := j.checkOutputs(write); err != nil {
+		return nil, err
+	}
+	if err := j.checkOllama(ctx); err != nil {
 		return nil, err
 	}
 	corpus, err := j.Text.Read()
@@ -90,6 +96,9 @@ func (j Job) checkOutputs(write bool, inputs ...string) error {
 	}
 	if write && j.Output != "" {
 		if err := CheckOutput(j.Output, j.Force, inputs...); err != nil {
+			return err
+		}
+		if err := j.checkModelfile(inputs...); err != nil {
 			return err
 		}
 	} else if write {
@@ -173,7 +182,7 @@ func (j Job) search(ctx context.Context, src *Source, corpus *perplexity.Corpus,
 // facts describes the source.
 func (s *Source) facts(blocks []layout.Block, hash string) ModelFacts {
 	return ModelFacts{
-		Path: s.Runtime.Path, Arch: s.File.Arch(), SHA256: hash, Bytes: s.File.Bytes(), Params: s.File.Params(),
+		Ref: s.Runtime.given(), Path: s.Runtime.Path, Arch: s.File.Arch(), SHA256: hash, Bytes: s.File.Bytes(), Params: s.File.Params(),
 		Layers: s.Model.Info().NLayer, Blocks: len(blocks),
 	}
 }
@@ -185,6 +194,9 @@ func (j Job) write(ctx context.Context, src *Source, q WriteRequest, out *Outcom
 		return err
 	}
 	q.Layout, q.Output, q.Force, q.NoCheck, q.Text, q.Evaluation = j.Layout, j.Output, j.Force, j.NoCheck, j.Text, evaluation
-	out.Write, err = src.Write(ctx, q, rep)
-	return err
+	if out.Write, err = src.Write(ctx, q, rep); err != nil {
+		return err
+	}
+	out.Publish = j.publish(ctx, out.Write, rep)
+	return nil
 }
