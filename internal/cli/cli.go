@@ -58,6 +58,8 @@ func lookup(name string) command {
 		return new(pplCommand)
 	case "inspect":
 		return new(inspectCommand)
+	case "compare-ollama":
+		return new(compareOllamaCommand)
 	case "demo":
 		return new(demoCommand)
 	case "version":
@@ -120,6 +122,7 @@ Commands:
   apply     only write and check: a plan's or a given mask's blocks removed
   ppl       perplexity of a model, or of a model with blocks left out
   inspect   a model's blocks, their sizes, and what could be removed how
+  compare-ollama  ask two models of a running Ollama the same
   demo      prune the small model that comes with the source
   version   version of this program and of its llama.cpp
   help      this text, or a command's: ggufprune help prune
