@@ -1,6 +1,9 @@
 package cli
 
 import (
+	"fmt"
+	"os"
+
 	"github.com/spf13/pflag"
 
 	"github.com/ggufprune/ggufprune/internal/modelref"
@@ -30,11 +33,29 @@ func (m *modelFlags) find(r *pipeline.Runtime) error {
 	if err != nil {
 		return err
 	}
+	if err := didYouMean(ref); err != nil {
+		return err
+	}
 	r.Path = ref.Path
 	if ref.Given != "" {
 		r.Ref = ref
 	}
 	return nil
+}
+
+// didYouMean recognises the name of an Ollama model where a path was expected.
+func didYouMean(ref *modelref.Ref) error {
+	if ref.Given != "" {
+		return nil
+	}
+	if _, err := os.Stat(ref.Path); err == nil {
+		return nil
+	}
+	named, err := modelref.System().Find("ollama:" + ref.Path)
+	if err != nil {
+		return nil // then whoever opens the path says that it is not there
+	}
+	return fmt.Errorf("model %s does not exist; Ollama has one of this name: -m ollama:%s", ref.Path, named.Ollama.Name)
 }
 
 // ollamaFlags say whether Ollama gets the written file.

@@ -147,7 +147,7 @@ type ollamaStore struct{ dir, name string }
 
 // broken is the error for a store that is not as Ollama leaves it.
 func (s ollamaStore) broken(format string, args ...any) error {
-	return fmt.Errorf("Ollama's model %s: %s; get it again with: ollama pull %s", s.name, fmt.Sprintf(format, args...), s.name)
+	return fmt.Errorf("model ollama:%s: %s; get it again with: ollama pull %s", s.name, fmt.Sprintf(format, args...), s.name)
 }
 
 // read reads the manifest at path and the small layers that it lists.
@@ -191,9 +191,9 @@ func (s ollamaStore) take(ref *Ref, l layer) error {
 		o.Projectors = append(o.Projectors, blob)
 		return s.checkSize(blob, l)
 	case "adapter":
-		return fmt.Errorf("Ollama's model %s has a LoRA adapter, whose layers would no longer fit; merge it into the model first (llama-export-lora), or name the model that it is for", s.name)
+		return fmt.Errorf("model ollama:%s has a LoRA adapter, whose layers would no longer fit; merge it into the model first (llama-export-lora), or name the model that it is for", s.name)
 	case "tensor":
-		return fmt.Errorf("Ollama's model %s is stored as single tensors and not as a GGUF file; name a model in GGUF format", s.name)
+		return fmt.Errorf("model ollama:%s is stored as single tensors and not as a GGUF file; name a model in GGUF format", s.name)
 	case "template", "prompt", "system", "license", "params", "messages":
 	default:
 		return nil // nothing that llama.cpp or a Modelfile knows
@@ -239,7 +239,7 @@ func (s ollamaStore) checkSize(blob string, l layer) error {
 	case errors.Is(err, fs.ErrNotExist):
 		return s.broken("its file %s is missing", blob)
 	case err != nil:
-		return fmt.Errorf("Ollama's model %s: %w; run as a user who may read it", s.name, err)
+		return fmt.Errorf("model ollama:%s: %w; run as a user who may read it", s.name, err)
 	case info.Size() != l.Size:
 		return s.broken("its file %s has %d bytes, and its manifest says %d", blob, info.Size(), l.Size)
 	}

@@ -106,7 +106,7 @@ func TestOllamaDamaged(t *testing.T) {
 		tt.damage(t, store, putModel(t, store, name, whole...))
 		_, err := p.Find("ollama:m")
 		t.Log(tt.what, err)
-		says(t, err, "Ollama's model m:latest", tt.want, "ollama pull m:latest")
+		says(t, err, "model ollama:m:latest", tt.want, "ollama pull m:latest")
 	}
 }
 

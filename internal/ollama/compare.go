@@ -84,7 +84,7 @@ func (s *Server) Compare(ctx context.Context, original, pruned string, opt Compa
 			return nil, err
 		}
 		if !has {
-			return nil, fmt.Errorf("Ollama at %s has no model %s; ollama list shows what it has", s.URL, name)
+			return nil, fmt.Errorf("the Ollama at %s has no model %s; ollama list shows what it has", s.URL, name)
 		}
 	}
 	c := &Comparison{Version: s.Version, Logprobs: s.HasLogprobs()}

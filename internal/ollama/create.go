@@ -27,7 +27,7 @@ type NewModel struct {
 type Progress func(done int64, note string)
 
 // ErrExists says that Ollama has a model of the name already.
-var ErrExists = errors.New("Ollama already has a model")
+var ErrExists = errors.New("there is already an Ollama model")
 
 // CheckFree returns an error that matches ErrExists if the server has a model of this name.
 func (s *Server) CheckFree(ctx context.Context, name string) error {

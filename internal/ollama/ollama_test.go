@@ -150,7 +150,7 @@ func TestCreateRefused(t *testing.T) {
 		return s.Create(context.Background(), m, func(int64, string) {})
 	}
 	err := create(NewModel{Name: "taken:latest", SHA256: sha})
-	says(t, err, "already has a model taken:latest; choose another name, or replace it with --force")
+	says(t, err, "already an Ollama model taken:latest; choose another name, or replace it with --force")
 	if !errors.Is(err, ErrExists) || len(f.blobs) > 0 || f.models["taken:latest"].System != "old" {
 		t.Errorf("%v, %d blobs, %+v", err, len(f.blobs), f.models)
 	}

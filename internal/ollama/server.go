@@ -125,5 +125,5 @@ func (s *Server) failed(what string, err error) error {
 	if errors.Is(err, context.Canceled) {
 		return err
 	}
-	return fmt.Errorf("Ollama at %s, %s, says: %s", s.URL, what, reason(err))
+	return fmt.Errorf("the Ollama at %s, %s, says: %s", s.URL, what, reason(err))
 }

@@ -74,7 +74,7 @@ func (j Job) publish(ctx context.Context, w *WriteResult, rep Reporter) *Publica
 			p.Err = err
 			return p
 		}
-		p.Err = fmt.Errorf("%s is written and checked, but it is not in Ollama: %w; then: ollama create %s -f %s", w.Path, err, j.Ollama, p.Modelfile)
+		p.Err = fmt.Errorf("%s is written, but it is not in Ollama: %w; then: ollama create %s -f %s", w.Path, err, j.Ollama, p.Modelfile)
 		return p
 	}
 	p.Name = j.Ollama
