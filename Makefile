@@ -9,7 +9,7 @@ staticcheck := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOTEST      ?= go test
 GOTESTFLAGS ?= -timeout 30m
 # The packages without cgo, which the race detector can watch.
-PURE   := $(addprefix ./,$(wildcard blockmask gguf layout perplexity search internal/corpus internal/tasks internal/ui))
+PURE   := $(addprefix ./,$(wildcard blockmask gguf internal/corpus internal/modelref internal/ollama internal/tasks internal/ui layout perplexity search))
 # For how long each fuzz target runs in `make fuzz`.
 FUZZTIME ?= 10s
 # Flags for make bench-search, such as: -parts kill,strategies -seeds 2
@@ -18,7 +18,7 @@ SEARCHBENCH ?=
 shared      := ../shared/data
 SEARCHTEXT ?= $(if $(wildcard $(shared)/calib_instruct.txt),-calib $(shared)/calib_instruct.txt -heldout $(shared)/heldout_instruct.txt)
 
-.PHONY: help setup build demo peers test test-go test-race test-archs test-layouts bench bench-search lint fuzz clean distclean
+.PHONY: help setup build demo peers test test-go test-race test-archs test-layouts test-ollama bench bench-search lint fuzz clean distclean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,7 +37,7 @@ peers: ## llama.cpp's own tools and architecture fixtures, which the tests compa
 
 # OpenMP's threads spin while they wait for each other. Several test programs on few processors then spend their time
 # spinning: the tests took 20 times longer. Results do not depend on it.
-test-go test-archs test-layouts: export OMP_WAIT_POLICY := passive
+test-go test-archs test-layouts test-ollama: export OMP_WAIT_POLICY := passive
 
 test: test-go test-race ## all tests
 
@@ -52,6 +52,10 @@ test-archs: peers ## every architecture of llama.cpp: masks against zeroed proje
 
 test-layouts: peers ## every architecture and output layout: what is written against what was measured
 	go run ./internal/sweep layouts
+
+test-ollama: setup ## pruned models in a real Ollama, which is built for it (once, some minutes)
+	@bash scripts/build-ollama.sh
+	$(GOTEST) $(GOTESTFLAGS) ./internal/ollamatest
 
 bench: peers ## the figures of docs/BENCHMARKS.md (needs some GB of disk, and a machine at rest)
 	go run ./internal/bench
@@ -72,5 +76,5 @@ fuzz: setup ## each fuzz target for ten seconds (FUZZTIME=10s)
 clean: ## remove the program, keep llama.cpp
 	rm -f ggufprune
 
-distclean: clean ## remove llama.cpp's source and build too
-	rm -rf third_party/llama.cpp/src third_party/llama.cpp/build llamabind/link_generated.go
+distclean: clean ## remove llama.cpp's source and build, and Ollama, too
+	rm -rf third_party/llama.cpp/src third_party/llama.cpp/build third_party/ollama/bin third_party/ollama/include llamabind/link_generated.go

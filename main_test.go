@@ -51,8 +51,11 @@ func TestScripts(t *testing.T) {
 			return os.WriteFile(e.Getenv("TEXT"), []byte(plainText(12)), 0o644)
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"exits":    cmdExits,
-			"hardlink": cmdHardlink,
+			"exits":        cmdExits,
+			"hardlink":     cmdHardlink,
+			"ollamastore":  cmdOllamaStore,
+			"ollamaserver": cmdOllamaServer,
+			"tamper":       cmdTamper,
 		},
 	})
 }

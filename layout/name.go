@@ -1,6 +1,7 @@
 package layout
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"path/filepath"
@@ -15,9 +16,9 @@ import (
 //
 //	<BaseName>-<SizeLabel>-<FineTune>-<Version>-<Encoding>.gguf
 //
-// e.g. Llama-3.2-2.6B-Instruct-pruned-v1.0-Q8_0.gguf. f is the source. What its metadata does not say is taken from its
-// file's name.
-func DefaultName(f *gguf.File, res *Result) string {
+// e.g. Llama-3.2-2.6B-Instruct-pruned-v1.0-Q8_0.gguf. f is the source. What its metadata does not say is taken from known, the
+// name under which a program keeps the model, or where that is empty from the file's.
+func DefaultName(f *gguf.File, res *Result, known string) string {
 	m := &metadata{kvs: res.Plan.KVs}
 	get := func(key string) string {
 		i := m.index(key)
@@ -34,7 +35,7 @@ func DefaultName(f *gguf.File, res *Result) string {
 	label := get("general.size_label")
 	base := get("general.basename")
 	if base == "" {
-		base = baseOf(f, get("general.base_model.0.name"))
+		base = baseOf(f, cmp.Or(get("general.base_model.0.name"), known))
 	}
 	version := get("general.version")
 	if version == "" {
@@ -60,11 +61,17 @@ func fileName(s string) string {
 // sizePart matches a size label, an encoding or a version in a file's name, with which the base name ends.
 var sizePart = regexp.MustCompile(`(?i)^(\d+x)?\d+(\.\d+)?[kmbt]$|^(i?q\d.*|f16|f32|bf16|tq\d.*|mxfp4.*)$|^v\d+(\.\d+)*$`)
 
+// blobName is how Ollama and the Hugging Face cache name files by their content.
+var blobName = regexp.MustCompile(`^(sha256-)?[0-9a-f]{40,64}$`)
+
 // baseOf finds a base name in the model's name, or else in its file's: the words in front of the size.
 func baseOf(f *gguf.File, name string) string {
 	if name == "" {
 		name = strings.TrimSuffix(filepath.Base(f.Paths()[0]), ".gguf")
 		name = regexp.MustCompile(`-\d{5}-of-\d{5}$`).ReplaceAllString(name, "")
+		if blobName.MatchString(name) {
+			name = f.Arch()
+		}
 	}
 	words := strings.FieldsFunc(name, func(r rune) bool { return r == ' ' || r == '-' || r == '_' })
 	for i, w := range words {

@@ -1,6 +1,7 @@
 package layout
 
 import (
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -113,11 +114,33 @@ func TestDefaultName(t *testing.T) {
 		{withType(9999), res("general.size_label", "90K", "general.finetune", "pruned"), "source-90K-pruned-v1.0-F32.gguf"},
 		{withType(2), res("general.basename", "../a b/c", "general.size_label", "1B", "general.finetune", "x:y?"), "a-b-c-1B-x-y-v1.0-Q4_0.gguf"},
 	}
+	unnamed := res("general.size_label", "90K", "general.finetune", "pruned")
+	if got, want := DefaultName(withType(7), unnamed, "llama3.2"), "llama3.2-90K-pruned-v1.0-Q8_0.gguf"; got != want {
+		t.Errorf("%s for a model that a program calls llama3.2, want %s", got, want)
+	}
+	if got, want := DefaultName(asBlob(t, withType(7)), unnamed, ""), "llama-90K-pruned-v1.0-Q8_0.gguf"; got != want {
+		t.Errorf("%s for a file that is named by its hash, want %s", got, want)
+	}
 	for _, tt := range tests {
-		if got := DefaultName(tt.f, tt.res); got != tt.want {
+		if got := DefaultName(tt.f, tt.res, ""); got != tt.want {
 			t.Errorf("%s, want %s", got, tt.want)
 		}
 	}
+}
+
+// asBlob opens f's file under a name as Ollama gives.
+func asBlob(t *testing.T, f *gguf.File) *gguf.File {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "sha256-"+strings.Repeat("0123456789abcdef", 4))
+	if err := os.Link(f.Paths()[0], path); err != nil {
+		t.Fatal(err)
+	}
+	blob, err := gguf.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { blob.Close() })
+	return blob
 }
 
 func TestBaseOfSplitFile(t *testing.T) {

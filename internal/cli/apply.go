@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 
 	"github.com/spf13/pflag"
 
@@ -39,7 +40,7 @@ What to write:
       --layout NAME        auto, native, deci or zeros (default: auto, the best one that is exact)
       --force              overwrite an existing file
       --no-check           do not check the written file
-` + repairUsage + textUsage + modelUsage + commonUsage
+` + repairUsage + ollamaUsage + textUsage + modelUsage + commonUsage
 
 // applyCommand is "ggufprune apply".
 type applyCommand struct {
@@ -48,6 +49,7 @@ type applyCommand struct {
 	goal       goalFlags
 	output     outputFlags
 	repair     repairFlags
+	ollama     ollamaFlags
 	plan, mask string
 	all        bool
 }
@@ -60,6 +62,7 @@ func (c *applyCommand) flags(fs *pflag.FlagSet) {
 	c.goal.add(fs)
 	c.output.add(fs)
 	c.repair.add(fs, repair.Off)
+	c.ollama.add(fs)
 	fs.StringVar(&c.plan, "plan", "", "")
 	fs.StringVar(&c.mask, "mask", "", "")
 	fs.BoolVar(&c.all, "all", false, "")
@@ -80,6 +83,7 @@ func (c *applyCommand) run(ctx context.Context, fs *pflag.FlagSet, u *ui.UI) err
 		}
 		return printOutcome(u, "apply", out, "")
 	}
+	var publishErr error
 	results := seriesJSON{Command: "apply", Results: []resultJSON{}}
 	err = pipeline.ApplyAll(ctx, j, goals, reporter{u}, func(out *pipeline.Outcome) {
 		if len(results.Results) > 0 {
@@ -87,9 +91,10 @@ func (c *applyCommand) run(ctx context.Context, fs *pflag.FlagSet, u *ui.UI) err
 		}
 		u.Resultf("steps   %d of %d, removed %s", len(out.Steps), len(out.Plan.Steps), out.Removed)
 		printWrite(u, out)
+		publishErr = errors.Join(publishErr, printPublication(u, out.Publish))
 		results.Results = append(results.Results, newResultJSON("apply", out, ""))
 	})
-	if err != nil {
+	if err := errors.Join(err, publishErr); err != nil {
 		return err
 	}
 	return u.JSON(results)
@@ -125,5 +130,11 @@ func (c *applyCommand) job(fs *pflag.FlagSet) (j pipeline.Job, goals []search.Go
 	if err := c.repair.fill(&j); err != nil {
 		return j, nil, err
 	}
-	return j, goals, c.output.fill(&j)
+	if err := c.output.fill(&j); err != nil {
+		return j, nil, err
+	}
+	if c.ollama.name != "" && (c.all || len(goals) > 1) {
+		return j, nil, usagef("--ollama names one model, and several files are to be written; give one size")
+	}
+	return j, goals, c.ollama.fill(&j)
 }

@@ -17,6 +17,9 @@ var multiShort = map[string]string{
 	"sm":  "split-mode",
 	"ts":  "tensor-split",
 	"nr":  "no-repack",
+	"hf":  "hf-repo",
+	"hfr": "hf-repo",
+	"hff": "hf-file",
 }
 
 // longAlias maps other accepted spellings to the name under which a flag is defined.

@@ -60,6 +60,8 @@ func lookup(name string) command {
 		return new(evalCommand)
 	case "inspect":
 		return new(inspectCommand)
+	case "compare-ollama":
+		return new(compareOllamaCommand)
 	case "demo":
 		return new(demoCommand)
 	case "version":
@@ -123,6 +125,7 @@ Commands:
   ppl       perplexity of a model, or of a model with blocks left out
   eval      accuracy on multiple-choice tasks: HellaSwag, WinoGrande, PIQA, ARC
   inspect   a model's blocks, their sizes, and what could be removed how
+  compare-ollama  ask two models of a running Ollama the same
   demo      prune the small model that comes with the source
   version   version of this program and of its llama.cpp
   help      this text, or a command's: ggufprune help prune

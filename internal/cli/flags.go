@@ -58,14 +58,18 @@ func (c *commonFlags) level() ui.Level {
 
 // modelFlags say which model to load and where it runs; all are llama.cpp's.
 type modelFlags struct {
-	path, ngl, device, splitMode, tensorSplit, rpc, flashAttn string
-	mainGPU, threads                                          int
-	noMmap, noRepack                                          bool
+	path, hfRepo, hfFile, ngl, device, splitMode, tensorSplit, rpc, flashAttn string
+	mainGPU, threads                                                          int
+	noMmap, noRepack                                                          bool
 }
 
 const modelUsage = `
 Model and devices, as in llama.cpp:
-  -m, --model FILE         the model; of a split model any file
+  -m, --model FILE         the model; of a split model any file. Or a name: ollama:llama3.2:3b is Ollama's model of that name,
+                           lmstudio:publisher/model LM Studio's
+  -hf, --hf-repo REPO      user/repo[:quant] in llama.cpp's or Hugging Face's cache (default quant: Q4_K_M, else Q8_0, else
+                           the first); nothing is downloaded (also -hfr)
+  -hff, --hf-file FILE     this file of the repository, whatever its quant
   -t, --threads N          CPU threads (default: physical cores)
   -ngl, --n-gpu-layers N   layers to offload; a number, auto or all (default: auto)
   -dev, --device LIST      devices to use, comma-separated; none for CPU only
@@ -80,6 +84,8 @@ Model and devices, as in llama.cpp:
 
 func (m *modelFlags) add(fs *pflag.FlagSet) {
 	fs.StringVarP(&m.path, "model", "m", "", "")
+	fs.StringVar(&m.hfRepo, "hf-repo", "", "")
+	fs.StringVar(&m.hfFile, "hf-file", "", "")
 	fs.IntVarP(&m.threads, "threads", "t", -1, "")
 	fs.StringVar(&m.ngl, "n-gpu-layers", "auto", "")
 	fs.StringVar(&m.device, "device", "", "")
@@ -94,10 +100,7 @@ func (m *modelFlags) add(fs *pflag.FlagSet) {
 
 // runtime checks the flags and returns them as the pipeline takes them.
 func (m *modelFlags) runtime() (pipeline.Runtime, error) {
-	r := pipeline.Runtime{Path: m.path, Threads: m.threads, FlashAttn: m.flashAttn}
-	if m.path == "" {
-		return r, usagef("no model given; name it with -m model.gguf")
-	}
+	r := pipeline.Runtime{Threads: m.threads, FlashAttn: m.flashAttn}
 	switch {
 	case m.threads == 0 || m.threads < -1 || m.threads > 1024:
 		return r, usagef("--threads is %d; give a number of threads from 1 to 1024", m.threads)
@@ -125,7 +128,7 @@ func (m *modelFlags) runtime() (pipeline.Runtime, error) {
 		NGPULayers: ngl, Devices: splitList(m.device), MainGPU: m.mainGPU, TensorSplit: split, SplitMode: m.splitMode,
 		RPC: splitList(m.rpc), NoMmap: m.noMmap, NoRepack: m.noRepack,
 	}
-	return r, nil
+	return r, m.find(&r)
 }
 
 // parseNGL reads -ngl; -1 stands for all layers. Without memory fitting, llama.cpp's "auto" is "all".

@@ -35,6 +35,7 @@ type resultJSON struct {
 
 // modelJSON describes a source model.
 type modelJSON struct {
+	Ref    string `json:"ref,omitempty"`
 	Arch   string `json:"arch"`
 	SHA256 string `json:"sha256"`
 	Bytes  int64  `json:"bytes"`
@@ -93,6 +94,8 @@ type outputJSON struct {
 	SHA256        string  `json:"sha256"`
 	ParamsRemoved uint64  `json:"params_removed"`
 	Ratio         float64 `json:"params_removed_ratio"`
+	Modelfile     string  `json:"modelfile,omitempty"`
+	Ollama        string  `json:"ollama,omitempty"`
 }
 
 // checkJSON is how the written file compares with the masked original.
@@ -146,6 +149,9 @@ func newResultJSON(command string, out *pipeline.Outcome, plan string) resultJSO
 			Path: w.Path, Bytes: w.Bytes, Layout: string(w.Layout.Kind), SHA256: w.SHA256,
 			ParamsRemoved: w.Layout.ParamsRemoved, Ratio: float64(w.Layout.ParamsRemoved) / float64(w.Layout.ParamsTotal),
 		}
+		if p := out.Publish; p != nil {
+			r.Output.Modelfile, r.Output.Ollama = p.Modelfile, p.Name
+		}
 		r.Check = newCheckJSON(w.Check)
 	}
 	return r
@@ -162,7 +168,7 @@ func newRefineJSON(r *search.Refined) *refineJSON {
 }
 
 func newModelJSON(m pipeline.ModelFacts) modelJSON {
-	return modelJSON{Arch: m.Arch, SHA256: m.SHA256, Bytes: m.Bytes, Params: m.Params, Layers: m.Layers, Blocks: m.Blocks}
+	return modelJSON{Ref: m.Ref, Arch: m.Arch, SHA256: m.SHA256, Bytes: m.Bytes, Params: m.Params, Layers: m.Layers, Blocks: m.Blocks}
 }
 
 func newCheckJSON(k *pipeline.Check) *checkJSON {

@@ -51,6 +51,8 @@ func TestJSONIsDocumented(t *testing.T) {
 		{"### Audit", search.Audit{}},
 		{"### Refine", refineJSON{}},
 		{"### Several files", seriesJSON{}},
+		{"### Repair", repairJSON{}},
+		{"### Repaired block", repairBlockJSON{}},
 		{"### Output", outputJSON{}},
 		{"### Check", checkJSON{}},
 		{"## ppl", pplJSON{}},

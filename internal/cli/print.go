@@ -19,6 +19,9 @@ func printOutcome(u *ui.UI, command string, out *pipeline.Outcome, plan string) 
 	}
 	if out.Write != nil {
 		printWrite(u, out)
+		if err := printPublication(u, out.Publish); err != nil {
+			return err
+		}
 		printNext(u, out.Write.Path)
 	}
 	return u.JSON(newResultJSON(command, out, plan))

@@ -28,7 +28,7 @@ What to write:
       --layout NAME        auto, native, deci or zeros (default: auto, the best one that is exact)
       --force              overwrite existing files
       --no-check           do not check the written file
-` + repairUsage + textUsage + modelUsage + commonUsage
+` + repairUsage + ollamaUsage + textUsage + modelUsage + commonUsage
 
 // pruneCommand is "ggufprune prune".
 type pruneCommand struct {
@@ -37,6 +37,7 @@ type pruneCommand struct {
 	goal   goalFlags
 	output outputFlags
 	repair repairFlags
+	ollama ollamaFlags
 	method methodFlags
 	plan   string
 }
@@ -49,6 +50,7 @@ func (c *pruneCommand) flags(fs *pflag.FlagSet) {
 	c.goal.add(fs)
 	c.output.add(fs)
 	c.repair.add(fs, repair.Off)
+	c.ollama.add(fs)
 	fs.StringVar(&c.plan, "plan", "", "")
 	c.method.add(fs)
 }
@@ -63,6 +65,9 @@ func (c *pruneCommand) run(ctx context.Context, fs *pflag.FlagSet, u *ui.UI) err
 		return err
 	}
 	if err := c.repair.fill(&j); err != nil {
+		return err
+	}
+	if err := c.ollama.fill(&j); err != nil {
 		return err
 	}
 	if err := sameOutputs(j.Output, j.Plan); err != nil {

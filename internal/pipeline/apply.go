@@ -75,6 +75,9 @@ func openApply(ctx context.Context, j Job, rep Reporter, oneFile bool) (*applica
 	if _, err := j.Text.ReadEvaluation(); err != nil {
 		return nil, err
 	}
+	if err := j.checkOllama(ctx); err != nil {
+		return nil, err
+	}
 	if a.src, err = Open(ctx, j.Runtime); err != nil {
 		return nil, err
 	}

@@ -30,6 +30,7 @@ type Job struct {
 	Output  string         // "" is the name that the GGUF convention gives
 	Force   bool
 	NoCheck bool
+	Ollama  string // the name under which a running Ollama gets the file; "" for none
 }
 
 // Outcome is what a job did.
@@ -40,10 +41,12 @@ type Outcome struct {
 	Removed blockmask.Mask
 	Write   *WriteResult   // nil for search
 	Repair  *repair.Result // nil: none was asked for, or nothing could be repaired
+	Publish *Publication   // what was made for Ollama of the file; nil if nothing
 }
 
 // ModelFacts describe the source.
 type ModelFacts struct {
+	Ref                string // the name that led to Path; "" where a path was given
 	Path, Arch, SHA256 string
 	Bytes              int64
 	Params             uint64
@@ -62,6 +65,9 @@ func Search(ctx context.Context, j Job, rep Reporter) (*Outcome, error) {
 
 func (j Job) searchThen(ctx context.Context, rep Reporter, write bool) (*Outcome, error) {
 	if err := j.checkOutputs(write); err != nil {
+		return nil, err
+	}
+	if err := j.checkOllama(ctx); err != nil {
 		return nil, err
 	}
 	corpus, err := j.Text.Read()
@@ -93,6 +99,9 @@ func (j Job) checkOutputs(write bool, inputs ...string) error {
 	}
 	if write && j.Output != "" {
 		if err := CheckOutput(j.Output, j.Force, inputs...); err != nil {
+			return err
+		}
+		if err := j.checkModelfile(inputs...); err != nil {
 			return err
 		}
 	} else if write {
@@ -176,7 +185,7 @@ func (j Job) search(ctx context.Context, src *Source, corpus *perplexity.Corpus,
 // facts describes the source.
 func (s *Source) facts(blocks []layout.Block, hash string) ModelFacts {
 	return ModelFacts{
-		Path: s.Runtime.Path, Arch: s.File.Arch(), SHA256: hash, Bytes: s.File.Bytes(), Params: s.File.Params(),
+		Ref: s.Runtime.given(), Path: s.Runtime.Path, Arch: s.File.Arch(), SHA256: hash, Bytes: s.File.Bytes(), Params: s.File.Params(),
 		Layers: s.Model.Info().NLayer, Blocks: len(blocks),
 	}
 }
@@ -191,6 +200,9 @@ func (j Job) write(ctx context.Context, src *Source, q WriteRequest, out *Outcom
 	if out.Repair, err = j.repair(ctx, src, &q, rep); err != nil {
 		return err
 	}
-	out.Write, err = src.Write(ctx, q, rep)
-	return err
+	if out.Write, err = src.Write(ctx, q, rep); err != nil {
+		return err
+	}
+	out.Publish = j.publish(ctx, out.Write, rep)
+	return nil
 }

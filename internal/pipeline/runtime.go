@@ -5,13 +5,15 @@ import (
 	"errors"
 
 	"github.com/ggufprune/ggufprune/blockmask"
+	"github.com/ggufprune/ggufprune/internal/modelref"
 	"github.com/ggufprune/ggufprune/llamabind"
 	"github.com/ggufprune/ggufprune/perplexity"
 )
 
 // Runtime says which model to load, and how it is to run.
 type Runtime struct {
-	Path      string // the GGUF file; of a split model any file
+	Path      string        // the GGUF file; of a split model any file
+	Ref       *modelref.Ref // the name that led to Path; nil where a path was given
 	Model     llamabind.ModelParams
 	Threads   int
 	FlashAttn string // auto, on or off

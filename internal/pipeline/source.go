@@ -32,26 +32,26 @@ type Source struct {
 func Open(ctx context.Context, r Runtime) (*Source, error) {
 	f, err := openFile(r.Path)
 	if err != nil {
-		return nil, err
+		return nil, r.damaged(err)
 	}
 	if err := checkDecoder(f); err != nil {
 		f.Close()
 		return nil, err
 	}
-	m, err := r.load(ctx, r.Path)
-	if err != nil {
-		f.Close()
-		return nil, loadError(r.Path, f.Arch(), err)
-	}
-	s := &Source{Runtime: r, File: f, Model: m}
-	if info := m.Info(); info.HasEncoder || !info.HasDecoder {
-		s.Close()
-		return nil, &UnsupportedError{fmt.Sprintf("%s: architecture %s has an encoder; only decoder models can be pruned", r.Path, info.Arch)}
-	}
+	s := &Source{Runtime: r, File: f}
 	// An interrupted search still wants the hash, for the plan so far: Close ends the hashing, not ctx.
 	hashing, stop := context.WithCancel(context.WithoutCancel(ctx))
 	s.stop = stop
 	s.hash = sync.OnceValues(func() (string, error) { return f.SHA256(hashing) })
+	if err := s.loadChecked(ctx); err != nil {
+		s.Close()
+		return nil, err
+	}
+	m := s.Model
+	if info := m.Info(); info.HasEncoder || !info.HasDecoder {
+		s.Close()
+		return nil, &UnsupportedError{fmt.Sprintf("%s: architecture %s has an encoder; only decoder models can be pruned", r.Path, info.Arch)}
+	}
 	return s, nil
 }
 

@@ -49,7 +49,7 @@ func (s *Source) Write(ctx context.Context, q WriteRequest, rep Reporter) (*Writ
 	for _, w := range res.Warnings {
 		rep.Warnf("%s", w)
 	}
-	path, err := q.path(s.File, res)
+	path, err := q.path(s.defaultName(res))
 	if err != nil {
 		return nil, err
 	}
@@ -127,11 +127,10 @@ func (s *Source) writeTemp(ctx context.Context, path string, res *layout.Result,
 }
 
 // path returns the output's path: as asked for, or by the naming convention.
-func (q WriteRequest) path(f *gguf.File, res *layout.Result) (string, error) {
+func (q WriteRequest) path(name string) (string, error) {
 	if q.Output != "" {
 		return q.Output, nil
 	}
-	name := layout.DefaultName(f, res)
 	if !q.Unique || q.Force {
 		return name, nil
 	}

@@ -1,0 +1,127 @@
+package modelref
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+const (
+	commitA = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+	commitB = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
+)
+
+// putHub puts files of a repository into a cache of the hub's layout: blobs, and links to them.
+func putHub(t *testing.T, root, repo, commit, ref string, files ...string) {
+	t.Helper()
+	dir := filepath.Join(root, "models--"+strings.ReplaceAll(repo, "/", "--"))
+	put(t, commit, dir, "refs", ref)
+	for _, f := range files {
+		blob := put(t, f, dir, "blobs", strings.ReplaceAll(f, "/", "_"))
+		link := filepath.Join(dir, "snapshots", commit, filepath.FromSlash(f))
+		if err := os.MkdirAll(filepath.Dir(link), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Symlink(blob, link); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// The choice among a repository's files is llama.cpp's.
+func TestQuant(t *testing.T) {
+	for _, tt := range []struct {
+		files       string
+		quant, file string
+		want        string
+	}{
+		{"m-F16.gguf m-Q4_K_M.gguf m-Q8_0.gguf", "", "", "m-Q4_K_M.gguf"},
+		{"m-F16.gguf m-Q8_0.gguf", "", "", "m-Q8_0.gguf"},
+		{"m-BF16.gguf m-F16.gguf README.md", "", "", "m-BF16.gguf"},
+		{"m-F16.gguf m-Q8_0.gguf", ":f16", "", "m-F16.gguf"},
+		{"m-Q4_0.gguf m-Q4_K_M.gguf", ":Q4", "", ""}, // "Q4" stands in front of "_"
+		{"m-Q4_K_M.gguf m-Q4_K_S.gguf", ":q4_k_s", "", "m-Q4_K_S.gguf"},
+		{"m-BF16.gguf", ":F16", "", "m-BF16.gguf"}, // llama.cpp finds it, too
+		{"mmproj-Q8_0.gguf m.imatrix-Q8_0.gguf mtp-m-Q8_0.gguf", ":Q8_0", "", ""},
+		{"Q8_0/m-Q8_0-00001-of-00002.gguf Q8_0/m-Q8_0-00002-of-00002.gguf", ":Q8_0", "", "Q8_0/m-Q8_0-00001-of-00002.gguf"},
+		{"a/m-Q2_K.gguf m-Q8_0.gguf", "", "a/m-Q2_K.gguf", "a/m-Q2_K.gguf"},
+		{"m-Q8_0.gguf", ":Q8_0", "m-Q2_K.gguf", ""},
+		{"m-Q8_0.gguf", ":.*", "", ""},
+	} {
+		p := places(t, nil)
+		putHub(t, p.homePath(".cache", "huggingface", "hub"), "me/M-GGUF", commitA, "main", strings.Fields(tt.files)...)
+		flat := places(t, nil)
+		for _, f := range strings.Fields(tt.files) {
+			put(t, f, flat.Home, ".cache", "llama.cpp", "me_M-GGUF_"+strings.ReplaceAll(f, "/", "_"))
+		}
+		for layout, p := range map[string]Places{"hub": p, "flat": flat} {
+			ref, err := p.FindHF("me/M-GGUF"+tt.quant, tt.file)
+			if tt.want == "" {
+				says(t, err, "-hf me/M-GGUF"+tt.quant+" is not on this machine", "llama download -hf me/M-GGUF")
+				continue
+			}
+			if err != nil {
+				t.Errorf("%s %+v: %v", layout, tt, err)
+				continue
+			}
+			if text, err := os.ReadFile(ref.Path); err != nil || string(text) != tt.want || ref.Name != "M" || ref.SHA256 != "" {
+				t.Errorf("%s %+v: %+v holds %q, %v", layout, tt, ref, text, err)
+			}
+		}
+	}
+}
+
+// Each variable leads to its cache, in llama.cpp's order; where the first has no such model, the next is asked.
+func TestCaches(t *testing.T) {
+	dirs := map[string]string{}
+	for _, v := range []string{"LLAMA_CACHE", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_HOME", "XDG_CACHE_HOME"} {
+		dirs[v] = t.TempDir()
+	}
+	p := places(t, dirs)
+	in := map[string]string{
+		"a/1": dirs["LLAMA_CACHE"], "a/2": dirs["HF_HUB_CACHE"], "a/3": dirs["HUGGINGFACE_HUB_CACHE"], "a/4": filepath.Join(dirs["HF_HOME"], "hub"),
+		"a/5": filepath.Join(dirs["XDG_CACHE_HOME"], "huggingface", "hub"), "a/6": p.homePath(".cache", "huggingface", "hub"),
+	}
+	for repo, root := range in {
+		putHub(t, root, repo, commitA, "main", "m-Q8_0.gguf")
+	}
+	for repo, root := range in {
+		if ref, err := p.FindHF(repo, ""); err != nil || !strings.HasPrefix(ref.Path, root) {
+			t.Errorf("%s: %+v, %v; want it in %s", repo, ref, err, root)
+		}
+	}
+	putHub(t, dirs["LLAMA_CACHE"], "a/2", commitA, "main", "m-Q8_0.gguf")
+	if ref, err := p.FindHF("a/2", ""); err != nil || !strings.HasPrefix(ref.Path, dirs["LLAMA_CACHE"]) {
+		t.Errorf("%+v, %v; want LLAMA_CACHE first", ref, err)
+	}
+	mac := Places{Getenv: func(string) string { return "" }, Home: t.TempDir(), GOOS: "darwin"}
+	want := put(t, "", mac.Home, "Library", "Caches", "llama.cpp", "a_b_m.gguf")
+	if ref, err := mac.FindHF("a/b", ""); err != nil || ref.Path != want {
+		t.Errorf("macOS: %+v, %v", ref, err)
+	}
+}
+
+// refs/main decides which snapshot counts; a link whose blob is gone is no file.
+func TestSnapshots(t *testing.T) {
+	p := places(t, nil)
+	root := p.homePath(".cache", "huggingface", "hub")
+	putHub(t, root, "a/b", commitA, "dev", "m-Q4_K_M.gguf")
+	putHub(t, root, "a/b", commitB, "main", "m-Q8_0.gguf")
+	ref, err := p.FindHF("a/b", "")
+	if err != nil || !strings.Contains(ref.Path, commitB) {
+		t.Errorf("%+v, %v; want main", ref, err)
+	}
+	if err := os.Remove(filepath.Join(root, "models--a--b", "blobs", "m-Q8_0.gguf")); err != nil {
+		t.Fatal(err)
+	}
+	_, err = p.FindHF("a/b:Q8_0", "")
+	says(t, err, "of this repository there is m-Q4_K_M.gguf")
+	put(t, "../../../etc", root, "models--a--c", "refs", "main")
+	_, err = p.FindHF("a/c", "")
+	says(t, err, "is not on this machine")
+	for _, bad := range []string{"", "x", "a/b/c", "a/b:x:y", "../x", "a/..", "a b/c", "-a/b"} {
+		_, err := p.FindHF(bad, "")
+		says(t, err, "is no repository; give user/repo")
+	}
+}
