@@ -53,6 +53,7 @@ type Request struct {
 	// Fit and Held are batches of sequences of one length in each batch; Held is what choices are made on.
 	Fit, Held [][]perplexity.Sequence
 	NEmbd     int
+	Relative  bool
 	Progress  func(done, total int, block blockmask.Block)
 }
 
@@ -278,6 +279,9 @@ func (s *state) advance(ctx context.Context, at, stop int, p *Projection, reason
 			continue
 		}
 		residual := difference(x.dense, x.next)
+		if s.Relative {
+			scaleRows(x.dense, n, residual, features)
+		}
 		eq := fit
 		if x.held {
 			eq = held
@@ -290,6 +294,9 @@ func (s *state) advance(ctx context.Context, at, stop int, p *Projection, reason
 		used := features
 		if out.Method == Map {
 			used = outputs(p, x.pruned, x.next, n)
+			if s.Relative {
+				scaleRows(x.dense, n, used)
+			}
 		}
 		if err := s.e.Product(ctx, p.Name, n, used, used, eq.g); err != nil {
 			return "", err
@@ -383,7 +390,11 @@ func (s *state) install(ctx context.Context, at, stop int, p *Projection, out *B
 			return "", err
 		}
 		if x.held {
-			after += square(difference(x.dense, streams[i]))
+			residual := difference(x.dense, streams[i])
+			if s.Relative {
+				scaleRows(x.dense, x.positions(), residual)
+			}
+			after += square(residual)
 		}
 	}
 	out.After = after / float64(held.n*held.d)
@@ -449,6 +460,20 @@ func outputs(p *Projection, before, after []float32, n int) []float32 {
 		}
 	}
 	return out[:n*p.Out]
+}
+
+// scaleRows divides the rows of some matrices by the root mean square of a stream at their position.
+func scaleRows(stream []float32, n int, matrices ...[]float32) {
+	d := len(stream) / n
+	for i := range n {
+		scale := float32(1 / math.Sqrt(square(stream[i*d:(i+1)*d])/float64(d)+1e-12))
+		for _, m := range matrices {
+			k := len(m) / n
+			for j := i * k; j < (i+1)*k; j++ {
+				m[j] *= scale
+			}
+		}
+	}
 }
 
 func difference(a, b []float32) []float32 {

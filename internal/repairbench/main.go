@@ -15,6 +15,8 @@ type options struct {
 	models, calib, heldOut, other string
 	seeds, window, threads, judge int
 	tokens                        int
+	relative bool
+	mask string
 	blocks, methods, parts        string
 }
 
@@ -32,6 +34,8 @@ func main() {
 	flag.StringVar(&o.blocks, "blocks", "4,8,12", "removed blocks")
 	flag.StringVar(&o.methods, "methods", "full,map", "repairs")
 	flag.StringVar(&o.parts, "parts", "repair", "what to measure")
+	flag.BoolVar(&o.relative, "relative", false, "")
+	flag.StringVar(&o.mask, "mask", "", "")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()

@@ -152,6 +152,10 @@ func (o *open) judge(ctx context.Context, mask blockmask.Mask) (judged, error) {
 
 // order is what fast removes from the first model, calibrated on a sample of the instructions.
 func (r *rig) order(ctx context.Context, path string, seed uint64, n int) ([]blockmask.Block, error) {
+	if r.mask != "" {
+		m, err := blockmask.Parse(r.mask)
+		return m, err
+	}
 	if got, ok := r.orders[seed]; ok {
 		return got, nil
 	}
