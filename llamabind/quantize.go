@@ -100,7 +100,7 @@ type QuantizeParams struct {
 	TensorTypes     []TensorRule
 
 	// IMatrix holds the importance of each tensor's columns (of a 3D tensor, of each matrix's), by the tensor's name.
-	IMatrix map[string][]float32
+	IMatrix  map[string][]float32
 	Metadata []QuantizeKV // added to the file's
 }
 

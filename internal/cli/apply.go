@@ -38,7 +38,7 @@ What to write:
       --layout NAME        auto, native, deci or zeros (default: auto, the best one that is exact)
       --force              overwrite an existing file
       --no-check           do not check the written file
-` + textUsage + modelUsage + commonUsage
+` + quantUsage + textUsage + modelUsage + commonUsage
 
 // applyCommand is "ggufprune apply".
 type applyCommand struct {
@@ -46,6 +46,7 @@ type applyCommand struct {
 	text       textFlags
 	goal       goalFlags
 	output     outputFlags
+	quant      quantizeFlags
 	plan, mask string
 	all        bool
 }
@@ -57,6 +58,7 @@ func (c *applyCommand) flags(fs *pflag.FlagSet) {
 	c.text.add(fs, perplexity.Windows)
 	c.goal.add(fs)
 	c.output.add(fs)
+	c.quant.add(fs)
 	fs.StringVar(&c.plan, "plan", "", "")
 	fs.StringVar(&c.mask, "mask", "", "")
 	fs.BoolVar(&c.all, "all", false, "")
@@ -119,5 +121,13 @@ func (c *applyCommand) job(fs *pflag.FlagSet) (j pipeline.Job, goals []search.Go
 		return j, nil, err
 	}
 	j.Plan = c.plan
-	return j, goals, c.output.fill(&j)
+	if err := c.output.fill(&j); err != nil {
+		return j, nil, err
+	}
+	if len(goals) > 1 || c.all {
+		if c.quant.imatrixOut != "" {
+			return j, nil, usagef("--imatrix-out is one file, and several models are written; give one size")
+		}
+	}
+	return j, goals, c.quant.fill(fs, &j, goals...)
 }

@@ -30,6 +30,7 @@ type resultJSON struct {
 	Plan        string           `json:"plan,omitempty"`
 	Output      *outputJSON      `json:"output,omitempty"`
 	Check       *checkJSON       `json:"check,omitempty"`
+	Quantized   *quantizedJSON   `json:"quantized,omitempty"`
 }
 
 // modelJSON describes a source model.
@@ -145,6 +146,7 @@ func newResultJSON(command string, out *pipeline.Outcome, plan string) resultJSO
 			ParamsRemoved: w.Layout.ParamsRemoved, Ratio: float64(w.Layout.ParamsRemoved) / float64(w.Layout.ParamsTotal),
 		}
 		r.Check = newCheckJSON(w.Check)
+		r.Quantized = newQuantizedJSON(w.Quantized)
 	}
 	return r
 }

@@ -27,7 +27,7 @@ What to write:
       --layout NAME        auto, native, deci or zeros (default: auto, the best one that is exact)
       --force              overwrite existing files
       --no-check           do not check the written file
-` + textUsage + modelUsage + commonUsage
+` + quantUsage + textUsage + modelUsage + commonUsage
 
 // pruneCommand is "ggufprune prune".
 type pruneCommand struct {
@@ -35,6 +35,7 @@ type pruneCommand struct {
 	text   textFlags
 	goal   goalFlags
 	output outputFlags
+	quant  quantizeFlags
 	method methodFlags
 	plan   string
 }
@@ -46,6 +47,7 @@ func (c *pruneCommand) flags(fs *pflag.FlagSet) {
 	c.text.add(fs, perplexity.Samples)
 	c.goal.add(fs)
 	c.output.add(fs)
+	c.quant.add(fs)
 	fs.StringVar(&c.plan, "plan", "", "")
 	c.method.add(fs)
 }
@@ -57,6 +59,9 @@ func (c *pruneCommand) run(ctx context.Context, fs *pflag.FlagSet, u *ui.UI) err
 	}
 	j.Plan = c.plan
 	if err := c.output.fill(&j); err != nil {
+		return err
+	}
+	if err := c.quant.fill(fs, &j, j.Goal); err != nil {
 		return err
 	}
 	if err := sameOutputs(j.Output, j.Plan); err != nil {

@@ -132,7 +132,8 @@ func TestReadErrors(t *testing.T) {
 		return gguftest.Tensor{Name: name, Dims: dims, Data: b}
 	}
 	keys := []gguftest.KV{
-		{Key: "imatrix.datasets", Value: []string{"x"}}, {Key: "imatrix.chunk_count", Value: uint32(1)},
+		{Key: "imatrix.datasets", Value: []string{"x"}},
+		{Key: "imatrix.chunk_count", Value: uint32(1)},
 		{Key: "imatrix.chunk_size", Value: uint32(1)},
 	}
 	file := func(kvs []gguftest.KV, tensors ...gguftest.Tensor) []byte {
@@ -260,7 +261,8 @@ func FuzzIMatrix(f *testing.F) {
 	f.Add(append(bytes.Clone(one), 1, 0, 0, 0, 1, 0, 0, 0, 't'))
 	f.Add(gguftest.Build(gguftest.Model{
 		KVs: []gguftest.KV{
-			{Key: "imatrix.datasets", Value: []string{"x"}}, {Key: "imatrix.chunk_count", Value: uint32(1)},
+			{Key: "imatrix.datasets", Value: []string{"x"}},
+			{Key: "imatrix.chunk_count", Value: uint32(1)},
 			{Key: "imatrix.chunk_size", Value: uint32(1)},
 		},
 		Tensors: []gguftest.Tensor{

@@ -28,6 +28,9 @@ type Job struct {
 	Output  string         // "" is the name that the GGUF convention gives
 	Force   bool
 	NoCheck bool
+
+	Quantize Quantization // of the written file
+	quant    *quantizer   // the same, held against the source
 }
 
 // Outcome is what a job did.
@@ -70,6 +73,9 @@ func (j Job) searchThen(ctx context.Context, rep Reporter, write bool) (*Outcome
 		return nil, err
 	}
 	defer src.Close()
+	if j.quant, err = j.Quantize.prepare(ctx, src.File, src.Model.Info().NLayer); err != nil {
+		return nil, err
+	}
 	j.Text.Context = defaultContext(j.Text.Context, src.Model.Info())
 	out, blocks, err := j.search(ctx, src, corpus, rep)
 	if err != nil || !write {
@@ -88,6 +94,9 @@ func (j Job) checkOutputs(write bool, inputs ...string) error {
 	if j.Text.File != "" {
 		inputs = append(inputs, j.Text.File)
 	}
+	if j.Quantize.IMatrix != "" {
+		inputs = append(inputs, j.Quantize.IMatrix)
+	}
 	if write && j.Output != "" {
 		if err := CheckOutput(j.Output, j.Force, inputs...); err != nil {
 			return err
@@ -96,6 +105,9 @@ func (j Job) checkOutputs(write bool, inputs ...string) error {
 		if err := checkFolder("."); err != nil {
 			return err
 		}
+	}
+	if err := j.Quantize.checkOutputs(j.Force, []string{j.Output, j.Plan}, inputs); err != nil {
+		return err
 	}
 	if j.Plan == "" {
 		return nil
@@ -185,6 +197,7 @@ func (j Job) write(ctx context.Context, src *Source, q WriteRequest, out *Outcom
 		return err
 	}
 	q.Layout, q.Output, q.Force, q.NoCheck, q.Text, q.Evaluation = j.Layout, j.Output, j.Force, j.NoCheck, j.Text, evaluation
+	q.quantizer = j.quant
 	out.Write, err = src.Write(ctx, q, rep)
 	return err
 }

@@ -21,6 +21,8 @@ type Source struct {
 	File    *gguf.File
 	Model   Model // nil after CloseModel
 
+	noise *Noise // of the quantiser on the whole model, once it is measured
+
 	hash func() (string, error)
 	stop context.CancelFunc // of the hashing
 }
