@@ -117,8 +117,8 @@ func printQuantized(u *ui.UI, q *pipeline.Quantized) {
 	if q.Pruned == nil {
 		u.Resultf("quant   %s, not checked", q.Type.Name)
 	} else {
-		u.Resultf("quant   %s, passed: KL divergence %.4f from the pruned model, %.4f for the whole model quantised so (at most x%d)",
-			q.Type.Name, q.Pruned.KLD, q.Whole.KLD, pipeline.MaxNoise)
+		u.Resultf("quant   %s, passed: KL divergence %.3g from the pruned model, %.3g for the whole model quantised so (at most x%.1f)",
+			q.Type.Name, q.Pruned.KLD, q.Whole.KLD, q.Most)
 		u.Resultf("        PPL %.4f quantised", q.PPL.PPL)
 	}
 }

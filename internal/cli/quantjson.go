@@ -51,7 +51,7 @@ func newQuantizedJSON(q *pipeline.Quantized) *quantizedJSON {
 	}
 	j := &quantizedJSON{Type: q.Type.Name, Before: q.Before, IMatrix: q.IMatrix}
 	if q.Pruned != nil {
-		j.Passed, j.MaxNoise = true, pipeline.MaxNoise
+		j.Passed, j.MaxNoise = true, q.Most
 		j.Noise, j.Whole = newNoiseJSON(q.Pruned), newNoiseJSON(q.Whole)
 		j.PPL, j.PPLError = number(q.PPL.PPL), number(q.PPL.StdErr)
 	}

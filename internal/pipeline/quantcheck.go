@@ -27,17 +27,22 @@ type Quantized struct {
 
 	// The check, nil without one: the noise on the pruned model, and on the whole one.
 	Pruned, Whole *Noise
+	Most          float64             // how many times the latter the former may be
 	PPL           perplexity.Estimate // of the quantised file
 }
 
-// MaxNoise is how many times the quantiser's noise on the whole model its noise on the pruned one may be: docs/RATIONALE.md says from
-// which measurements. leastNoise is what rounding alone may do, for types that lose next to nothing.
+// What rounding alone may do, for types that lose next to nothing.
 const (
-	MaxNoise   = 4
-	leastNMSE  = 1e-6
-	leastKLD   = 1e-5
-	matrixRows = 8192 // rows of a tensor that are decoded at once
+	leastNMSE = 1e-6
+	leastKLD  = 1e-5
 )
+
+// matrixRows is how many rows of a tensor are decoded at once.
+const matrixRows = 8192
+
+// MaxNoise is how many times the quantiser's noise on the whole model its noise on a pruned one may be, of which removed of blocks
+// are gone. With fewer layers the noise of each weighs more: docs/RATIONALE.md has the measurements, of which this is twice.
+func MaxNoise(removed, blocks int) float64 { return 2 * float64(blocks) / float64(max(1, blocks-removed)) }
 
 // types reports whether z quantises; a nil z does not.
 func (z *quantizer) types() bool { return z != nil && z.Params.Type.Name != "" }
@@ -47,6 +52,7 @@ type quantizing struct {
 	probe         *probe // nil: no check
 	masked, whole reading
 	plain         *gguf.Pending // the file before
+	most          float64       // of the noise
 	out           *WriteResult
 }
 
@@ -127,7 +133,7 @@ func (s *Source) checkQuantized(ctx context.Context, path string, file *gguf.Pen
 		return err
 	}
 	if differs == "" {
-		differs = noise.exceeds(*s.noise)
+		differs = noise.exceeds(*s.noise, w.most)
 	}
 	if differs != "" {
 		return &CheckError{
@@ -135,21 +141,22 @@ func (s *Source) checkQuantized(ctx context.Context, path string, file *gguf.Pen
 			Hint: "without --quantize it passed; try a larger type, or fewer blocks",
 		}
 	}
-	w.out.Quantized.Pruned, w.out.Quantized.Whole, w.out.Quantized.PPL = &noise, s.noise, ppl
+	done := w.out.Quantized
+	done.Pruned, done.Whole, done.Most, done.PPL = &noise, s.noise, w.most, ppl
 	return nil
 }
 
-// exceeds says where n is more than a model quantised so may have, whole being the noise on the whole model; "" if it is not.
-func (n Noise) exceeds(whole Noise) string {
+// exceeds says where n is more than most times the noise on the whole model; "" if it is not.
+func (n Noise) exceeds(whole Noise, most float64) string {
 	for _, c := range []struct {
 		name              string
 		have, usual, most float64
 	}{
-		{"NMSE", n.NMSE, whole.NMSE, max(MaxNoise*whole.NMSE, leastNMSE)},
-		{"KL divergence", n.KLD, whole.KLD, max(MaxNoise*whole.KLD, leastKLD)},
+		{"NMSE", n.NMSE, whole.NMSE, max(most*whole.NMSE, leastNMSE)},
+		{"KL divergence", n.KLD, whole.KLD, max(most*whole.KLD, leastKLD)},
 	} {
 		if !(c.have <= c.most) {
-			return fmt.Sprintf("its log-probabilities have a noise of %s %.3g, where quantising the whole model gives %.3g", c.name, c.have, c.usual)
+			return fmt.Sprintf("its log-probabilities have a noise of %s %.3g, where quantising the whole model gives %.3g, of which x%.1f is allowed", c.name, c.have, c.usual, most)
 		}
 	}
 	return ""

@@ -93,7 +93,9 @@ func (s *Source) Write(ctx context.Context, q WriteRequest, rep Reporter) (*Writ
 		rep.Warnf("the written file was not checked (--no-check)")
 	}
 	if q.quantizer.types() {
-		file, err := s.writeQuantized(ctx, path, q, quantizing{probe: p, masked: want, whole: whole, plain: pending, out: out}, rep)
+		file, err := s.writeQuantized(ctx, path, q, quantizing{
+			probe: p, masked: want, whole: whole, plain: pending, out: out, most: MaxNoise(q.Removed.Len(), len(q.Blocks)),
+		}, rep)
 		if err != nil {
 			return nil, err
 		}

@@ -23,6 +23,7 @@ import (
 	"regexp"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/ggufprune/ggufprune/llamabind"
@@ -66,15 +67,19 @@ func serve(in io.Reader, events io.Writer) int {
 		fmt.Fprintln(os.Stderr, "no request:", err)
 		return 1
 	}
-	go func() { // the parent is gone
+	var done atomic.Bool
+	go func() {
 		io.Copy(io.Discard, r) //nolint:errcheck // its end is all that counts
-		os.Remove(q.Out)
-		os.Exit(1)
+		if !done.Load() {      // the parent is gone
+			os.Remove(q.Out)
+			os.Exit(1)
+		}
 	}()
 	out := json.NewEncoder(events)
 	err := llamabind.QuantizeModel(context.Background(), q.In, q.Out, q.Params, func(i, n int, name string) {
 		out.Encode(event{I: i, N: n, Name: name}) //nolint:errcheck // without a reader the input ends, too
 	})
+	done.Store(true)
 	end := event{End: true}
 	var e *llamabind.Error
 	switch {
@@ -113,7 +118,6 @@ func Run(ctx context.Context, q Request, progress func(i, n int, name string)) e
 	}
 	sent := gob.NewEncoder(stdin).Encode(q) // stdin stays open: its end means that the parent is gone
 	end, ended := follow(read, progress)
-	stdin.Close()
 	err = cmd.Wait()
 	switch {
 	case ctx.Err() != nil:

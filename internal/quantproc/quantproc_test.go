@@ -3,6 +3,7 @@ package quantproc
 import (
 	"bytes"
 	"context"
+	"encoding/gob"
 	"errors"
 	"fmt"
 	"os"
@@ -94,6 +95,41 @@ func TestCancel(t *testing.T) {
 	})
 	if !errors.Is(err, context.Canceled) || time.Since(at) > 5*time.Second {
 		t.Errorf("%v after %v", err, time.Since(at))
+	}
+}
+
+// When the parent is gone, its pipe ends: the child removes what it wrote and ends, too.
+func TestParentDies(t *testing.T) {
+	q := request(t, "Q5_1")
+	read, write, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer read.Close()
+	cmd, _ := command(t.Context(), write)
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	write.Close()
+	if err := gob.NewEncoder(stdin).Encode(q); err != nil {
+		t.Fatal(err)
+	}
+	if _, ended := follow(read, func(i, _ int, _ string) {
+		if i == 3 {
+			stdin.Close()
+		}
+	}); ended {
+		t.Fatal("the child went on to the end")
+	}
+	if err := cmd.Wait(); err == nil {
+		t.Error("the child succeeded")
+	}
+	if _, err := os.Stat(q.Out); !os.IsNotExist(err) {
+		t.Errorf("its file: %v", err)
 	}
 }
 
