@@ -7,6 +7,7 @@
 #include <cctype>
 #include <cstdio>
 #include <cstring>
+#include <regex>
 
 namespace {
 
@@ -142,7 +143,14 @@ bp_status bp_quantize(const char * in, const char * out, const bp_quantize_param
         if (p->n_imatrix > 0) qp.imatrix = imatrix.data();
 
         std::vector<llama_model_tensor_override> types;
-        for (int32_t i = 0; i < p->n_tensor_types; i++) types.push_back({p->tensor_types[i].pattern, ggml_type(p->tensor_types[i].type)});
+        for (int32_t i = 0; i < p->n_tensor_types; i++) {
+            try {
+                std::regex(p->tensor_types[i].pattern);
+            } catch (const std::regex_error & e) {
+                throw bp::Error(BP_BAD_INPUT, std::string("\"") + p->tensor_types[i].pattern + "\" is no regular expression: " + e.what());
+            }
+            types.push_back({p->tensor_types[i].pattern, ggml_type(p->tensor_types[i].type)});
+        }
         types.push_back({nullptr, GGML_TYPE_COUNT});
         if (p->n_tensor_types > 0) qp.tt_overrides = types.data();
 

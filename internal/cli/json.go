@@ -93,6 +93,7 @@ type outputJSON struct {
 	SHA256        string  `json:"sha256"`
 	ParamsRemoved uint64  `json:"params_removed"`
 	Ratio         float64 `json:"params_removed_ratio"`
+	IMatrix       string  `json:"imatrix,omitempty"`
 }
 
 // checkJSON is how the written file compares with the masked original.
@@ -144,6 +145,7 @@ func newResultJSON(command string, out *pipeline.Outcome, plan string) resultJSO
 		r.Output = &outputJSON{
 			Path: w.Path, Bytes: w.Bytes, Layout: string(w.Layout.Kind), SHA256: w.SHA256,
 			ParamsRemoved: w.Layout.ParamsRemoved, Ratio: float64(w.Layout.ParamsRemoved) / float64(w.Layout.ParamsTotal),
+			IMatrix: w.IMatrix,
 		}
 		r.Check = newCheckJSON(w.Check)
 		r.Quantized = newQuantizedJSON(w.Quantized)

@@ -109,8 +109,12 @@ func tensorText(counts map[string]int) string {
 	return strings.Join(parts, ", ") + " tensors"
 }
 
-// printQuantized prints what came of --quantize.
-func printQuantized(u *ui.UI, q *pipeline.Quantized) {
+// printQuantized prints what came of --quantize and --imatrix-out.
+func printQuantized(u *ui.UI, w *pipeline.WriteResult) {
+	if w.IMatrix != "" {
+		defer u.Resultf("imatrix %s", w.IMatrix)
+	}
+	q := w.Quantized
 	if q == nil {
 		return
 	}

@@ -35,7 +35,6 @@ type quantizedJSON struct {
 	MaxNoise float64    `json:"max_noise,omitempty"`
 	PPL      *float64   `json:"ppl,omitempty"`
 	PPLError *float64   `json:"ppl_stderr,omitempty"`
-	IMatrix  string     `json:"imatrix,omitempty"`
 }
 
 // noiseJSON is how far a quantised model is from what it was made from.
@@ -49,7 +48,7 @@ func newQuantizedJSON(q *pipeline.Quantized) *quantizedJSON {
 	if q == nil {
 		return nil
 	}
-	j := &quantizedJSON{Type: q.Type.Name, Before: q.Before, IMatrix: q.IMatrix}
+	j := &quantizedJSON{Type: q.Type.Name, Before: q.Before}
 	if q.Pruned != nil {
 		j.Passed, j.MaxNoise = true, q.Most
 		j.Noise, j.Whole = newNoiseJSON(q.Pruned), newNoiseJSON(q.Whole)

@@ -22,9 +22,8 @@ type Noise struct {
 
 // Quantized is what came of quantising the pruned file.
 type Quantized struct {
-	Type    llamabind.FileType
-	Before  int64  // bytes of the file before
-	IMatrix string // where the importance matrix of the file was written, "" for nowhere
+	Type   llamabind.FileType
+	Before int64 // bytes of the file before
 
 	// The check, nil without one: the noise on the pruned model, and on the whole one.
 	Pruned, Whole *Noise
@@ -43,7 +42,9 @@ const matrixRows = 8192
 
 // MaxNoise is how many times the quantiser's noise on the whole model its noise on a pruned one may be, of which removed of blocks
 // are gone. With fewer layers the noise of each weighs more: docs/RATIONALE.md has the measurements, of which this is twice.
-func MaxNoise(removed, blocks int) float64 { return 2 * float64(blocks) / float64(max(1, blocks-removed)) }
+func MaxNoise(removed, blocks int) float64 {
+	return 2 * float64(blocks) / float64(max(1, blocks-removed))
+}
 
 // types reports whether z quantises; a nil z does not.
 func (z *quantizer) types() bool { return z != nil && z.Params.Type.Name != "" }
@@ -83,7 +84,7 @@ func (s *Source) writeQuantized(ctx context.Context, path string, q WriteRequest
 	if file, err = smallZeros(ctx, path, q.Force, w.out.Layout, file); err != nil {
 		return nil, err
 	}
-	w.out.Quantized = &Quantized{Type: z.Params.Type, Before: f.Bytes(), IMatrix: z.IMatrixOut}
+	w.out.Quantized = &Quantized{Type: z.Params.Type, Before: f.Bytes()}
 	if w.probe == nil {
 		return file, nil
 	}

@@ -172,14 +172,15 @@ func sameTypes(path string, types map[string]gguf.Type) error {
 // explain adds the next step to errors of the quantiser that have none.
 func (z *quantizer) explain(err error) error {
 	var e *llamabind.Error
-	if !errors.As(err, &e) || e.Code != llamabind.LoadFailed {
-		return err
-	}
 	switch {
+	case !errors.As(err, &e):
+		return err
+	case e.Code == llamabind.BadInput:
+		return fmt.Errorf("--tensor-type: %s; give one such as attn_v=q6_K", e.Text)
+	case e.Code != llamabind.LoadFailed:
+		return err
 	case strings.Contains(e.Text, "basic_ios::clear") || strings.Contains(e.Text, "iostream error"):
 		return fmt.Errorf("the quantised file could not be written: %s; is the disk full?", e.Text)
-	case strings.Contains(e.Text, "regex"):
-		return fmt.Errorf("--tensor-type: %s; give a regular expression, as in attn_v=q6_K", e.Text)
 	default:
 		return fmt.Errorf("llama.cpp cannot quantise this to %s: %s; give another type", z.Params.Type.Name, e.Text)
 	}

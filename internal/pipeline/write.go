@@ -39,6 +39,7 @@ type WriteResult struct {
 	Check  *Check // nil with NoCheck; of the file before it was quantised
 
 	Quantized *Quantized // nil where it was not
+	IMatrix   string     // where the importance matrix of the file was written, "" for nowhere
 }
 
 // Write writes the source without the blocks of q.Removed and checks the file as the package comment says. The source's
@@ -115,6 +116,9 @@ func (s *Source) Write(ctx context.Context, q WriteRequest, rep Reporter) (*Writ
 	}
 	if out.Written, err = pending.Commit(); err != nil {
 		return nil, err
+	}
+	if matrix != nil {
+		out.IMatrix = q.quantizer.IMatrixOut
 	}
 	return out, matrix.commit()
 }
