@@ -53,6 +53,9 @@ func TestJSONIsDocumented(t *testing.T) {
 		{"### Several files", seriesJSON{}},
 		{"### Output", outputJSON{}},
 		{"### Check", checkJSON{}},
+		{"### Quantized", quantizedJSON{}},
+		{"### Noise", noiseJSON{}},
+		{"## quantize", quantizeJSON{}},
 		{"## ppl", pplJSON{}},
 		{"## inspect", inspectJSON{}},
 		{"## inspect", inspectedBlockJSON{}},
@@ -86,7 +89,7 @@ func TestJSONIsDocumented(t *testing.T) {
 			walk(f.Type)
 		}
 	}
-	for _, object := range []any{resultJSON{}, seriesJSON{}, pplJSON{}, inspectJSON{}, demoJSON{}, versionJSON{}} {
+	for _, object := range []any{resultJSON{}, seriesJSON{}, quantizeJSON{}, pplJSON{}, inspectJSON{}, demoJSON{}, versionJSON{}} {
 		walk(reflect.TypeOf(object))
 	}
 	if len(seen) != len(documented) {
