@@ -91,6 +91,10 @@ func (z *quantizer) params(m *imatrix.Matrix) llamabind.QuantizeParams {
 // plan returns what each tensor of f becomes with the importances m, and the bytes of the file, or why it is impossible.
 func (z *quantizer) plan(ctx context.Context, f *gguf.File, m *imatrix.Matrix) (map[string]gguf.Type, int64, error) {
 	name, p := z.Params.Type.Name, z.params(m)
+	if a := f.Alignment(); a != 32 {
+		// It copies general.alignment, and aligns to GGUF_DEFAULT_ALIGNMENT nevertheless: nothing could read that.
+		return nil, 0, fmt.Errorf("the tensors of %s are aligned to %d bytes, and llama.cpp's quantiser writes none but 32; convert the model anew", f.Paths()[0], a)
+	}
 	tensors, err := llamabind.QuantizePlan(ctx, f.Paths()[0], p)
 	if err != nil {
 		return nil, 0, z.explain(err)

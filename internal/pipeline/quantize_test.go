@@ -176,6 +176,42 @@ func TestQuantizeZeros(t *testing.T) {
 	}
 }
 
+// llama.cpp's quantiser would write a file that nothing reads.
+func TestQuantizeAlignment(t *testing.T) {
+	source, err := gguf.Open(tinyModel)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer source.Close()
+	p := &gguf.Plan{KVs: source.KVs()}
+	kv, err := gguf.NewKV("general.alignment", uint32(64))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.KVs = append(p.KVs, kv)
+	for _, tensor := range source.Tensors() {
+		p.Tensors = append(p.Tensors, gguf.PlanTensor{Name: tensor.Name, Type: tensor.Type, Dims: tensor.Dims, Data: gguf.Copy(source, tensor)})
+	}
+	w, err := gguf.WriteTemp(t.Context(), filepath.Join(t.TempDir(), "aligned.gguf"), p, gguf.WriteOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	j := QuantizeJob{In: w.Path(), Out: filepath.Join(t.TempDir(), "out.gguf"), Quantize: quantizeTo(t, "Q4_0", harmless).Quantize}
+	if _, err := Quantize(t.Context(), j, quiet()); err == nil || !strings.Contains(err.Error(), "aligned to 64 bytes") {
+		t.Errorf("%v", err)
+	}
+	if left := files(t, j.Out); len(left) > 0 {
+		t.Errorf("%v left behind", left)
+	}
+	// That it is so: without the refusal, what the quantiser writes is refused.
+	if err := llamabind.QuantizeModel(t.Context(), j.In, j.Out, j.Quantize.Params, nil); err == nil {
+		if f, err := gguf.Open(j.Out); err == nil {
+			f.Close()
+			t.Error("the quantiser handles other alignments by now: drop the refusal")
+		}
+	}
+}
+
 // The file's own name follows the type.
 func TestQuantizedName(t *testing.T) {
 	j := quantizeTo(t, "Q5_K_M", harmless)
