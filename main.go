@@ -12,6 +12,7 @@ import (
 
 	"github.com/ggufprune/ggufprune/internal/cli"
 	"github.com/ggufprune/ggufprune/internal/pipeline"
+	"github.com/ggufprune/ggufprune/internal/quantproc"
 )
 
 func main() { os.Exit(run()) }
@@ -22,6 +23,9 @@ const grace = 1500 * time.Millisecond
 // run executes the command line and returns the exit code. The first Ctrl-C or SIGTERM lets a search end its evaluation and cancels
 // all other work, which then cleans up after itself; the second one cancels at once; the third kills the process as usual.
 func run() (code int) {
+	if code, child := quantproc.Dispatch(); child {
+		return code
+	}
 	defer func() {
 		if p := recover(); p != nil {
 			code = fail(fmt.Errorf("internal error: %v; please report it with the command line and the model's name", p))

@@ -15,6 +15,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/ggufprune/ggufprune/gguf"
+	"github.com/ggufprune/ggufprune/internal/imatrix/imatrixtest"
 )
 
 // tinyModel is the real model that the scripts work on, as $MODEL.
@@ -25,7 +26,8 @@ func TestMain(m *testing.M) {
 }
 
 // TestScripts runs testdata/script: each command's success and failure as a user sees them. A script finds the model in
-// $MODEL, a text in $TEXT, the source tree in $SOURCE, and files that are no model to prune in the folder bad.
+// $MODEL, an importance matrix of it in $IMATRIX, a text in $TEXT, the source tree in $SOURCE, and files that are no model to prune
+// in the folder bad.
 func TestScripts(t *testing.T) {
 	source, err := os.Getwd()
 	if err != nil {
@@ -33,6 +35,10 @@ func TestScripts(t *testing.T) {
 	}
 	bad := t.TempDir()
 	if err := writeBadModels(bad); err != nil {
+		t.Fatal(err)
+	}
+	matrix := filepath.Join(t.TempDir(), "tiny.imatrix")
+	if err := writeMatrix(matrix); err != nil {
 		t.Fatal(err)
 	}
 	testscript.Run(t, testscript.Params{
@@ -43,6 +49,7 @@ func TestScripts(t *testing.T) {
 			e.Setenv("SOURCE", source)
 			e.Setenv("MODEL", filepath.Join(source, tinyModel))
 			e.Setenv("TEXT", filepath.Join(e.WorkDir, "text.txt"))
+			e.Setenv("IMATRIX", matrix)
 			// Threads that wait must not spin: the scripts run side by side.
 			e.Setenv("OMP_WAIT_POLICY", "passive")
 			if err := linkAll(bad, filepath.Join(e.WorkDir, "bad")); err != nil {
@@ -58,6 +65,16 @@ func TestScripts(t *testing.T) {
 			"tamper":       cmdTamper,
 		},
 	})
+}
+
+// writeMatrix writes an importance matrix of the small model.
+func writeMatrix(path string) error {
+	f, err := gguf.Open(tinyModel)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return imatrixtest.Write(path, imatrixtest.Random(f, 1))
 }
 
 // linkAll makes the folder to, with a link to each file of the folder from.

@@ -98,6 +98,21 @@ func (d rowsData) writeTo(s *stream) error {
 // Zeros is n zero bytes. In every type of ggml they decode to zeros.
 func Zeros(n int64) Data { return zeroData(n) }
 
+// SourceOf returns the tensor whose rows d is made of, false where there is none: whatever else belongs to a tensor, such as its
+// importance matrix, follows it by that.
+func SourceOf(d Data) (Tensor, bool) {
+	switch d := d.(type) {
+	case copyData:
+		return d.t, true
+	case rowsData:
+		return d.t, true
+	}
+	return Tensor{}, false
+}
+
+// IsZeros reports whether d was made by Zeros.
+func IsZeros(d Data) bool { _, ok := d.(zeroData); return ok }
+
 type zeroData int64
 
 func (d zeroData) Size() int64             { return int64(d) }

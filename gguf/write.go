@@ -54,10 +54,8 @@ func writeTemp(ctx context.Context, fsys fileSystem, path string, p *Plan, o Wri
 		return nil, err
 	}
 	total := p.Size()
-	dir := filepath.Dir(path)
-	if free, err := fsys.free(dir); err == nil && free < total {
-		return nil, fmt.Errorf("%w in %s: %s needs %d bytes (%s), and %d (%s) are free; free some or choose another folder",
-			ErrNoSpace, dir, filepath.Base(path), total, humanBytes(total), free, humanBytes(free))
+	if err := checkFree(fsys, path, total); err != nil {
+		return nil, err
 	}
 	out, temp, err := createTemp(fsys, path)
 	if err != nil {

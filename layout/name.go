@@ -19,6 +19,11 @@ import (
 // e.g. Llama-3.2-2.6B-Instruct-pruned-v1.0-Q8_0.gguf. f is the source. What its metadata does not say is taken from known, the
 // name under which a program keeps the model, or where that is empty from the file's.
 func DefaultName(f *gguf.File, res *Result, known string) string {
+	return DefaultNameAs(f, res, known, encoding(f))
+}
+
+// DefaultNameAs is DefaultName of a file that is quantised to another encoding, e.g. Q4_K_M.
+func DefaultNameAs(f *gguf.File, res *Result, known, encoding string) string {
 	m := &metadata{kvs: res.Plan.KVs}
 	get := func(key string) string {
 		i := m.index(key)
@@ -44,7 +49,7 @@ func DefaultName(f *gguf.File, res *Result, known string) string {
 	if !strings.HasPrefix(strings.ToLower(version), "v") {
 		version = "v" + version
 	}
-	parts := []string{base, label, get("general.finetune"), version, encoding(f)}
+	parts := []string{base, label, get("general.finetune"), version, encoding}
 	for i, p := range parts {
 		parts[i] = fileName(p)
 	}

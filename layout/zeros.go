@@ -112,15 +112,15 @@ func (m *model) zeroed(t layerTensor) gguf.PlanTensor {
 	}
 	typ := t.Type
 	if !bias && len(t.Dims) > 1 {
-		typ = zeroType(t.Tensor)
+		typ = ZeroType(t.Tensor)
 	}
 	size := typ.RowBytes(t.Dims[0]) * t.Rows()
 	return gguf.PlanTensor{Name: t.Name, Type: typ, Dims: t.Dims, Data: gguf.Zeros(size)}
 }
 
-// zeroType is the smallest tensor type for zeros that CPU, CUDA, Metal and Vulkan all run. All-zero bytes are zeros in each.
-// Unquantised models get F16, so that they can still be quantised.
-func zeroType(t gguf.Tensor) gguf.Type {
+// ZeroType is the smallest tensor type for zeros that CPU, CUDA, Metal and Vulkan all run. All-zero bytes are zeros in each.
+// Unquantised models get F16, so that they can still be quantised. It is t's own type where no other is smaller.
+func ZeroType(t gguf.Tensor) gguf.Type {
 	row := t.Dims[0]
 	best := gguf.F16
 	switch {

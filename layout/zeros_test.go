@@ -29,7 +29,7 @@ func TestZeroType(t *testing.T) {
 		{gguf.MXFP4, 512, gguf.Q2_K},
 	}
 	for _, tt := range tests {
-		if got := zeroType(gguf.Tensor{Type: tt.typ, Dims: []uint64{tt.row, 4}}); got != tt.want {
+		if got := ZeroType(gguf.Tensor{Type: tt.typ, Dims: []uint64{tt.row, 4}}); got != tt.want {
 			t.Errorf("%s rows of %d: %s, want %s", tt.typ, tt.row, got, tt.want)
 		}
 	}

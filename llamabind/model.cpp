@@ -1,4 +1,4 @@
-// Devices, models, tokens, quantising: thin calls of llama.cpp.
+// Devices, models, tokens: thin calls of llama.cpp.
 #include "model.h"
 #include "graph.h"
 
@@ -21,6 +21,7 @@ void on_log(ggml_log_level level, const char * text, void *) {
         while (!log_error.empty() && isspace((unsigned char) log_error.back())) log_error.pop_back();
     }
     if (log_sink) log_sink(int(level), text);
+    if (bp::log_tap) bp::log_tap->line(text);
 }
 
 bp_status fail(bp_err * err, bp_status st, const std::string & text) {
@@ -49,35 +50,13 @@ bool parse_split_mode(const char * s, llama_split_mode * out) {
     return false;
 }
 
-// The ftype with the short name that llama-quantize uses (Q4_K_M), or -1.
-int ftype_of(const char * name) {
-    static const struct { const char * name; llama_ftype ftype; } table[] = {
-        {"F32", LLAMA_FTYPE_ALL_F32},        {"F16", LLAMA_FTYPE_MOSTLY_F16},       {"BF16", LLAMA_FTYPE_MOSTLY_BF16},
-        {"Q4_0", LLAMA_FTYPE_MOSTLY_Q4_0},   {"Q4_1", LLAMA_FTYPE_MOSTLY_Q4_1},     {"Q5_0", LLAMA_FTYPE_MOSTLY_Q5_0},
-        {"Q5_1", LLAMA_FTYPE_MOSTLY_Q5_1},   {"Q8_0", LLAMA_FTYPE_MOSTLY_Q8_0},     {"Q2_K", LLAMA_FTYPE_MOSTLY_Q2_K},
-        {"Q2_K_S", LLAMA_FTYPE_MOSTLY_Q2_K_S}, {"Q3_K", LLAMA_FTYPE_MOSTLY_Q3_K_M}, {"Q3_K_S", LLAMA_FTYPE_MOSTLY_Q3_K_S},
-        {"Q3_K_M", LLAMA_FTYPE_MOSTLY_Q3_K_M}, {"Q3_K_L", LLAMA_FTYPE_MOSTLY_Q3_K_L}, {"Q4_K", LLAMA_FTYPE_MOSTLY_Q4_K_M},
-        {"Q4_K_S", LLAMA_FTYPE_MOSTLY_Q4_K_S}, {"Q4_K_M", LLAMA_FTYPE_MOSTLY_Q4_K_M}, {"Q5_K", LLAMA_FTYPE_MOSTLY_Q5_K_M},
-        {"Q5_K_S", LLAMA_FTYPE_MOSTLY_Q5_K_S}, {"Q5_K_M", LLAMA_FTYPE_MOSTLY_Q5_K_M}, {"Q6_K", LLAMA_FTYPE_MOSTLY_Q6_K},
-        {"IQ2_XXS", LLAMA_FTYPE_MOSTLY_IQ2_XXS}, {"IQ2_XS", LLAMA_FTYPE_MOSTLY_IQ2_XS}, {"IQ2_S", LLAMA_FTYPE_MOSTLY_IQ2_S},
-        {"IQ2_M", LLAMA_FTYPE_MOSTLY_IQ2_M}, {"IQ3_XXS", LLAMA_FTYPE_MOSTLY_IQ3_XXS}, {"IQ3_XS", LLAMA_FTYPE_MOSTLY_IQ3_XS},
-        {"IQ3_S", LLAMA_FTYPE_MOSTLY_IQ3_S}, {"IQ3_M", LLAMA_FTYPE_MOSTLY_IQ3_M},   {"IQ1_S", LLAMA_FTYPE_MOSTLY_IQ1_S},
-        {"IQ1_M", LLAMA_FTYPE_MOSTLY_IQ1_M}, {"IQ4_NL", LLAMA_FTYPE_MOSTLY_IQ4_NL}, {"IQ4_XS", LLAMA_FTYPE_MOSTLY_IQ4_XS},
-        {"TQ1_0", LLAMA_FTYPE_MOSTLY_TQ1_0}, {"TQ2_0", LLAMA_FTYPE_MOSTLY_TQ2_0},
-    };
-    std::string upper(name);
-    std::transform(upper.begin(), upper.end(), upper.begin(), [](unsigned char c) { return toupper(c); });
-    for (const auto & e : table) {
-        if (upper == e.name) return e.ftype;
-    }
-    return -1;
-}
-
 const llama_vocab * vocab_of(const bp_model * m) { return llama_model_get_vocab(m->model); }
 
 } // namespace
 
 namespace bp {
+
+thread_local LogTap * log_tap = nullptr;
 
 std::string first_log(const char * fallback) {
     std::lock_guard<std::mutex> lock(log_mutex);
@@ -210,20 +189,6 @@ int32_t bp_piece(const bp_model * m, int32_t token, char * buf, int32_t cap, boo
 }
 
 bool bp_is_eog(const bp_model * m, int32_t token) { return llama_vocab_is_eog(vocab_of(m), token); }
-
-bp_status bp_quantize(const char * in, const char * out, const char * ftype, int32_t n_threads, bool allow_requantize, bool pure, bp_err * err) {
-    return guarded(err, BP_INTERNAL, [&] {
-        const int ft = ftype_of(ftype);
-        if (ft < 0) return fail(err, BP_BAD_INPUT, std::string("unknown quantisation type ") + ftype);
-        llama_model_quantize_params qp = llama_model_quantize_default_params();
-        qp.nthread          = n_threads;
-        qp.ftype            = llama_ftype(ft);
-        qp.allow_requantize = allow_requantize;
-        qp.pure             = pure;
-        if (llama_model_quantize(in, out, &qp) != 0) return fail(err, BP_LOAD, bp::first_log("llama.cpp could not quantise the model"));
-        return BP_OK;
-    });
-}
 
 bool bp_to_float(int32_t ggml_type_id, const void * data, int64_t n, float * out) {
     if (ggml_type_id < 0 || ggml_type_id >= GGML_TYPE_COUNT) return false;

@@ -209,19 +209,6 @@ func (m *Model) Piece(t perplexity.Token, special bool) string {
 // EOG reports whether t ends a generation.
 func (m *Model) EOG(t perplexity.Token) bool { return bool(C.bp_is_eog(m.c, C.int32_t(t))) }
 
-// Quantize writes the model at in to out with llama.cpp's own quantiser. ftype is llama-quantize's name, e.g. "Q4_K_M".
-// It cannot be interrupted.
-func Quantize(in, out, ftype string, threads int) error {
-	start()
-	cin, cout, cft := C.CString(in), C.CString(out), C.CString(ftype)
-	defer C.free(unsafe.Pointer(cin))
-	defer C.free(unsafe.Pointer(cout))
-	defer C.free(unsafe.Pointer(cft))
-	var cerr C.bp_err
-	st := C.bp_quantize(cin, cout, cft, C.int32_t(threads), true, false, &cerr)
-	return toError("quantize", st, &cerr)
-}
-
 // ToFloat decodes data of a ggml type into weights, which say how many there are: a multiple of the type's block.
 func ToFloat(ggmlType uint32, data []byte, weights []float32) error {
 	start()

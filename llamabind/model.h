@@ -16,4 +16,13 @@ namespace bp {
 std::string first_log(const char * fallback);
 void        clear_log();
 
+// LogTap is told what llama.cpp logs on this thread while log_tap points to it. It may throw where llama.cpp's C++ code logs.
+struct LogTap {
+    virtual void line(const char * text) = 0;
+
+protected:
+    ~LogTap() = default;
+};
+extern thread_local LogTap * log_tap;
+
 } // namespace bp

@@ -79,10 +79,56 @@ int32_t bp_tokenize(const bp_model * m, const char * text, int32_t len, int32_t 
 int32_t bp_piece(const bp_model * m, int32_t token, char * buf, int32_t cap, bool special);
 bool    bp_is_eog(const bp_model * m, int32_t token);
 
-bp_status bp_quantize(const char * in, const char * out, const char * ftype, int32_t n_threads, bool allow_requantize, bool pure, bp_err * err);
-
 // The n weights of data as floats; n must be a multiple of the type's block. False: the type has no floats.
 bool bp_to_float(int32_t ggml_type, const void * data, int64_t n, float * out);
+
+// ---- quantising -------------------------------------------------------------------------------------------------------
+
+// The i-th type that llama-quantize knows, in its order, by name (aliases included) and llama_ftype; NULL behind the last one.
+const char * bp_ftype(int32_t i, int32_t * ftype);
+// The ggml_type with that name, in upper or lower case; -1 if there is none.
+int32_t      bp_ggml_type(const char * name);
+const char * bp_ggml_type_name(int32_t type); // "" if there is none
+
+typedef struct {
+    const char *  name; // of the tensor
+    const float * data; // an importance for each column, of a 3D tensor for each matrix's columns
+    size_t        size;
+} bp_imatrix_entry;
+
+typedef struct {
+    const char * pattern; // regular expression that is searched in a tensor's name
+    int32_t      type;    // ggml_type
+} bp_tensor_type;
+
+typedef struct {
+    const char * key;
+    const char * text; // NULL: number counts
+    int64_t      number;
+} bp_quantize_kv;
+
+typedef struct {
+    int32_t ftype;          // llama_ftype
+    int32_t n_threads;      // <= 0: all of the machine's
+    int32_t output_type;    // ggml_type of output.weight; < 0: as ftype says
+    int32_t embedding_type; // ggml_type of token_embd.weight; < 0: as ftype says
+    bool    allow_requantize, leave_output, pure;
+    bool    dry_run;        // choose types only: nothing is read but headers, and nothing is written
+    const bp_imatrix_entry * imatrix;
+    int32_t                  n_imatrix;
+    const bp_tensor_type *   tensor_types;
+    int32_t                  n_tensor_types;
+    const bp_quantize_kv *   kvs; // added to the metadata
+    int32_t                  n_kvs;
+} bp_quantize_params;
+
+// Told before tensor i of n (from 1) is quantised; type is the ggml_type chosen for it in a dry run, -1 otherwise.
+typedef void (*bp_quantize_fn)(uintptr_t handle, int32_t i, int32_t n, const char * name, int32_t type);
+
+// Quantises the file in to the file out. When cancel becomes 1 it ends before the next tensor, with BP_CANCELLED; what is
+// written of out stays.
+bp_status bp_quantize(const char * in, const char * out, const bp_quantize_params * params, const volatile int32_t * cancel,
+                      bp_quantize_fn progress, uintptr_t handle, bp_err * err);
 
 // ---- session: one context of a model -----------------------------------------------------------------------------------
 

@@ -40,7 +40,7 @@ What to write:
       --layout NAME        auto, native, deci or zeros (default: auto, the best one that is exact)
       --force              overwrite an existing file
       --no-check           do not check the written file
-` + repairUsage + ollamaUsage + textUsage + modelUsage + commonUsage
+` + repairUsage + ollamaUsage + quantUsage + textUsage + modelUsage + commonUsage
 
 // applyCommand is "ggufprune apply".
 type applyCommand struct {
@@ -50,6 +50,7 @@ type applyCommand struct {
 	output     outputFlags
 	repair     repairFlags
 	ollama     ollamaFlags
+	quant      quantizeFlags
 	plan, mask string
 	all        bool
 }
@@ -63,6 +64,7 @@ func (c *applyCommand) flags(fs *pflag.FlagSet) {
 	c.output.add(fs)
 	c.repair.add(fs, repair.Off)
 	c.ollama.add(fs)
+	c.quant.add(fs)
 	fs.StringVar(&c.plan, "plan", "", "")
 	fs.StringVar(&c.mask, "mask", "", "")
 	fs.BoolVar(&c.all, "all", false, "")
@@ -136,5 +138,13 @@ func (c *applyCommand) job(fs *pflag.FlagSet) (j pipeline.Job, goals []search.Go
 	if c.ollama.name != "" && (c.all || len(goals) > 1) {
 		return j, nil, usagef("--ollama names one model, and several files are to be written; give one size")
 	}
-	return j, goals, c.ollama.fill(&j)
+	if err := c.ollama.fill(&j); err != nil {
+		return j, nil, err
+	}
+	if len(goals) > 1 || c.all {
+		if c.quant.imatrixOut != "" {
+			return j, nil, usagef("--imatrix-out is one file, and several models are written; give one size")
+		}
+	}
+	return j, goals, c.quant.fill(fs, &j, goals...)
 }

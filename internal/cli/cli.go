@@ -54,6 +54,8 @@ func lookup(name string) command {
 		return new(searchCommand)
 	case "apply":
 		return new(applyCommand)
+	case "quantize":
+		return new(quantizeCommand)
 	case "ppl":
 		return new(pplCommand)
 	case "eval":
@@ -87,7 +89,7 @@ func execute(ctx context.Context, name string, c command, args []string, s Strea
 		return err
 	case err != nil:
 		return usagef("%s: %v; see ggufprune help %s", name, err, name)
-	case fs.NArg() > 0:
+	case fs.NArg() > 0 && !takesArguments(c):
 		return usagef("%s: unexpected argument %q; see ggufprune help %s", name, fs.Arg(0), name)
 	}
 	u, err := common.ui(s)
@@ -97,6 +99,12 @@ func execute(ctx context.Context, name string, c command, args []string, s Strea
 	defer u.ListenStatus()()
 	llamabind.SetLogger(u.Logger())
 	return c.run(ctx, fs, u)
+}
+
+// takesArguments reports whether the command reads what is no flag.
+func takesArguments(c command) bool {
+	_, ok := c.(interface{ takesArguments() })
+	return ok
 }
 
 // help prints the program's usage, or a command's.
@@ -122,6 +130,7 @@ Commands:
   prune     search, write and check a pruned model: the whole job
   search    only search, and save the plan
   apply     only write and check: a plan's or a given mask's blocks removed
+  quantize  quantise a model with llama.cpp's quantiser
   ppl       perplexity of a model, or of a model with blocks left out
   eval      accuracy on multiple-choice tasks: HellaSwag, WinoGrande, PIQA, ARC
   inspect   a model's blocks, their sizes, and what could be removed how

@@ -31,6 +31,7 @@ type resultJSON struct {
 	Repair      *repairJSON      `json:"repair,omitempty"`
 	Output      *outputJSON      `json:"output,omitempty"`
 	Check       *checkJSON       `json:"check,omitempty"`
+	Quantized   *quantizedJSON   `json:"quantized,omitempty"`
 }
 
 // modelJSON describes a source model.
@@ -96,6 +97,7 @@ type outputJSON struct {
 	Ratio         float64 `json:"params_removed_ratio"`
 	Modelfile     string  `json:"modelfile,omitempty"`
 	Ollama        string  `json:"ollama,omitempty"`
+	IMatrix       string  `json:"imatrix,omitempty"`
 }
 
 // checkJSON is how the written file compares with the masked original.
@@ -148,11 +150,13 @@ func newResultJSON(command string, out *pipeline.Outcome, plan string) resultJSO
 		r.Output = &outputJSON{
 			Path: w.Path, Bytes: w.Bytes, Layout: string(w.Layout.Kind), SHA256: w.SHA256,
 			ParamsRemoved: w.Layout.ParamsRemoved, Ratio: float64(w.Layout.ParamsRemoved) / float64(w.Layout.ParamsTotal),
+			IMatrix: w.IMatrix,
 		}
 		if p := out.Publish; p != nil {
 			r.Output.Modelfile, r.Output.Ollama = p.Modelfile, p.Name
 		}
 		r.Check = newCheckJSON(w.Check)
+		r.Quantized = newQuantizedJSON(w.Quantized)
 	}
 	return r
 }

@@ -55,6 +55,9 @@ func TestJSONIsDocumented(t *testing.T) {
 		{"### Repaired block", repairBlockJSON{}},
 		{"### Output", outputJSON{}},
 		{"### Check", checkJSON{}},
+		{"### Quantized", quantizedJSON{}},
+		{"### Noise", noiseJSON{}},
+		{"## quantize", quantizeJSON{}},
 		{"## ppl", pplJSON{}},
 		{"## eval", evalJSON{}},
 		{"## eval", taskJSON{}},
@@ -91,7 +94,7 @@ func TestJSONIsDocumented(t *testing.T) {
 			walk(f.Type)
 		}
 	}
-	for _, object := range []any{resultJSON{}, seriesJSON{}, pplJSON{}, evalJSON{}, inspectJSON{}, demoJSON{}, versionJSON{}} {
+	for _, object := range []any{resultJSON{}, seriesJSON{}, pplJSON{}, evalJSON{}, inspectJSON{}, demoJSON{}, versionJSON{}, quantizeJSON{}} {
 		walk(reflect.TypeOf(object))
 	}
 	if len(seen) != len(documented) {

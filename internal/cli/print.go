@@ -121,6 +121,7 @@ func printWrite(u *ui.UI, out *pipeline.Outcome) {
 	u.Resultf("        %s (was %s), %.1f%% of the parameters gone, layout %s", formatSize(w.Bytes), formatSize(out.Model.Bytes),
 		100*float64(w.Layout.ParamsRemoved)/float64(w.Layout.ParamsTotal), w.Layout.Kind)
 	u.Resultf("        SHA-256 %s", w.SHA256)
+	defer printQuantized(u, w)
 	k := w.Check
 	if k == nil {
 		u.Resultf("check   none")

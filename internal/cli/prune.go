@@ -28,7 +28,7 @@ What to write:
       --layout NAME        auto, native, deci or zeros (default: auto, the best one that is exact)
       --force              overwrite existing files
       --no-check           do not check the written file
-` + repairUsage + ollamaUsage + textUsage + modelUsage + commonUsage
+` + repairUsage + ollamaUsage + quantUsage + textUsage + modelUsage + commonUsage
 
 // pruneCommand is "ggufprune prune".
 type pruneCommand struct {
@@ -38,6 +38,7 @@ type pruneCommand struct {
 	output outputFlags
 	repair repairFlags
 	ollama ollamaFlags
+	quant  quantizeFlags
 	method methodFlags
 	plan   string
 }
@@ -51,6 +52,7 @@ func (c *pruneCommand) flags(fs *pflag.FlagSet) {
 	c.output.add(fs)
 	c.repair.add(fs, repair.Off)
 	c.ollama.add(fs)
+	c.quant.add(fs)
 	fs.StringVar(&c.plan, "plan", "", "")
 	c.method.add(fs)
 }
@@ -68,6 +70,9 @@ func (c *pruneCommand) run(ctx context.Context, fs *pflag.FlagSet, u *ui.UI) err
 		return err
 	}
 	if err := c.ollama.fill(&j); err != nil {
+		return err
+	}
+	if err := c.quant.fill(fs, &j, j.Goal); err != nil {
 		return err
 	}
 	if err := sameOutputs(j.Output, j.Plan); err != nil {

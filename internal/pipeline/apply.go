@@ -81,7 +81,10 @@ func openApply(ctx context.Context, j Job, rep Reporter, oneFile bool) (*applica
 	if a.src, err = Open(ctx, j.Runtime); err != nil {
 		return nil, err
 	}
-	if err := a.identify(ctx); err != nil {
+	if a.job.quant, err = j.Quantize.prepare(ctx, a.src.File, a.src.Model.Info().NLayer); err == nil {
+		err = a.identify(ctx)
+	}
+	if err != nil {
 		a.src.Close()
 		return nil, err
 	}

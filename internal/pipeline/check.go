@@ -30,41 +30,50 @@ const maxPPLDrift = 1e-2
 // masked original. what differs is returned as text; the error is for what could not be run.
 func (p *probe) compare(ctx context.Context, r Runtime, path string, want reading, exact bool, progress Progress) (Check, string, error) {
 	check := Check{Exact: exact, Text: p.eval.Corpus, Context: p.eval.Context, Batch: p.nSeq * p.eval.Context, Masked: want.ppl}
+	var c comparison
+	var differs string
+	var err error
+	check.Written, differs, err = p.measure(ctx, r, path, want, &c, progress)
+	if differs != "" || err != nil {
+		return check, differs, err
+	}
+	check.Rows, check.MaxAbsDiff, check.NMSE = c.rows, c.maxAbs, c.nmse()
+	return check, check.verdict(&c, len(want.rows)), nil
+}
+
+// measure runs the probe through the file at path and adds its rows to c. What makes that pointless is returned as text.
+func (p *probe) measure(ctx context.Context, r Runtime, path string, want reading, c *comparison, progress Progress) (perplexity.Estimate, string, error) {
+	var none perplexity.Estimate
 	m, err := r.load(ctx, path)
 	if err != nil {
 		if ctx.Err() != nil {
-			return check, "", err
+			return none, "", err
 		}
-		return check, "llama.cpp does not load it: " + err.Error(), nil
+		return none, "llama.cpp does not load it: " + err.Error(), nil
 	}
 	defer m.Close()
 	tokens, err := m.Tokenize(p.text, true, false)
 	if err != nil {
-		return check, "", err
+		return none, "", err
 	}
 	if !slices.Equal(tokens, p.tokens) {
-		return check, "its tokenizer splits the text otherwise than the original's", nil
+		return none, "its tokenizer splits the text otherwise than the original's", nil
 	}
 	s, err := m.NewSession(ctx, r.session(p.nSeq, p.seqLen, true))
 	if err != nil {
-		return check, "", err
+		return none, "", err
 	}
 	defer s.Close()
 
-	var c comparison
 	next := 0
-	check.Written, err = p.read(ctx, s, nil, progress, func(seq, pos int, logits []float32) error {
+	ppl, err := p.read(ctx, s, nil, progress, func(seq, pos int, logits []float32) error {
 		if next >= len(want.rows) || want.rows[next].seq != seq || want.rows[next].pos != pos {
 			return fmt.Errorf("engine reported position %d of sequence %d out of order", pos, seq)
 		}
 		next++
 		return c.add(seq, pos, want.rows[next-1].logits, logits)
 	})
-	if err != nil {
-		return check, "", err
-	}
-	check.Rows, check.MaxAbsDiff, check.NMSE = c.rows, c.maxAbs, c.nmse()
-	return check, check.verdict(&c, len(want.rows)), nil
+	return ppl, "", err
 }
 
 // verdict says what is wrong with the written file, or "".

@@ -15,6 +15,8 @@ type comparison struct {
 	maxAbs         float64
 	sumSquares     float64 // of the differences
 	sumReference   float64 // of the reference's values
+	divergence     bool    // sumKL is wanted, which takes an exponential for each value
+	sumKL          float64 // KL divergence of got from ref, over the positions
 	ref, got       []float64
 	worstSeq       int
 	worstPos       int
@@ -41,6 +43,11 @@ func (c *comparison) add(seq, pos int, ref, got []float32) error {
 		rowMax = max(rowMax, d)
 		c.sumSquares += d * d
 		c.sumReference += r * r
+		if c.divergence {
+			if p := math.Exp(r); p > 0 {
+				c.sumKL += p * (r - c.got[i])
+			}
+		}
 	}
 	if rowMax > 0 {
 		c.differingRows++

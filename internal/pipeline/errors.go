@@ -1,6 +1,9 @@
 package pipeline
 
-import "fmt"
+import (
+	"cmp"
+	"fmt"
+)
 
 // UnsupportedError says that a model is of a kind that cannot be pruned.
 type UnsupportedError struct{ Text string }
@@ -12,8 +15,10 @@ type CheckError struct {
 	Path  string
 	Text  string // what differed
 	Check Check
+	Hint  string // what to do, in place of the usual
 }
 
 func (e *CheckError) Error() string {
-	return fmt.Sprintf("check of %s failed, the file was removed: %s; please report this with the model's name and the mask, or try --layout zeros", e.Path, e.Text)
+	hint := cmp.Or(e.Hint, "please report this with the model's name and the mask, or try --layout zeros")
+	return fmt.Sprintf("check of %s failed, the file was removed: %s; %s", e.Path, e.Text, hint)
 }

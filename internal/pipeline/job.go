@@ -31,6 +31,9 @@ type Job struct {
 	Force   bool
 	NoCheck bool
 	Ollama  string // the name under which a running Ollama gets the file; "" for none
+
+	Quantize Quantization // of the written file
+	quant    *quantizer   // the same, held against the source
 }
 
 // Outcome is what a job did.
@@ -79,6 +82,9 @@ func (j Job) searchThen(ctx context.Context, rep Reporter, write bool) (*Outcome
 		return nil, err
 	}
 	defer src.Close()
+	if j.quant, err = j.Quantize.prepare(ctx, src.File, src.Model.Info().NLayer); err != nil {
+		return nil, err
+	}
 	j.Text.Context = defaultContext(j.Text.Context, src.Model.Info())
 	out, blocks, err := j.search(ctx, src, corpus, rep)
 	if err != nil || !write {
@@ -97,6 +103,9 @@ func (j Job) checkOutputs(write bool, inputs ...string) error {
 	if j.Text.File != "" {
 		inputs = append(inputs, j.Text.File)
 	}
+	if j.Quantize.IMatrix != "" {
+		inputs = append(inputs, j.Quantize.IMatrix)
+	}
 	if write && j.Output != "" {
 		if err := CheckOutput(j.Output, j.Force, inputs...); err != nil {
 			return err
@@ -108,6 +117,9 @@ func (j Job) checkOutputs(write bool, inputs ...string) error {
 		if err := checkFolder("."); err != nil {
 			return err
 		}
+	}
+	if err := j.Quantize.checkOutputs(j.Force, []string{j.Output, j.Plan}, inputs); err != nil {
+		return err
 	}
 	if j.Plan == "" {
 		return nil
@@ -200,6 +212,7 @@ func (j Job) write(ctx context.Context, src *Source, q WriteRequest, out *Outcom
 	if out.Repair, err = j.repair(ctx, src, &q, rep); err != nil {
 		return err
 	}
+	q.quantizer = j.quant
 	if out.Write, err = src.Write(ctx, q, rep); err != nil {
 		return err
 	}

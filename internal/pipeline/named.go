@@ -23,11 +23,14 @@ func (r Runtime) damaged(err error) error {
 	return fmt.Errorf("model %s: %w; get it again with: %s", r.Ref.Given, err, r.Ref.Again)
 }
 
-// defaultName is the name of an output for which none was given.
-func (s *Source) defaultName(res *layout.Result) string {
+// defaultName is the name of an output for which none was given, and which q quantises, if at all.
+func (s *Source) defaultName(res *layout.Result, q *quantizer) string {
 	known := ""
 	if s.Runtime.Ref != nil {
 		known = s.Runtime.Ref.Name
+	}
+	if q.types() {
+		return layout.DefaultNameAs(s.File, res, known, q.Params.Type.Name)
 	}
 	return layout.DefaultName(s.File, res, known)
 }

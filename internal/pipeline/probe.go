@@ -25,6 +25,7 @@ type probe struct {
 	eval     *perplexity.Set       // perplexity
 	nSeq     int
 	seqLen   int
+	rowsOnly bool // no perplexity is wanted
 	tooShort bool // the model's attention window is longer than the rows' sequences
 }
 
@@ -98,6 +99,9 @@ func (p *probe) read(ctx context.Context, s Session, removed blockmask.Mask, pro
 	if err := s.Logits(ctx, p.rows, removed, row); err != nil {
 		return perplexity.Estimate{}, err
 	}
+	if p.rowsOnly {
+		return perplexity.Estimate{}, nil
+	}
 	v, err := perplexity.NewEvaluator(plainEngine{s}, p.eval)
 	if err != nil {
 		return perplexity.Estimate{}, err
@@ -106,6 +110,13 @@ func (p *probe) read(ctx context.Context, s Session, removed blockmask.Mask, pro
 		progress.Set(int64(1000*e.Done/max(1, e.Total)), "")
 	}
 	return v.Estimate(ctx, removed, nil)
+}
+
+// withoutPPL is the probe without the perplexity, which takes most of the time.
+func (p *probe) withoutPPL() *probe {
+	rows := *p
+	rows.rowsOnly = true
+	return &rows
 }
 
 // reference reads the masked original and keeps its logits.

@@ -78,7 +78,7 @@ func (a *application) name(steps []int) ([]planned, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%d steps: %w", k, err)
 		}
-		files[i] = planned{k, a.src.defaultName(res)}
+		files[i] = planned{k, a.src.defaultName(res, a.job.quant)}
 		names[files[i].path]++
 	}
 	for i, f := range files {

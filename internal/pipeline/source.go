@@ -23,6 +23,7 @@ type Source struct {
 
 	changed map[string][]byte // weights by name that sessions run with in place of the file's
 	fresh   bool              // the model was loaded since they were set
+	noise   *Noise            // of the quantiser on the whole model, once it is measured
 
 	hash func() (string, error)
 	stop context.CancelFunc // of the hashing

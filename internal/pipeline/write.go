@@ -28,13 +28,18 @@ type WriteRequest struct {
 
 	Text       Text // the check's
 	Evaluation *perplexity.Corpus
+
+	quantizer *quantizer // nil: the file is not quantised
 }
 
 // WriteResult is a written and checked file.
 type WriteResult struct {
 	gguf.Written
 	Layout *layout.Result
-	Check  *Check // nil with NoCheck
+	Check  *Check // nil with NoCheck; of the file before it was quantised
+
+	Quantized *Quantized // nil where it was not
+	IMatrix   string     // where the importance matrix of the file was written, "" for nowhere
 }
 
 // Write writes the source without the blocks of q.Removed and checks the file as the package comment says. The source's
@@ -49,7 +54,7 @@ func (s *Source) Write(ctx context.Context, q WriteRequest, rep Reporter) (*Writ
 	for _, w := range res.Warnings {
 		rep.Warnf("%s", w)
 	}
-	path, err := q.path(s.defaultName(res))
+	path, err := q.path(s.defaultName(res, q.quantizer))
 	if err != nil {
 		return nil, err
 	}
@@ -57,9 +62,9 @@ func (s *Source) Write(ctx context.Context, q WriteRequest, rep Reporter) (*Writ
 		return nil, err
 	}
 	var p *probe
-	var want reading
+	var want, whole reading
 	if !q.NoCheck {
-		if p, want, err = s.reference(ctx, q, rep); err != nil {
+		if p, want, whole, err = s.reference(ctx, q, rep); err != nil {
 			return nil, err
 		}
 	}
@@ -88,31 +93,56 @@ func (s *Source) Write(ctx context.Context, q WriteRequest, rep Reporter) (*Writ
 	} else {
 		rep.Warnf("the written file was not checked (--no-check)")
 	}
+	if q.quantizer.types() {
+		file, err := s.writeQuantized(ctx, path, q, quantizing{
+			probe: p, masked: want, whole: whole, plain: pending, out: out, most: MaxNoise(q.Removed.Len(), len(q.Blocks)),
+		}, rep)
+		if err != nil {
+			return nil, err
+		}
+		defer file.Discard() //nolint:errcheck // as above
+		if err := pending.Discard(); err != nil {
+			return nil, err
+		}
+		pending = file
+	}
+	matrix, err := q.quantizer.writeMatrix(ctx, res, q.Force)
+	if err != nil {
+		return nil, err
+	}
+	defer matrix.Discard() //nolint:errcheck // as above
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	out.Written, err = pending.Commit()
-	return out, err
+	if out.Written, err = pending.Commit(); err != nil {
+		return nil, err
+	}
+	if matrix != nil {
+		out.IMatrix = q.quantizer.IMatrixOut
+	}
+	return out, matrix.commit()
 }
 
-// reference measures the masked original.
-func (s *Source) reference(ctx context.Context, q WriteRequest, rep Reporter) (*probe, reading, error) {
-	p, err := newProbe(q.Text, q.Evaluation, s.Model, slidingWindow(s.File))
+// reference measures the masked original, and where the quantiser's noise is not known yet, the whole one.
+func (s *Source) reference(ctx context.Context, q WriteRequest, rep Reporter) (p *probe, masked, whole reading, err error) {
+	p, err = newProbe(q.Text, q.Evaluation, s.Model, slidingWindow(s.File))
 	if err != nil {
-		return nil, reading{}, err
+		return nil, masked, whole, err
 	}
 	if p.tooShort {
 		rep.Warnf("the check's sequences of %d tokens are no longer than the model's attention window: which layers have it is not checked", p.seqLen)
 	}
 	session, err := s.Session(ctx, p.nSeq, p.seqLen)
 	if err != nil {
-		return nil, reading{}, err
+		return nil, masked, whole, err
 	}
 	defer session.Close()
 	progress := rep.Start("measure the masked original", 1000)
 	defer progress.Stop()
-	want, err := p.reference(ctx, session, q.Removed, progress)
-	return p, want, err
+	if masked, err = p.reference(ctx, session, q.Removed, progress); err == nil && q.quantizer.types() && s.noise == nil {
+		whole, err = p.withoutPPL().reference(ctx, session, nil, progress)
+	}
+	return p, masked, whole, err
 }
 
 // writeTemp writes the file under its temporary name.

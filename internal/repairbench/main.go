@@ -15,8 +15,8 @@ type options struct {
 	models, calib, heldOut, other string
 	seeds, window, threads, judge int
 	tokens                        int
-	relative bool
-	mask string
+	relative                      bool
+	mask                          string
 	blocks, methods, parts        string
 }
 
