@@ -54,6 +54,8 @@ func lookup(name string) command {
 		return new(searchCommand)
 	case "apply":
 		return new(applyCommand)
+	case "compare":
+		return new(compareCommand)
 	case "ppl":
 		return new(pplCommand)
 	case "inspect":
@@ -83,7 +85,7 @@ func execute(ctx context.Context, name string, c command, args []string, s Strea
 		return err
 	case err != nil:
 		return usagef("%s: %v; see ggufprune help %s", name, err, name)
-	case fs.NArg() > 0:
+	case fs.NArg() > 0 && !takesArguments(c):
 		return usagef("%s: unexpected argument %q; see ggufprune help %s", name, fs.Arg(0), name)
 	}
 	u, err := common.ui(s)
@@ -93,6 +95,12 @@ func execute(ctx context.Context, name string, c command, args []string, s Strea
 	defer u.ListenStatus()()
 	llamabind.SetLogger(u.Logger())
 	return c.run(ctx, fs, u)
+}
+
+// takesArguments reports whether c has arguments besides its flags.
+func takesArguments(c command) bool {
+	_, ok := c.(interface{ arguments() })
+	return ok
 }
 
 // help prints the program's usage, or a command's.
@@ -118,6 +126,7 @@ Commands:
   prune     search, write and check a pruned model: the whole job
   search    only search, and save the plan
   apply     only write and check: a plan's or a given mask's blocks removed
+  compare   models side by side: quality, size and speed
   ppl       perplexity of a model, or of a model with blocks left out
   inspect   a model's blocks, their sizes, and what could be removed how
   demo      prune the small model that comes with the source

@@ -30,6 +30,7 @@ type resultJSON struct {
 	Plan        string           `json:"plan,omitempty"`
 	Output      *outputJSON      `json:"output,omitempty"`
 	Check       *checkJSON       `json:"check,omitempty"`
+	Comparison  *comparisonJSON  `json:"comparison,omitempty"`
 }
 
 // modelJSON describes a source model.
@@ -146,6 +147,7 @@ func newResultJSON(command string, out *pipeline.Outcome, plan string) resultJSO
 		}
 		r.Check = newCheckJSON(w.Check)
 	}
+	r.Comparison = newComparisonJSON(out.Comparison)
 	return r
 }
 

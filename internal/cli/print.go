@@ -19,6 +19,10 @@ func printOutcome(u *ui.UI, command string, out *pipeline.Outcome, plan string) 
 	}
 	if out.Write != nil {
 		printWrite(u, out)
+		if out.Comparison != nil {
+			u.Resultf("")
+			printComparison(u, out.Comparison)
+		}
 		printNext(u, out.Write.Path)
 	}
 	return u.JSON(newResultJSON(command, out, plan))

@@ -28,6 +28,8 @@ type Job struct {
 	Output  string         // "" is the name that the GGUF convention gives
 	Force   bool
 	NoCheck bool
+
+	Compare *CompareJob // what prune compares at its end, without the models; nil is nothing
 }
 
 // Outcome is what a job did.
@@ -37,6 +39,8 @@ type Outcome struct {
 	Steps   []search.Step
 	Removed blockmask.Mask
 	Write   *WriteResult // nil for search
+
+	Comparison *Comparison // nil where nothing was compared
 }
 
 // ModelFacts describe the source.
@@ -78,7 +82,10 @@ func (j Job) searchThen(ctx context.Context, rep Reporter, write bool) (*Outcome
 	err = j.write(ctx, src, WriteRequest{
 		Blocks: blocks, Removed: out.Removed, Provenance: provenance(out.Plan, len(out.Plan.Steps)), Unique: true,
 	}, out, rep)
-	return out, err
+	if err != nil {
+		return nil, err
+	}
+	return out, j.compare(ctx, out, rep)
 }
 
 // checkOutputs finds out whether what the job will write can be written, before the work. inputs are files that it reads besides the
