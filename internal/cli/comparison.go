@@ -79,7 +79,7 @@ func sizeLines(line lines) {
 			return cell(r)
 		})
 	}
-	model("file", func(r pipeline.Row) string { return fmt.Sprintf("%.3f GiB", float64(r.Bytes)/(1<<30)) })
+	model("file", func(r pipeline.Row) string { return formatSize(r.Bytes) })
 	model("parameters", func(r pipeline.Row) string { return formatCount(r.Params) })
 	model("type", func(r pipeline.Row) string { return r.Type })
 }

@@ -53,6 +53,13 @@ func TestJSONIsDocumented(t *testing.T) {
 		{"### Several files", seriesJSON{}},
 		{"### Output", outputJSON{}},
 		{"### Check", checkJSON{}},
+		{"## compare", compareJSON{}},
+		{"### Comparison", comparisonJSON{}},
+		{"### Compared model", comparedJSON{}},
+		{"### Divergence", divergenceJSON{}},
+		{"### Divergence", quantilesJSON{}},
+		{"### Speed", speedJSON{}},
+		{"### Comparison", rivalJSON{}},
 		{"## ppl", pplJSON{}},
 		{"## inspect", inspectJSON{}},
 		{"## inspect", inspectedBlockJSON{}},
@@ -86,7 +93,7 @@ func TestJSONIsDocumented(t *testing.T) {
 			walk(f.Type)
 		}
 	}
-	for _, object := range []any{resultJSON{}, seriesJSON{}, pplJSON{}, inspectJSON{}, demoJSON{}, versionJSON{}} {
+	for _, object := range []any{resultJSON{}, seriesJSON{}, compareJSON{}, pplJSON{}, inspectJSON{}, demoJSON{}, versionJSON{}} {
 		walk(reflect.TypeOf(object))
 	}
 	if len(seen) != len(documented) {
