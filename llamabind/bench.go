@@ -59,7 +59,9 @@ func (b *Bench) Close() {
 }
 
 // Prompt returns how long n tokens in batches take, of which the last one's logits are computed: llama-bench's pp.
-func (b *Bench) Prompt(ctx context.Context, n int) (time.Duration, error) { return b.run(ctx, n, false) }
+func (b *Bench) Prompt(ctx context.Context, n int) (time.Duration, error) {
+	return b.run(ctx, n, false)
+}
 
 // Generate returns how long n tokens take one after the other: llama-bench's tg.
 func (b *Bench) Generate(ctx context.Context, n int) (time.Duration, error) {
