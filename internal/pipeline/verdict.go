@@ -39,7 +39,7 @@ func weigh(pruned, rival Row, t *SpeedTest) string {
 	case quality > 0 && speed < 0:
 		return fmt.Sprintf("It depends: %s is closer to it (%s), the pruned model generates faster (%s).", name, kld, times)
 	case quality > 0 && times != "":
-		return fmt.Sprintf("Quantising is the better buy here: %s is closer to it (%s) and generates as fast (%s).", name, kld, times)
+		return fmt.Sprintf("Quantising is the better buy here: %s is closer to it (%s) and generates as fast within the error of measurement (%s).", name, kld, times)
 	case quality > 0:
 		return fmt.Sprintf("Quantising is the better buy here: %s is closer to it (%s).", name, kld)
 	case quality < 0 && speed > 0:
