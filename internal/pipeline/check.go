@@ -51,7 +51,7 @@ func (p *probe) compare(ctx context.Context, r Runtime, path string, want readin
 	}
 	defer s.Close()
 
-	var c comparison
+	var c rowDiff
 	next := 0
 	check.Written, err = p.read(ctx, s, nil, progress, func(seq, pos int, logits []float32) error {
 		if next >= len(want.rows) || want.rows[next].seq != seq || want.rows[next].pos != pos {
@@ -68,7 +68,7 @@ func (p *probe) compare(ctx context.Context, r Runtime, path string, want readin
 }
 
 // verdict says what is wrong with the written file, or "".
-func (k Check) verdict(c *comparison, rows int) string {
+func (k Check) verdict(c *rowDiff, rows int) string {
 	if c.rows != rows {
 		return fmt.Sprintf("it gave %d of %d positions", c.rows, rows)
 	}
