@@ -145,6 +145,8 @@ func writeBadModels(dir string) error {
 		"truncated.gguf": data[:len(data)/2],
 		"not.gguf":       []byte("This is no model.\n"),
 		"empty.gguf":     nil,
+		"truncated.kld":  []byte("_logits_\x40\x00\x00\x00\x00\x10\x00\x00\x01\x00\x00\x00and no more"),
+		"vocab.kld":      baseOfTwo(),
 		"bigendian.gguf": append(binary.BigEndian.AppendUint32([]byte("GGUF"), 3), make([]byte, 64)...),
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), content, 0o644); err != nil {
@@ -156,12 +158,22 @@ func writeBadModels(dir string) error {
 		"unknown.gguf": {"general.architecture": "perceptron"},
 		"nothing.gguf": {"general.architecture": nil},
 		"other.gguf":   {"general.name": "Another model"},
+		"tokens.gguf":  {"tokenizer.ggml.add_bos_token": false},
 	} {
 		if err := rewrite(filepath.Join(dir, name), set); err != nil {
 			return err
 		}
 	}
 	return writeShard(filepath.Join(dir, "split-00001-of-00002.gguf"))
+}
+
+// baseOfTwo is what llama-perplexity --kl-divergence-base saves of one window of four tokens, of a vocabulary of two.
+func baseOfTwo() []byte {
+	b := []byte("_logits_")
+	for _, n := range []uint32{4, 2, 1, 0, 1, 0, 1} { // n_ctx, n_vocab, n_chunk, tokens
+		b = binary.LittleEndian.AppendUint32(b, n)
+	}
+	return append(b, make([]byte, 12)...) // scale, least, two tokens
 }
 
 // rewrite writes the tiny model to path with some key-values set, or removed where the value is nil.

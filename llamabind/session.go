@@ -100,7 +100,7 @@ func (s *Session) BatchTokens() int { return s.params.NSeq * s.params.SeqLen }
 func (s *Session) BatchSeqs() int { return s.params.NSeq }
 
 // Logits calls row for every scored position of the batch, in order, with the full logits of the model without removed.
-// logits has one value for each token of the vocabulary and is valid only during the call.
+// logits has one value for each token of the vocabulary and is valid until the session's next call.
 func (s *Session) Logits(ctx context.Context, batch []perplexity.Sequence, removed blockmask.Mask,
 	row func(seq, pos int, logits []float32) error,
 ) error {

@@ -205,6 +205,26 @@ size_t bp_row_size(int32_t ggml_type, int64_t n_per_row); // 0: no such row
 // Greedy continuation in an unedited session: appends up to n tokens, stops at an end-of-generation token. Returns the count.
 bp_status bp_generate(bp_session * s, const int32_t * prompt, int32_t n_prompt, int32_t * out, int32_t n, int32_t * n_out, bp_err * err);
 
+// ---- bench: a stock context on which speed is measured (bench.cpp) -----------------------------------------------------
+
+typedef struct bp_bench bp_bench;
+
+typedef struct {
+    int32_t n_ctx, n_batch, n_ubatch; // tokens
+    int32_t n_threads;
+    int32_t flash_attn;               // as in bp_session_params
+} bp_bench_params;
+
+bp_status bp_bench_open(bp_model * m, const bp_bench_params * params, bp_bench ** out, bp_err * err);
+void      bp_bench_close(bp_bench * b);
+volatile int32_t * bp_bench_cancel_flag(bp_bench * b);
+
+// Runs n random tokens from an empty memory, in batches (a prompt) or one at a time (a generation); as llama-bench's pp and tg.
+bp_status bp_bench_run(bp_bench * b, int32_t n, bool one_by_one, double * seconds, bp_err * err);
+
+// Bytes of the context's memory (KV cache and recurrent states) on all devices.
+uint64_t bp_bench_memory(const bp_bench * b);
+
 #ifdef __cplusplus
 }
 #endif

@@ -107,13 +107,7 @@ func (s *Set) cutWindows(c *Corpus, tok Tokenizer, o SetOptions) error {
 	if o.Max > 0 {
 		n = min(n, o.Max)
 	}
-	for i := range n {
-		window := slices.Clone(stream[i*o.Context : (i+1)*o.Context])
-		if addsBOS(tok) {
-			window[0] = tok.BOS()
-		}
-		s.Sequences = append(s.Sequences, predictNext(window, o.Context/2))
-	}
+	s.Sequences = windowsOf(stream[:n*o.Context], o.Context, tok)
 	return nil
 }
 

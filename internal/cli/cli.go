@@ -56,6 +56,8 @@ func lookup(name string) command {
 		return new(applyCommand)
 	case "quantize":
 		return new(quantizeCommand)
+	case "compare":
+		return new(compareCommand)
 	case "ppl":
 		return new(pplCommand)
 	case "eval":
@@ -101,9 +103,9 @@ func execute(ctx context.Context, name string, c command, args []string, s Strea
 	return c.run(ctx, fs, u)
 }
 
-// takesArguments reports whether the command reads what is no flag.
+// takesArguments reports whether c has arguments besides its flags.
 func takesArguments(c command) bool {
-	_, ok := c.(interface{ takesArguments() })
+	_, ok := c.(interface{ arguments() })
 	return ok
 }
 
@@ -131,6 +133,7 @@ Commands:
   search    only search, and save the plan
   apply     only write and check: a plan's or a given mask's blocks removed
   quantize  quantise a model with llama.cpp's quantiser
+  compare   models side by side: quality, size and speed
   ppl       perplexity of a model, or of a model with blocks left out
   eval      accuracy on multiple-choice tasks: HellaSwag, WinoGrande, PIQA, ARC
   inspect   a model's blocks, their sizes, and what could be removed how

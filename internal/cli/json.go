@@ -32,6 +32,7 @@ type resultJSON struct {
 	Output      *outputJSON      `json:"output,omitempty"`
 	Check       *checkJSON       `json:"check,omitempty"`
 	Quantized   *quantizedJSON   `json:"quantized,omitempty"`
+	Comparison  *comparisonJSON  `json:"comparison,omitempty"`
 }
 
 // modelJSON describes a source model.
@@ -158,6 +159,7 @@ func newResultJSON(command string, out *pipeline.Outcome, plan string) resultJSO
 		r.Check = newCheckJSON(w.Check)
 		r.Quantized = newQuantizedJSON(w.Quantized)
 	}
+	r.Comparison = newComparisonJSON(out.Comparison)
 	return r
 }
 

@@ -58,6 +58,13 @@ func TestJSONIsDocumented(t *testing.T) {
 		{"### Quantized", quantizedJSON{}},
 		{"### Noise", noiseJSON{}},
 		{"## quantize", quantizeJSON{}},
+		{"## compare", compareJSON{}},
+		{"### Comparison", comparisonJSON{}},
+		{"### Compared model", comparedJSON{}},
+		{"### Divergence", divergenceJSON{}},
+		{"### Divergence", quantilesJSON{}},
+		{"### Speed", speedJSON{}},
+		{"### Comparison", rivalJSON{}},
 		{"## ppl", pplJSON{}},
 		{"## eval", evalJSON{}},
 		{"## eval", taskJSON{}},
@@ -94,7 +101,7 @@ func TestJSONIsDocumented(t *testing.T) {
 			walk(f.Type)
 		}
 	}
-	for _, object := range []any{resultJSON{}, seriesJSON{}, pplJSON{}, evalJSON{}, inspectJSON{}, demoJSON{}, versionJSON{}, quantizeJSON{}} {
+	for _, object := range []any{resultJSON{}, seriesJSON{}, pplJSON{}, evalJSON{}, inspectJSON{}, demoJSON{}, versionJSON{}, quantizeJSON{}, compareJSON{}} {
 		walk(reflect.TypeOf(object))
 	}
 	if len(seen) != len(documented) {

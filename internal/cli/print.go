@@ -22,6 +22,10 @@ func printOutcome(u *ui.UI, command string, out *pipeline.Outcome, plan string) 
 		if err := printPublication(u, out.Publish); err != nil {
 			return err
 		}
+		if out.Comparison != nil {
+			u.Resultf("")
+			printComparison(u, out.Comparison)
+		}
 		printNext(u, out.Write.Path)
 	}
 	return u.JSON(newResultJSON(command, out, plan))

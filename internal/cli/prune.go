@@ -28,7 +28,7 @@ What to write:
       --layout NAME        auto, native, deci or zeros (default: auto, the best one that is exact)
       --force              overwrite existing files
       --no-check           do not check the written file
-` + repairUsage + ollamaUsage + quantUsage + textUsage + modelUsage + commonUsage
+` + repairUsage + ollamaUsage + quantUsage + pruneCompareUsage + textUsage + modelUsage + commonUsage
 
 // pruneCommand is "ggufprune prune".
 type pruneCommand struct {
@@ -41,6 +41,8 @@ type pruneCommand struct {
 	quant  quantizeFlags
 	method methodFlags
 	plan   string
+
+	compare pruneCompareFlags
 }
 
 func (c *pruneCommand) usage() string { return pruneUsage }
@@ -55,6 +57,7 @@ func (c *pruneCommand) flags(fs *pflag.FlagSet) {
 	c.quant.add(fs)
 	fs.StringVar(&c.plan, "plan", "", "")
 	c.method.add(fs)
+	c.compare.add(fs)
 }
 
 func (c *pruneCommand) run(ctx context.Context, fs *pflag.FlagSet, u *ui.UI) error {
@@ -80,6 +83,9 @@ func (c *pruneCommand) run(ctx context.Context, fs *pflag.FlagSet, u *ui.UI) err
 	}
 	if j.Layout == layout.Native && j.Unit != blockmask.Whole {
 		return usagef("--layout native needs whole layers; add --kind layer, or leave the layout to auto")
+	}
+	if j.Compare, err = c.compare.job(); err != nil {
+		return err
 	}
 	out, err := pipeline.Prune(ctx, j, reporter{u})
 	if err != nil {

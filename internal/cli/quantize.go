@@ -45,8 +45,8 @@ func (c *quantizeCommand) flags(fs *pflag.FlagSet) {
 	fs.BoolVar(&c.force, "force", false, "")
 }
 
-// takesArguments marks a command that reads what is no flag.
-func (c *quantizeCommand) takesArguments() {}
+// arguments marks a command that reads what is no flag.
+func (c *quantizeCommand) arguments() {}
 
 func (c *quantizeCommand) run(ctx context.Context, fs *pflag.FlagSet, u *ui.UI) error {
 	j, err := c.job(fs)

@@ -116,8 +116,8 @@ func TestApplyChecks(t *testing.T) {
 
 func TestCheckVerdict(t *testing.T) {
 	row := []float32{1, 2, 3}
-	same := func() *comparison {
-		var c comparison
+	same := func() *rowDiff {
+		var c rowDiff
 		if err := c.add(0, 0, row, row); err != nil {
 			t.Fatal(err)
 		}

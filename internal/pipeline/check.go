@@ -30,7 +30,7 @@ const maxPPLDrift = 1e-2
 // masked original. what differs is returned as text; the error is for what could not be run.
 func (p *probe) compare(ctx context.Context, r Runtime, path string, want reading, exact bool, progress Progress) (Check, string, error) {
 	check := Check{Exact: exact, Text: p.eval.Corpus, Context: p.eval.Context, Batch: p.nSeq * p.eval.Context, Masked: want.ppl}
-	var c comparison
+	var c rowDiff
 	var differs string
 	var err error
 	check.Written, differs, err = p.measure(ctx, r, path, want, &c, progress)
@@ -42,7 +42,7 @@ func (p *probe) compare(ctx context.Context, r Runtime, path string, want readin
 }
 
 // measure runs the probe through the file at path and adds its rows to c. What makes that pointless is returned as text.
-func (p *probe) measure(ctx context.Context, r Runtime, path string, want reading, c *comparison, progress Progress) (perplexity.Estimate, string, error) {
+func (p *probe) measure(ctx context.Context, r Runtime, path string, want reading, c *rowDiff, progress Progress) (perplexity.Estimate, string, error) {
 	var none perplexity.Estimate
 	m, err := r.load(ctx, path)
 	if err != nil {
@@ -77,7 +77,7 @@ func (p *probe) measure(ctx context.Context, r Runtime, path string, want readin
 }
 
 // verdict says what is wrong with the written file, or "".
-func (k Check) verdict(c *comparison, rows int) string {
+func (k Check) verdict(c *rowDiff, rows int) string {
 	if c.rows != rows {
 		return fmt.Sprintf("it gave %d of %d positions", c.rows, rows)
 	}

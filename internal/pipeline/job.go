@@ -34,6 +34,8 @@ type Job struct {
 
 	Quantize Quantization // of the written file
 	quant    *quantizer   // the same, held against the source
+
+	Compare *CompareJob // what prune compares at its end, without the models; nil is nothing
 }
 
 // Outcome is what a job did.
@@ -45,6 +47,8 @@ type Outcome struct {
 	Write   *WriteResult   // nil for search
 	Repair  *repair.Result // nil: none was asked for, or nothing could be repaired
 	Publish *Publication   // what was made for Ollama of the file; nil if nothing
+
+	Comparison *Comparison // nil where nothing was compared
 }
 
 // ModelFacts describe the source.
@@ -93,7 +97,10 @@ func (j Job) searchThen(ctx context.Context, rep Reporter, write bool) (*Outcome
 	err = j.write(ctx, src, WriteRequest{
 		Blocks: blocks, Removed: out.Removed, Provenance: provenance(out.Plan, len(out.Plan.Steps)), Unique: true,
 	}, out, rep)
-	return out, err
+	if err != nil {
+		return nil, err
+	}
+	return out, j.compare(ctx, out, rep)
 }
 
 // checkOutputs finds out whether what the job will write can be written, before the work. inputs are files that it reads besides the

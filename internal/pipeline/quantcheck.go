@@ -113,12 +113,12 @@ func (s *Source) measureNoise(ctx context.Context, path string, q WriteRequest, 
 func (s *Source) noiseOf(ctx context.Context, path string, p *probe, want reading, label string, rep Reporter) (Noise, perplexity.Estimate, string, error) {
 	progress := rep.Start(label, 1000)
 	defer progress.Stop()
-	c, r := comparison{divergence: true}, s.Runtime
+	c, r := rowDiff{divergence: true}, s.Runtime
 	ppl, differs, err := p.measure(ctx, r, path, want, &c, progress)
 	var e *llamabind.Error
 	if errors.As(err, &e) && e.Code == llamabind.BadInput && !r.Model.NoRepack {
 		// Repacked kernels, which F16 weights do not get, cannot run several sequences of some models at once.
-		c, r.Model.NoRepack = comparison{divergence: true}, true
+		c, r.Model.NoRepack = rowDiff{divergence: true}, true
 		ppl, differs, err = p.measure(ctx, r, path, want, &c, progress)
 	}
 	switch {

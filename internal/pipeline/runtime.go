@@ -3,6 +3,7 @@ package pipeline
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/internal/modelref"
@@ -30,6 +31,7 @@ type Model interface {
 	perplexity.Tokenizer
 	Info() llamabind.ModelInfo
 	NewSession(ctx context.Context, p llamabind.SessionParams) (Session, error)
+	NewBench(p llamabind.BenchParams) (Bench, error)
 	Generate(ctx context.Context, prompt string, n, threads int) (string, error)
 	Close()
 }
@@ -40,6 +42,14 @@ type Session interface {
 	Weights(b blockmask.Block) []string
 	EvalPlain(ctx context.Context, batch []perplexity.Sequence, removed blockmask.Mask) ([][]float64, error)
 	Logits(ctx context.Context, batch []perplexity.Sequence, removed blockmask.Mask, row func(seq, pos int, logits []float32) error) error
+	Close()
+}
+
+// Bench is a context that speed is measured on: *llamabind.Bench behind an interface.
+type Bench interface {
+	Prompt(ctx context.Context, n int) (time.Duration, error)
+	Generate(ctx context.Context, n int) (time.Duration, error)
+	MemoryBytes() int64
 	Close()
 }
 
@@ -55,7 +65,7 @@ func (r Runtime) load(ctx context.Context, path string) (Model, error) {
 	return llamaModel{m}, nil
 }
 
-// llamaModel is a *llamabind.Model as a Model: only NewSession's result type differs.
+// llamaModel is a *llamabind.Model as a Model: only some result types differ.
 type llamaModel struct{ *llamabind.Model }
 
 func (m llamaModel) NewSession(ctx context.Context, p llamabind.SessionParams) (Session, error) {
@@ -64,6 +74,14 @@ func (m llamaModel) NewSession(ctx context.Context, p llamabind.SessionParams) (
 		return nil, err
 	}
 	return s, nil
+}
+
+func (m llamaModel) NewBench(p llamabind.BenchParams) (Bench, error) {
+	b, err := m.Model.NewBench(p)
+	if err != nil {
+		return nil, err
+	}
+	return b, nil
 }
 
 // plainEngine evaluates by the plain path, which edited and stock contexts have in common: the check compares like with

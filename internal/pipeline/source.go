@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"strings"
@@ -118,6 +119,25 @@ func (s *Source) Session(ctx context.Context, nSeq, seqLen int) (Session, error)
 		return nil, err
 	}
 	return session, nil
+}
+
+// unchange puts the file's weights back, until the model is closed.
+func (s *Source) unchange(session Session) error {
+	for name := range s.changed {
+		t, ok := s.File.Tensor(name)
+		engine, can := session.(repairer)
+		if !ok || !can {
+			return fmt.Errorf("%s cannot be put back", name)
+		}
+		data, err := io.ReadAll(s.File.Data(t))
+		if err != nil {
+			return err
+		}
+		if err := engine.SetWeight(name, data); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // session returns the parameters of a context for batches of nSeq sequences of seqLen tokens.

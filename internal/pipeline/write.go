@@ -140,6 +140,9 @@ func (s *Source) reference(ctx context.Context, q WriteRequest, rep Reporter) (p
 	progress := rep.Start("measure the masked original", 1000)
 	defer progress.Stop()
 	if masked, err = p.reference(ctx, session, q.Removed, progress); err == nil && q.quantizer.types() && s.noise == nil {
+		if err := s.unchange(session); err != nil {
+			return nil, masked, whole, err
+		}
 		whole, err = p.withoutPPL().reference(ctx, session, nil, progress)
 	}
 	return p, masked, whole, err

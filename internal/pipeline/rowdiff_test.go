@@ -24,9 +24,9 @@ func TestLogProbsSumToOne(t *testing.T) {
 	})
 }
 
-func TestCompareIdentical(t *testing.T) {
+func TestRowDiffIdentical(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		var c comparison
+		var c rowDiff
 		for i := range rapid.IntRange(1, 5).Draw(t, "rows") {
 			row := genLogits(t, 16)
 			if err := c.add(0, i, row, row); err != nil {
@@ -40,9 +40,9 @@ func TestCompareIdentical(t *testing.T) {
 }
 
 // One changed logit is always found where rows must be identical, at its place.
-func TestCompareFindsOneChange(t *testing.T) {
+func TestRowDiffFindsOneChange(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		var c comparison
+		var c rowDiff
 		rows := rapid.IntRange(1, 5).Draw(t, "rows")
 		bad := rapid.IntRange(0, rows-1).Draw(t, "bad")
 		for i := range rows {
@@ -61,7 +61,7 @@ func TestCompareFindsOneChange(t *testing.T) {
 	})
 }
 
-func TestCompareTolerance(t *testing.T) {
+func TestRowDiffTolerance(t *testing.T) {
 	ref := []float32{1, 2, 3, 4}
 	for _, c := range []struct {
 		name  string
@@ -76,7 +76,7 @@ func TestCompareTolerance(t *testing.T) {
 		{"infinite", []float32{1, 2, 3, float32(math.Inf(1))}, false, "not finite"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			var cmp comparison
+			var cmp rowDiff
 			if err := cmp.add(0, 7, ref, c.got); err != nil {
 				t.Fatal(err)
 			}
@@ -87,7 +87,7 @@ func TestCompareTolerance(t *testing.T) {
 		})
 	}
 	// The original itself gives no numbers: nothing can be said about the file.
-	var c comparison
+	var c rowDiff
 	nan := []float32{float32(math.NaN()), 1, 2, 3}
 	if err := c.add(0, 0, nan, nan); err != nil {
 		t.Fatal(err)
@@ -95,13 +95,13 @@ func TestCompareTolerance(t *testing.T) {
 	if c.verdict(false) == "" {
 		t.Error("NaN against NaN passes")
 	}
-	if (&comparison{}).verdict(false) == "" {
+	if (&rowDiff{}).verdict(false) == "" {
 		t.Error("comparing nothing passes")
 	}
 }
 
-func TestCompareVocabulary(t *testing.T) {
-	var c comparison
+func TestRowDiffVocabulary(t *testing.T) {
+	var c rowDiff
 	if err := c.add(0, 0, make([]float32, 3), make([]float32, 4)); err == nil {
 		t.Error("another vocabulary size is no error")
 	}

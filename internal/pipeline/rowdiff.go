@@ -9,8 +9,8 @@ import (
 // tests use between two of its back ends is of this order.
 const MaxNMSE = 1e-3
 
-// comparison accumulates how far one model's log-probabilities are from another's, row by row.
-type comparison struct {
+// rowDiff accumulates how far one model's log-probabilities are from another's, row by row.
+type rowDiff struct {
 	rows           int
 	maxAbs         float64
 	sumSquares     float64 // of the differences
@@ -25,7 +25,7 @@ type comparison struct {
 }
 
 // add compares the logits of one position over the full vocabulary, after turning both into log-probabilities (nats).
-func (c *comparison) add(seq, pos int, ref, got []float32) error {
+func (c *rowDiff) add(seq, pos int, ref, got []float32) error {
 	if len(ref) != len(got) {
 		return fmt.Errorf("the written file has a vocabulary of %d tokens, the original %d", len(got), len(ref))
 	}
@@ -59,7 +59,7 @@ func (c *comparison) add(seq, pos int, ref, got []float32) error {
 }
 
 // nmse is the normalised mean square error: sum (a-b)² / sum a².
-func (c *comparison) nmse() float64 {
+func (c *rowDiff) nmse() float64 {
 	switch {
 	case c.sumSquares == 0:
 		return 0
@@ -72,7 +72,7 @@ func (c *comparison) nmse() float64 {
 
 // verdict says what is wrong, or "" where the written file computes what the masked original does. With exact, not a bit
 // may differ.
-func (c *comparison) verdict(exact bool) string {
+func (c *rowDiff) verdict(exact bool) string {
 	switch {
 	case c.rows == 0:
 		return "no position was compared"

@@ -1,0 +1,130 @@
+package cli
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/ggufprune/ggufprune/internal/pipeline"
+	"github.com/ggufprune/ggufprune/internal/ui"
+	"github.com/ggufprune/ggufprune/perplexity"
+)
+
+// printComparison prints the models as columns, and what was measured of them as rows. Digits are llama-perplexity's.
+func printComparison(u *ui.UI, c *pipeline.Comparison) {
+	columns := []ui.Column{{Head: ""}}
+	for _, r := range c.Rows {
+		columns = append(columns, ui.Column{Head: shorten(r.Label), Number: true})
+	}
+	var rows [][]any
+	line := func(name string, cell func(r pipeline.Row) string) {
+		cells, empty := []any{name}, true
+		for _, r := range c.Rows {
+			text := cell(r)
+			cells, empty = append(cells, text), empty && text == ""
+		}
+		if !empty {
+			rows = append(rows, cells)
+		}
+	}
+	qualityLines(line)
+	sizeLines(line)
+	speedLines(line, c.Speed)
+	title := fmt.Sprintf("Comparison: %s, -c %d -b %d -ub %d --chunks %d, %d positions", c.Text, c.Context, c.Batch, c.UBatch, c.Windows, c.Positions)
+	u.Table(title, columns, rows)
+	if c.Verdict != "" {
+		u.Resultf("%s", c.Verdict)
+	}
+}
+
+// lines adds a row to the table; cell returns what it says of a model, "" for nothing.
+type lines func(name string, cell func(r pipeline.Row) string)
+
+func qualityLines(line lines) {
+	line("PPL", func(r pipeline.Row) string { return plusMinus("%.6f", r.PPL, 1, "") })
+	kl := func(name string, cell func(k *perplexity.KLReport) string) {
+		line(name, func(r pipeline.Row) string {
+			if r.KL == nil {
+				return ""
+			}
+			return cell(r.KL)
+		})
+	}
+	kl("PPL ratio", func(k *perplexity.KLReport) string { return plusMinus("%.6f", k.Ratio, 1, "") })
+	kl("ln PPL ratio", func(k *perplexity.KLReport) string { return plusMinus("%.6f", k.LnRatio, 1, "") })
+	kl("correlation of ln PPL", func(k *perplexity.KLReport) string { return fmt.Sprintf("%.2f%%", 100*k.Correlation) })
+	kl("KLD mean", func(k *perplexity.KLReport) string { return plusMinus("%.6f", k.KLD, 1, "") })
+	for _, q := range []struct {
+		name string
+		of   func(q perplexity.Quantiles) float64
+	}{
+		{"KLD median", func(q perplexity.Quantiles) float64 { return q.Median }},
+		{"KLD 99%", func(q perplexity.Quantiles) float64 { return q.P99 }},
+		{"KLD 99.9%", func(q perplexity.Quantiles) float64 { return q.P999 }},
+		{"KLD max", func(q perplexity.Quantiles) float64 { return q.Max }},
+	} {
+		kl(q.name, func(k *perplexity.KLReport) string { return fmt.Sprintf("%.6f", q.of(k.KLDs)) })
+	}
+	kl("mean change of p", func(k *perplexity.KLReport) string { return plusMinus("%.3f", k.DeltaP, 100, "%") })
+	kl("RMS change of p", func(k *perplexity.KLReport) string { return plusMinus("%.3f", k.RMSDeltaP, 100, "%") })
+	kl("same top token", func(k *perplexity.KLReport) string { return plusMinus("%.3f", k.SameTop, 100, "%") })
+}
+
+func sizeLines(line lines) {
+	model := func(name string, cell func(r pipeline.Row) string) {
+		line(name, func(r pipeline.Row) string {
+			if r.Arch == "" { // a base file
+				return ""
+			}
+			return cell(r)
+		})
+	}
+	model("file", func(r pipeline.Row) string { return formatSize(r.Bytes) })
+	model("parameters", func(r pipeline.Row) string { return formatCount(r.Params) })
+	model("type", func(r pipeline.Row) string { return r.Type })
+}
+
+func speedLines(line lines, t *pipeline.SpeedTest) {
+	if t == nil {
+		return
+	}
+	speed := func(name string, cell func(s *pipeline.Speed) string) {
+		line(name, func(r pipeline.Row) string {
+			if r.Speed == nil {
+				return ""
+			}
+			return cell(r.Speed)
+		})
+	}
+	ratio := func(r pipeline.Rate) string {
+		if r.Repeats == 0 {
+			return ""
+		}
+		return fmt.Sprintf("x%.2f +/- %.2f", r.Mean, r.StdDev)
+	}
+	rate := func(r pipeline.Rate) string { return fmt.Sprintf("%.2f +/- %.2f", r.Mean, r.StdDev) }
+	speed(fmt.Sprintf("prompt tokens/s (pp%d)", t.Prompt), func(s *pipeline.Speed) string { return rate(s.Prompt) })
+	speed("  in turns with the first", func(s *pipeline.Speed) string { return ratio(s.PromptRatio) })
+	speed(fmt.Sprintf("generated tokens/s (tg%d)", t.Generate), func(s *pipeline.Speed) string { return rate(s.Generate) })
+	speed("  in turns with the first", func(s *pipeline.Speed) string { return ratio(s.GenerateRatio) })
+	speed("KV cache per 1k tokens", func(s *pipeline.Speed) string { return fmt.Sprintf("%.2f MiB", float64(s.KVPer1k)/(1<<20)) })
+	speed("load time", func(s *pipeline.Speed) string { return fmt.Sprintf("%.2f s", s.Load.Round(time.Millisecond).Seconds()) })
+}
+
+// plusMinus prints a mean and its error with the same digits, both times scale.
+func plusMinus(format string, m perplexity.Mean, scale float64, unit string) string {
+	return fmt.Sprintf(format+" +/- "+format, scale*m.Value, scale*m.StdErr) + unit
+}
+
+// longestLabel in characters still leaves three models side by side on a terminal.
+const longestLabel = 28
+
+// shorten cuts the middle out of a label: models differ at the end, and often in front.
+func shorten(label string) string {
+	r := []rune(strings.TrimSuffix(label, ".gguf"))
+	if len(r) <= longestLabel {
+		return string(r)
+	}
+	half := (longestLabel - 2) / 2
+	return string(r[:half]) + ".." + string(r[len(r)-half:])
+}

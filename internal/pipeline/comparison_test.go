@@ -1,0 +1,114 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"math"
+	"strings"
+	"testing"
+
+	"github.com/ggufprune/ggufprune/llamabind"
+	"github.com/ggufprune/ggufprune/perplexity"
+)
+
+// compareJob compares the small model with itself on a little text.
+func compareJob(load Loader) CompareJob {
+	return CompareJob{
+		Runtime: Runtime{Threads: 2, FlashAttn: "auto", Load: load},
+		Models:  []Contender{{Label: "a", Path: tinyModel}, {Label: "b", Path: tinyModel}},
+		Text:    Text{File: tinyText, Convention: perplexity.Windows, Context: 64, Batch: 128, Max: 3}, UBatch: 128,
+	}
+}
+
+// counted is a model that says when it is closed.
+type counted struct {
+	Model
+	closed func()
+}
+
+func (m counted) Close() {
+	m.Model.Close()
+	m.closed()
+}
+
+// loadUpTo loads models as long as fewer than most are open.
+func loadUpTo(most int, open, peak *int) Loader {
+	return func(ctx context.Context, path string, p llamabind.ModelParams) (Model, error) {
+		if *open == most {
+			return nil, errors.New("out of memory")
+		}
+		m, err := llamabind.LoadModel(ctx, path, p)
+		if err != nil {
+			return nil, err
+		}
+		*open++
+		*peak = max(*peak, *open)
+		return counted{llamaModel{m}, func() { *open-- }}, nil
+	}
+}
+
+// A model does not differ from itself but by the rounding of the base's predictions; and all of it is closed in the end.
+func TestCompareWithItself(t *testing.T) {
+	var open, peak int
+	j := compareJob(loadUpTo(2, &open, &peak))
+	j.Models = append(j.Models, Contender{Label: "c", Path: tinyModel})
+	j.Speed = &SpeedTest{Prompt: 8, Generate: 2, Repeats: 2}
+	c, err := Compare(t.Context(), j, &listener{parts: map[string][]int64{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if open != 0 || peak != 2 {
+		t.Errorf("%d models are open, %d were at once", open, peak)
+	}
+	if len(c.Rows) != 3 || c.Rows[0].KL != nil || c.Windows != 3 || c.Positions != 3*31 || c.Rival != nil || c.Verdict != "" {
+		t.Fatalf("%+v", c)
+	}
+	for _, r := range c.Rows[1:] {
+		if k := r.KL; math.Abs(k.KLD.Value) > 1e-4 || k.SameTop.Value < 0.97 || r.PPL.Value < 1 || r.Speed == nil {
+			t.Errorf("%s: %+v", r.Label, r)
+		}
+	}
+	if a, b := c.Rows[1].KL, c.Rows[2].KL; *a != *b {
+		t.Errorf("two runs differ: %+v, %+v", a, b)
+	}
+	first, other := c.Rows[0].Speed, c.Rows[1].Speed
+	if first.Prompt.Repeats != 4 || first.PromptRatio.Repeats != 0 || other.Prompt.Repeats != 2 || other.GenerateRatio.Mean <= 0 {
+		t.Errorf("speeds %+v, %+v", first, other)
+	}
+}
+
+// Where two models do not fit into memory, what they predict is compared all the same.
+func TestCompareInLittleMemory(t *testing.T) {
+	var open, peak int
+	j := compareJob(loadUpTo(1, &open, &peak))
+	j.Speed = &SpeedTest{Prompt: 8, Generate: 2, Repeats: 2}
+	l := &listener{parts: map[string][]int64{}}
+	c, err := Compare(t.Context(), j, l)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if open != 0 || peak != 1 {
+		t.Errorf("%d models are open, %d were at once", open, peak)
+	}
+	if c.Speed != nil || c.Rows[0].Speed != nil || c.Rows[1].Speed != nil || c.Rows[1].KL == nil {
+		t.Errorf("%+v", c)
+	}
+	if !strings.Contains(strings.Join(l.notes, "\n"), "speeds are not compared") {
+		t.Errorf("notes %q", l.notes)
+	}
+}
+
+func TestCompareCancelled(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	var open, peak int
+	l := &listener{parts: map[string][]int64{}}
+	j := compareJob(func(c context.Context, path string, p llamabind.ModelParams) (Model, error) {
+		if open == 0 && peak == 1 { // the second one
+			cancel()
+		}
+		return loadUpTo(2, &open, &peak)(c, path, p)
+	})
+	if _, err := Compare(ctx, j, l); !errors.Is(err, context.Canceled) || open != 0 {
+		t.Errorf("%v, %d models are open", err, open)
+	}
+}

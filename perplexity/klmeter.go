@@ -1,0 +1,67 @@
+package perplexity
+
+import (
+	"fmt"
+	"math"
+	"runtime"
+	"sync"
+	"sync/atomic"
+)
+
+// KLMeter compares a model with a base file, window by window.
+type KLMeter struct {
+	base         *BaseReader
+	sums         klSums
+	klds, deltas []float32
+	next         int
+}
+
+// NewKLMeter returns a meter that reads all of base, from its first window on.
+func NewKLMeter(base *BaseReader) *KLMeter { return &KLMeter{base: base} }
+
+// Window compares the next window: rows has the model's logits at its scored positions, in order.
+func (m *KLMeter) Window(rows [][]float32) error {
+	b := m.base
+	if len(rows) != b.Rows() || m.next == b.Windows() {
+		return fmt.Errorf("window %d with %d positions does not fit base logits of %d with %d each", m.next, len(rows), b.Windows(), b.Rows())
+	}
+	want, err := b.window()
+	if err != nil {
+		return err
+	}
+	first := m.next*b.Context + b.Context/2
+	m.next++
+	got := make([]klPosition, len(rows))
+	inParallel(len(rows), func(i int) {
+		got[i] = comparePosition(rows[i], want[i], b.Tokens[first+i+1])
+	})
+	// In the order of the text, so that the sums are the same every time.
+	for _, p := range got {
+		m.sums.add(p)
+		m.klds = append(m.klds, float32(p.kld))
+		m.deltas = append(m.deltas, p.deltaP)
+	}
+	return nil
+}
+
+// Report returns the statistics of the windows so far.
+func (m *KLMeter) Report() KLReport { return m.sums.report(m.klds, m.deltas) }
+
+// Finite reports whether the model's predictions were numbers throughout.
+func (r KLReport) Finite() bool {
+	return !math.IsNaN(r.PPL.Value) && !math.IsInf(r.PPL.Value, 0) && !math.IsNaN(r.KLD.Value) && !math.IsInf(r.KLD.Value, 0)
+}
+
+// inParallel calls f for 0 .. n-1 on all processors.
+func inParallel(n int, f func(i int)) {
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for range min(n, runtime.GOMAXPROCS(0)) {
+		wg.Go(func() {
+			for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
+				f(i)
+			}
+		})
+	}
+	wg.Wait()
+}

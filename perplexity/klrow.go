@@ -1,0 +1,95 @@
+package perplexity
+
+import "math"
+
+// leastLogProb in nats is where llama-perplexity stops to count a token's part of the KL divergence.
+const leastLogProb = -16
+
+// klPosition is how one position's prediction differs from the base's.
+type klPosition struct {
+	nll, baseNLL float32 // of the token that follows, in nats
+	kld          float64 // in nats
+	deltaP       float32 // change of that token's probability
+	sameTop      bool    // both find the same token likeliest
+}
+
+// comparePosition compares logits with the base's prediction of the same position, over the whole vocabulary, in the
+// precision and the order of llama-perplexity (perplexity.cpp, log_softmax with base_log_prob).
+func comparePosition(logits []float32, base quantizedRow, target Token) klPosition {
+	top, best := logits[0], 0
+	for i, l := range logits {
+		if l > top {
+			top, best = l, i
+		}
+	}
+	logSum := logSumExp(logits, top)
+	var p klPosition
+	p.nll = top + logSum - logits[target]
+	p.baseNLL = -base.logProb(target)
+
+	norm := top + logSum
+	baseTop, baseBest := float32(0), -1
+	for i, l := range logits {
+		lp := base.logProb(Token(i))
+		if i == 0 || lp > baseTop {
+			baseTop, baseBest = lp, i
+		}
+		if lp > leastLogProb {
+			p.kld += float64(expf(lp) * (lp - l + norm))
+		}
+	}
+	p.sameTop = best == baseBest
+	p.deltaP = expf(-p.nll) - expf(-p.baseNLL)
+	return p
+}
+
+// klSums are the sums over positions of which the statistics are made. Squares are of float32 values, in float32 first, as
+// llama-perplexity takes them.
+type klSums struct {
+	nll, nll2, base, base2, nllBase float64
+	kld, kld2                       float64
+	dp, dp2, dp4                    float64
+	sameTop, count                  int
+}
+
+func (s *klSums) add(p klPosition) {
+	s.nll += float64(p.nll)
+	s.nll2 += float64(p.nll * p.nll)
+	s.base += float64(p.baseNLL)
+	s.base2 += float64(p.baseNLL * p.baseNLL)
+	s.nllBase += float64(p.nll * p.baseNLL)
+	s.kld += p.kld
+	s.kld2 += p.kld * p.kld
+	d2 := float64(p.deltaP * p.deltaP)
+	s.dp += float64(p.deltaP)
+	s.dp2 += d2
+	s.dp4 += d2 * d2
+	if p.sameTop {
+		s.sameTop++
+	}
+	s.count++
+}
+
+// Mean is a mean and its standard error, 0 where the observations are too few to tell.
+type Mean struct{ Value, StdErr float64 }
+
+// meanOf returns the mean of n observations from their sum and the sum of their squares.
+func meanOf(sum, squares float64, n int) Mean {
+	if n < 1 {
+		return Mean{}
+	}
+	m := Mean{Value: sum / float64(n)}
+	if v := squares/float64(n) - m.Value*m.Value; v > 0 && n > 10 {
+		m.StdErr = math.Sqrt(v / float64(n-1))
+	}
+	return m
+}
+
+// covariance returns the covariance of two means of n observations each, 0 for few observations.
+func covariance(sumA, sumB, sumAB float64, n int) float64 {
+	if n < 10 {
+		return 0
+	}
+	f := float64(n)
+	return (sumAB/f - sumA/f*(sumB/f)) / (f - 1)
+}
