@@ -14,7 +14,8 @@ type blockMap struct {
 	Title, Desc   string
 	Width, Height int
 	Left          float64 // x of the first block
-	Cell          float64 // width and height of a block
+	Cell          float64 // width of a block
+	RowSize       float64 // height of a block
 	Rows          []mapRow
 	Columns       []tick
 	Axis          float64 // y of the numbers of layers
@@ -40,13 +41,8 @@ func (in Input) blockMap() (m blockMap, ok bool) {
 	if !ok {
 		return m, false
 	}
-	m = blockMap{Title: "Map of the model's blocks", Left: in.heatLeft(), Cell: 34}
-	switch {
-	case layers > 64:
-		m.Cell = 12
-	case layers > manyCells:
-		m.Cell = 27
-	}
+	m = blockMap{Title: "Map of the model's blocks", Left: in.heatLeft(), Cell: cellWidth(layers)}
+	m.RowSize = 28
 	m.Width = max(int(m.Left+float64(layers)*m.Cell)+8, heatLeast)
 	for l := 0; l < layers; l += max(1, (layers+31)/32) {
 		m.Columns = append(m.Columns, tick{m.Left + (float64(l)+0.5)*m.Cell, strconv.Itoa(l)})
@@ -61,14 +57,14 @@ func (in Input) blockMap() (m blockMap, ok bool) {
 			c := mapCell{X: m.Left + float64(b.Layer)*m.Cell, Title: b.String() + " is kept"}
 			if i := slices.IndexFunc(p.Steps[:done], func(s search.Step) bool { return s.Removed.Has(b) }); i >= 0 {
 				c.Removed, c.Title = true, fmt.Sprintf("%s is removed in step %d", b, i+1)
-				if m.Cell >= 20 {
+				if m.Cell >= 18 {
 					c.Number = strconv.Itoa(i + 1)
 				}
 			}
 			row.Cells = append(row.Cells, c)
 		}
 		m.Rows = append(m.Rows, row)
-		y += max(m.Cell, 24) + 4
+		y += m.RowSize + 4
 	}
 	m.Axis, m.Height = y+14, int(y)+24
 	m.Desc = fmt.Sprintf("Removed, in this order: %s.", in.order(done))

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/ggufprune/ggufprune/internal/format"
 )
@@ -236,8 +237,11 @@ func newCurve(xs, ys []float64, canLog bool) plot {
 func (c curve) finish() curve {
 	for i := range c.Points {
 		p := &c.Points[i]
-		p.Text = joinTip(p.Tip)
+		p.Text = strings.Join(p.Tip, "; ")
 		width := 0.0
+		for i := range p.Tip {
+			p.Tip[i] = clip(p.Tip[i], 44)
+		}
 		for _, line := range p.Tip {
 			width = max(width, 7.2*float64(len([]rune(line))))
 		}
@@ -258,6 +262,12 @@ type box struct{ x0, y0, x1, y1 float64 }
 
 func (b box) meets(o box) bool { return b.x0 < o.x1 && o.x0 < b.x1 && b.y0 < o.y1 && o.y0 < b.y1 }
 
+// offset is where a label may stand: from its point, and to which side of that it runs.
+type offset struct {
+	dx, dy float64
+	anchor string
+}
+
 // place puts the point's label where there is room, or leaves it out, and its tip inside the drawing.
 func (p *point) place(c curve, taken *[]box) {
 	p.TipHeight = float64(len(p.Tip))*tipLine + 2*tipPad - 4
@@ -269,12 +279,13 @@ func (p *point) place(c curve, taken *[]box) {
 		return
 	}
 	width := 8 * float64(len([]rune(p.Label)))
-	for _, at := range []struct {
-		dx, dy float64
-		anchor string
-	}{{0, -11, "middle"}, {0, 21, "middle"}, {10, 4, "start"}, {-10, 4, "end"}, {8, -9, "start"}, {-8, -9, "end"}, {-8, 19, "end"}, {8, 19, "start"}} {
+	places := []offset{{0, -11, "middle"}, {0, 21, "middle"}, {7, -9, "start"}, {-7, -9, "end"}, {-7, 19, "end"}, {7, 19, "start"}}
+	if p.Error { // there is a bar above and below
+		places = []offset{{11, 4, "start"}, {-11, 4, "end"}, {11, -12, "start"}, {11, 20, "start"}}
+	}
+	for _, at := range places {
 		left := p.X + at.dx - width*map[string]float64{"start": 0, "middle": 0.5, "end": 1}[at.anchor]
-		b := box{left, p.Y + at.dy - 12, left + width, p.Y + at.dy + 3}
+		b := box{left, p.Y + at.dy - 11, left + width, p.Y + at.dy + 2}
 		free := b.x0 >= c.Left && b.x1 <= float64(c.Width)-2 && b.y0 >= 2 && b.y1 <= c.Bottom
 		if free && !slices.ContainsFunc(*taken, b.meets) {
 			p.LabelX, p.LabelY, p.Anchor = p.X+at.dx, p.Y+at.dy, at.anchor
@@ -283,17 +294,6 @@ func (p *point) place(c curve, taken *[]box) {
 		}
 	}
 	p.Label = ""
-}
-
-func joinTip(lines []string) string {
-	text := ""
-	for i, l := range lines {
-		if i > 0 {
-			text += "; "
-		}
-		text += l
-	}
-	return text
 }
 
 // heldOut is the chart of what was measured on other text, of models against their sizes; ok is false with fewer than two.

@@ -70,12 +70,18 @@ const (
 	heatTop   = 26  // above a panel, for its name
 	heatAxis  = 30  // below it
 	worse     = 6   // classes of what is worse than before
-	manyCells = 26  // layers, from which on cells get narrow
+
+	numberWidth = 24 // least width of a cell that has room for its number
 
 	// What is larger is not drawn: no model is, but a plan's file may say so.
 	maxLayers = 1024
 	maxCells  = 100_000
 )
+
+// cellWidth returns the width of a layer's cells: as much as a wide page has, within what looks well.
+func cellWidth(layers int) float64 {
+	return float64(min(48, max(13, 900/max(layers, 1))))
+}
 
 // layers is how many layers the model has by its blocks' numbers, and whether that many can be drawn.
 func (in Input) layers() (n int, drawn bool) {
@@ -94,13 +100,9 @@ func (in Input) heatMap() (h heat, ok bool) {
 		return h, false
 	}
 	bounds := classBounds(values)
-	h = heat{Title: "Heat map of block importance", What: heatWhat(isKLD(p)), Left: in.heatLeft(), Cell: 34, RowSize: 24, Numbers: layers <= 64, Legend: legend(bounds, isKLD(p))}
-	switch {
-	case layers > 64:
-		h.Cell, h.RowSize = 12, 16
-	case layers > manyCells:
-		h.Cell, h.RowSize = 27, 20
-	}
+	h = heat{Title: "Heat map of block importance", What: heatWhat(isKLD(p)), Left: in.heatLeft(), Legend: legend(bounds, isKLD(p))}
+	h.Cell = cellWidth(layers)
+	h.RowSize, h.Numbers = min(26, max(16, h.Cell)), h.Cell >= numberWidth
 	h.Width = max(int(h.Left+float64(layers)*h.Cell)+8, heatLeast)
 	every := max(1, (layers+31)/32)
 	for l := 0; l < layers; l += every {
@@ -230,10 +232,10 @@ func cellNumber(d float64, kld bool) string {
 		return "0.0"
 	case math.Abs(v) < 999.5:
 		return minus(fmt.Sprintf("%.0f", v))
-	case v < 99e3:
+	case v < 9950:
 		return fmt.Sprintf("%.0fk", v/1000)
 	default:
-		return ">99k"
+		return "≫"
 	}
 }
 
@@ -250,7 +252,11 @@ func classBounds(values []float64) []float64 {
 	}
 	slices.Sort(positive)
 	at := func(part float64) float64 { return positive[int(part*float64(len(positive)-1))] }
-	all := ladder(at(0.08), max(at(0.95), at(0.08)*1.01))
+	low, high := at(0.08), max(at(0.96), at(0.08)*1.01)
+	all := ladder(low, high, 1, 2, 5)
+	if len(all) < worse-1 {
+		all = ladder(low, high, 1, 1.5, 2, 3, 5, 7)
+	}
 	if len(all) < worse {
 		return all
 	}

@@ -50,21 +50,23 @@ func polyline(points []xy) string {
 
 // drawing is a chart as its template takes it.
 type drawing struct {
-	template                      string
-	ID, Title, Desc               string
-	Width, Height, ViewTop, FootY int
-	File                          bool         // it is a file of its own
-	Style                         template.CSS // of a file
-	Head, Foot                    string       // of a file: what the page says around the chart
-	Curve                         *curve
-	Heat                          *heat
-	Map                           *blockMap
+	template                 string
+	ID, Title, Desc          string
+	Width, Height            int
+	ViewLeft, ViewTop, FootY int
+	File                     bool         // it is a file of its own
+	Style                    template.CSS // of a file
+	Head, Foot               string       // of a file: what the page says around the chart
+	Curve                    *curve
+	Heat                     *heat
+	Map                      *blockMap
 }
 
 // The room that a file has for what the page says around a chart.
 const (
 	headRoom = 40
 	footRoom = 30
+	sideRoom = 12
 )
 
 // pageFigure is a chart in the page.
@@ -85,7 +87,8 @@ func pageFigure(chart any) (drawing, error) {
 // file is the chart as a file of its own, with a head and a foot.
 func (d drawing) file(head, foot string) drawing {
 	d.File, d.Style, d.Head, d.Foot = true, template.CSS(chartStyle+fileStyle), head, foot
-	d.ViewTop, d.FootY = -headRoom, d.Height+12
+	d.ViewLeft, d.ViewTop, d.FootY = -sideRoom, -headRoom, d.Height+12
+	d.Width += 2 * sideRoom
 	d.Height += headRoom + footRoom
 	return d
 }

@@ -34,7 +34,7 @@ func newScale(values []float64, start, end float64, canLog bool) (scale, []float
 	if canLog && low > 0 && high/low >= logarithmic {
 		margin := math.Pow(high/low, 0.06)
 		s := scale{low / margin, high * margin, start, end, true}
-		return s, ladder(s.from, s.to)
+		return s, ladder(s.from, s.to, 1, 2, 5)
 	}
 	room := 0.07 * (high - low)
 	if room == 0 {
@@ -63,11 +63,11 @@ func ticks(from, to float64) []float64 {
 	return out
 }
 
-// ladder returns the numbers 1, 2 and 5 times powers of ten from low to high; both are positive.
-func ladder(low, high float64) []float64 {
+// ladder returns the digits times powers of ten from low to high; both are positive.
+func ladder(low, high float64, digits ...float64) []float64 {
 	var out []float64
 	for e := math.Floor(math.Log10(low)); e <= math.Ceil(math.Log10(high)) && e < 300; e++ {
-		for _, m := range []float64{1, 2, 5} {
+		for _, m := range digits {
 			if v := m * math.Pow(10, e); v >= low*(1-1e-9) && v <= high*(1+1e-9) {
 				out = append(out, v)
 			}
