@@ -42,7 +42,7 @@ func Run(ctx context.Context, args []string, s Streams) error {
 	if c == nil {
 		return usagef("unknown command %q; see ggufprune help", cmd)
 	}
-	return execute(ctx, cmd, c, rest, s)
+	return execute(withCommandLine(ctx, args), cmd, c, rest, s)
 }
 
 // lookup returns a fresh command by its name, or nil.
@@ -56,6 +56,8 @@ func lookup(name string) command {
 		return new(applyCommand)
 	case "ppl":
 		return new(pplCommand)
+	case "report":
+		return new(reportCommand)
 	case "inspect":
 		return new(inspectCommand)
 	case "demo":
@@ -83,7 +85,7 @@ func execute(ctx context.Context, name string, c command, args []string, s Strea
 		return err
 	case err != nil:
 		return usagef("%s: %v; see ggufprune help %s", name, err, name)
-	case fs.NArg() > 0:
+	case fs.NArg() > 0 && !takesArguments(c):
 		return usagef("%s: unexpected argument %q; see ggufprune help %s", name, fs.Arg(0), name)
 	}
 	u, err := common.ui(s)
@@ -119,6 +121,7 @@ Commands:
   search    only search, and save the plan
   apply     only write and check: a plan's or a given mask's blocks removed
   ppl       perplexity of a model, or of a model with blocks left out
+  report    a page of a plan: curves, importance of blocks, provenance
   inspect   a model's blocks, their sizes, and what could be removed how
   demo      prune the small model that comes with the source
   version   version of this program and of its llama.cpp

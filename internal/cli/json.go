@@ -30,6 +30,7 @@ type resultJSON struct {
 	Plan        string           `json:"plan,omitempty"`
 	Output      *outputJSON      `json:"output,omitempty"`
 	Check       *checkJSON       `json:"check,omitempty"`
+	Report      *reportFilesJSON `json:"report,omitempty"`
 }
 
 // modelJSON describes a source model.
@@ -146,6 +147,7 @@ func newResultJSON(command string, out *pipeline.Outcome, plan string) resultJSO
 		}
 		r.Check = newCheckJSON(w.Check)
 	}
+	r.Report = newReportFilesJSON(out.Report)
 	return r
 }
 

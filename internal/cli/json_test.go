@@ -53,6 +53,8 @@ func TestJSONIsDocumented(t *testing.T) {
 		{"### Several files", seriesJSON{}},
 		{"### Output", outputJSON{}},
 		{"### Check", checkJSON{}},
+		{"### Report files", reportFilesJSON{}},
+		{"## report", reportJSON{}},
 		{"## ppl", pplJSON{}},
 		{"## inspect", inspectJSON{}},
 		{"## inspect", inspectedBlockJSON{}},
@@ -86,7 +88,7 @@ func TestJSONIsDocumented(t *testing.T) {
 			walk(f.Type)
 		}
 	}
-	for _, object := range []any{resultJSON{}, seriesJSON{}, pplJSON{}, inspectJSON{}, demoJSON{}, versionJSON{}} {
+	for _, object := range []any{resultJSON{}, seriesJSON{}, pplJSON{}, reportJSON{}, inspectJSON{}, demoJSON{}, versionJSON{}} {
 		walk(reflect.TypeOf(object))
 	}
 	if len(seen) != len(documented) {

@@ -19,6 +19,7 @@ func printOutcome(u *ui.UI, command string, out *pipeline.Outcome, plan string) 
 	}
 	if out.Write != nil {
 		printWrite(u, out)
+		printReport(u, out.Report)
 		printNext(u, out.Write.Path)
 	}
 	return u.JSON(newResultJSON(command, out, plan))

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/spf13/pflag"
 
@@ -27,7 +28,7 @@ What to write:
       --layout NAME        auto, native, deci or zeros (default: auto, the best one that is exact)
       --force              overwrite existing files
       --no-check           do not check the written file
-` + textUsage + modelUsage + commonUsage
+` + reportUsage + textUsage + modelUsage + commonUsage
 
 // pruneCommand is "ggufprune prune".
 type pruneCommand struct {
@@ -36,6 +37,7 @@ type pruneCommand struct {
 	goal   goalFlags
 	output outputFlags
 	method methodFlags
+	report reportFlags
 	plan   string
 }
 
@@ -48,6 +50,7 @@ func (c *pruneCommand) flags(fs *pflag.FlagSet) {
 	c.output.add(fs)
 	fs.StringVar(&c.plan, "plan", "", "")
 	c.method.add(fs)
+	c.report.add(fs)
 }
 
 func (c *pruneCommand) run(ctx context.Context, fs *pflag.FlagSet, u *ui.UI) error {
@@ -65,9 +68,15 @@ func (c *pruneCommand) run(ctx context.Context, fs *pflag.FlagSet, u *ui.UI) err
 	if j.Layout == layout.Native && j.Unit != blockmask.Whole {
 		return usagef("--layout native needs whole layers; add --kind layer, or leave the layout to auto")
 	}
+	if err := c.report.check(j); err != nil {
+		return err
+	}
 	out, err := pipeline.Prune(ctx, j, reporter{u})
 	if err != nil {
 		return err
+	}
+	if err := c.report.write(j, out, commandLine(ctx)); err != nil {
+		return fmt.Errorf("the pruned model is written (%s), but not its report: %w", out.Write.Path, err)
 	}
 	return printOutcome(u, "prune", out, c.plan)
 }

@@ -36,7 +36,8 @@ type Outcome struct {
 	Plan    *search.Plan // nil when a mask was applied
 	Steps   []search.Step
 	Removed blockmask.Mask
-	Write   *WriteResult // nil for search
+	Write   *WriteResult   // nil for search
+	Report  *WrittenReport // nil without one
 }
 
 // ModelFacts describe the source.

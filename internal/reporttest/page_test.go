@@ -1,0 +1,3 @@
+package reporttest
+
+import _ "github.com/chromedp/chromedp"
