@@ -78,6 +78,11 @@ const (
 	maxCells  = 100_000
 )
 
+// compared reports whether some step scored more than what it removed.
+func (in Input) compared() bool {
+	return slices.ContainsFunc(in.Plan.Steps, func(s search.Step) bool { return len(s.Candidates) > 1 })
+}
+
 // cellWidth returns the width of a layer's cells: as much as a wide page has, within what looks well.
 func cellWidth(layers int) float64 {
 	return float64(min(48, max(13, 900/max(layers, 1))))
@@ -96,7 +101,7 @@ func (in Input) heatMap() (h heat, ok bool) {
 	p := in.Plan
 	layers, drawn := in.layers()
 	cells, values := in.heatCells()
-	if !drawn || len(values) < 2 || len(p.Steps)*len(p.Model.Blocks) > maxCells {
+	if !drawn || !in.compared() || len(p.Steps)*len(p.Model.Blocks) > maxCells {
 		return h, false
 	}
 	bounds := classBounds(values)
