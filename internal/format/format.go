@@ -41,7 +41,7 @@ func Count(n uint64) string {
 		return fmt.Sprint(n)
 	}
 	digits := 2 - int(math.Floor(math.Log10(v*1.0000001)))
-	return fmt.Sprintf("%.*f%s", max(0, digits), v, unit)
+	return fmt.Sprintf("%.*f%s", min(2, max(0, digits)), v, unit)
 }
 
 // Shell returns s as a shell takes it for one word.
