@@ -85,7 +85,7 @@ func (in Input) compared() bool {
 
 // cellWidth returns the width of a layer's cells: as much as a wide page has, within what looks well.
 func cellWidth(layers int) float64 {
-	return float64(min(48, max(13, 900/max(layers, 1))))
+	return float64(min(48, max(11, 900/max(layers, 1))))
 }
 
 // layers is how many layers the model has by its blocks' numbers, and whether that many can be drawn.

@@ -22,7 +22,10 @@ import (
 // findChromium returns the browser's program. CI must have one; elsewhere the test is skipped without.
 func findChromium(t *testing.T) string {
 	t.Helper()
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome", "google-chrome-stable"} {
+	for _, name := range []string{
+		"chromium", "chromium-browser", "google-chrome", "google-chrome-stable",
+		"/Applications/Chromium.app/Contents/MacOS/Chromium", "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+	} {
 		if path, err := exec.LookPath(name); err == nil {
 			return path
 		}
@@ -34,20 +37,41 @@ func findChromium(t *testing.T) string {
 	return ""
 }
 
-// browser starts a headless Chromium for the test.
+// shared is the one browser of all tests; each page has a tab of its own.
+var shared struct {
+	once sync.Once
+	ctx  context.Context
+	stop func()
+	err  error
+}
+
+// browser returns a headless Chromium.
 func browser(t *testing.T) context.Context {
 	t.Helper()
-	options := append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath(findChromium(t)), chromedp.NoSandbox, chromedp.Flag("disable-dev-shm-usage", true), chromedp.UserDataDir(t.TempDir()),
-		chromedp.WSURLReadTimeout(time.Minute))
-	ctx, stop := chromedp.NewExecAllocator(context.Background(), options...)
-	t.Cleanup(stop)
-	ctx, _ = chromedp.NewContext(ctx)
-	t.Cleanup(func() { chromedp.Cancel(ctx) }) //nolint:errcheck // it ends the browser and waits for that, before its folder is removed
-	if err := chromedp.Do(ctx); err != nil {
-		t.Fatalf("Chromium does not start: %v", err)
+	path := findChromium(t)
+	shared.once.Do(func() {
+		options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox,
+			chromedp.Flag("disable-dev-shm-usage", true), chromedp.WSURLReadTimeout(time.Minute))
+		ctx, stop := chromedp.NewExecAllocator(context.Background(), options...)
+		ctx, _ = chromedp.NewContext(ctx)
+		shared.ctx, shared.err = ctx, chromedp.Do(ctx)
+		shared.stop = func() {
+			chromedp.Cancel(ctx) //nolint:errcheck // the tests are over
+			stop()
+		}
+	})
+	if shared.err != nil {
+		t.Fatalf("Chromium does not start: %v", shared.err)
 	}
-	return ctx
+	return shared.ctx
+}
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if shared.stop != nil {
+		shared.stop()
+	}
+	os.Exit(code)
 }
 
 // visit is a tab in which a file was opened.
@@ -145,7 +169,15 @@ func ask[T any](t *testing.T, v *visit, expression string) T {
 	return out
 }
 
-// shoot keeps a picture where REPORT_SHOTS says so, and returns it.
+// keep keeps a picture where REPORT_SHOTS says so.
+func keep(t *testing.T, v *visit, name string) {
+	t.Helper()
+	if os.Getenv("REPORT_SHOTS") != "" {
+		shoot(t, v, name)
+	}
+}
+
+// shoot takes a picture of the whole page, and keeps it where REPORT_SHOTS says so.
 func shoot(t *testing.T, v *visit, name string) []byte {
 	t.Helper()
 	png, err := chromedp.Run(v.ctx, chromedp.FullScreenshot(100))
