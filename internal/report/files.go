@@ -56,7 +56,11 @@ func Charts(in Input) ([]Chart, error) {
 		}
 	}
 	if p.Heat != nil {
-		if err := add("importance", "Numbers: "+p.Heat.What, p.Heat); err != nil {
+		foot := "Numbers: " + p.Heat.What + "."
+		if p.Heat.Estimated {
+			foot += " With ~ or in italics: estimates from a part of the text, to be compared within their row."
+		}
+		if err := add("importance", foot, p.Heat); err != nil {
 			return nil, err
 		}
 	}

@@ -39,7 +39,9 @@ func (d drawing) png() ([]byte, error) {
 	}), float64(d.ViewLeft), float64(d.ViewTop)}
 	c.rect(c.left, c.top, float64(d.Width), float64(d.Height), paper, paper, 0)
 	c.text(d.Head, 0, -14, 15, "start", ink)
-	c.text(d.Foot, 0, float64(d.FootY), 12, "start", soft)
+	for i, line := range d.Foot {
+		c.text(line, 0, float64(d.FootY+i*footLine), 12, "start", soft)
+	}
 	switch {
 	case d.Curve != nil:
 		c.curve(d.Curve)
@@ -183,7 +185,11 @@ func (c canvas) heatCell(cell heatCell, y, width, height float64) {
 		if dark {
 			colour = paper
 		}
-		c.text(cell.Number, cell.X+width/2, y+height/2+4, 11, "middle", colour)
+		number := cell.Number
+		if cell.Estimated { // in the page it is in italics, which the library's font lacks
+			number = "~" + number
+		}
+		c.text(number, cell.X+width/2, y+height/2+4, 11, "middle", colour)
 	}
 	if cell.Chosen {
 		corners := []xy{{cell.X + 1.5, y + 1.5}, {cell.X + width - 1.5, y + 1.5}, {cell.X + width - 1.5, y + height - 1.5}, {cell.X + 1.5, y + height - 1.5}, {cell.X + 1.5, y + 1.5}}

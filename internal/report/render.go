@@ -29,6 +29,7 @@ var templates = template.Must(template.New("").Funcs(template.FuncMap{
 	"tipline":  func(top float64, i int) string { return coordinate(top + tipPad + 11 + float64(i)*tipLine) },
 	"points":   polyline,
 	"figureOf": pageFigure,
+	"footline": func(y, i int) int { return y + i*footLine },
 }).ParseFS(assets, "assets/*.html"))
 
 // coordinate writes a coordinate as short as it may be.
@@ -56,7 +57,8 @@ type drawing struct {
 	ViewLeft, ViewTop, FootY int
 	File                     bool         // it is a file of its own
 	Style                    template.CSS // of a file
-	Head, Foot               string       // of a file: what the page says around the chart
+	Head                     string       // of a file: what the page says around the chart
+	Foot                     []string     // the same below it, in lines
 	Curve                    *curve
 	Heat                     *heat
 	Map                      *blockMap
@@ -65,7 +67,7 @@ type drawing struct {
 // The room that a file has for what the page says around a chart.
 const (
 	headRoom = 40
-	footRoom = 30
+	footLine = 18
 	sideRoom = 12
 )
 
@@ -86,11 +88,30 @@ func pageFigure(chart any) (drawing, error) {
 
 // file is the chart as a file of its own, with a head and a foot.
 func (d drawing) file(head, foot string) drawing {
-	d.File, d.Style, d.Head, d.Foot = true, template.CSS(chartStyle+fileStyle), head, foot
+	d.File, d.Style, d.Head, d.Foot = true, template.CSS(chartStyle+fileStyle), head, wrap(foot, d.Width/7)
 	d.ViewLeft, d.ViewTop, d.FootY = -sideRoom, -headRoom, d.Height+12
 	d.Width += 2 * sideRoom
-	d.Height += headRoom + footRoom
+	d.Height += headRoom + 12 + footLine*len(d.Foot)
 	return d
+}
+
+// wrap breaks s into lines of about so many characters.
+func wrap(s string, width int) []string {
+	var lines []string
+	line := ""
+	for _, word := range strings.Fields(s) {
+		if line != "" && len([]rune(line))+len([]rune(word)) >= width {
+			lines, line = append(lines, line), ""
+		}
+		if line != "" {
+			line += " "
+		}
+		line += word
+	}
+	if line != "" {
+		lines = append(lines, line)
+	}
+	return lines
 }
 
 // fileStyle gives a file the background that it has in the page.

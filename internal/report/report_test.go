@@ -208,7 +208,7 @@ func TestHostileCard(t *testing.T) {
 	for line := range strings.Lines(body) {
 		line = strings.TrimSuffix(line, "\n")
 		if fence == "" && strings.HasPrefix(line, "```") {
-			fence = strings.TrimRight(line, "bibtex")
+			fence = strings.TrimSuffix(line, "bibtex")
 			continue
 		}
 		if fence != "" {

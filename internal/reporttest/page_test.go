@@ -138,7 +138,11 @@ func TestContrast(t *testing.T) {
 	for _, dark := range []bool{false, true} {
 		t.Run(fmt.Sprintf("dark=%v", dark), func(t *testing.T) {
 			tab := open(t, parent, path, view{width: 1280, height: 800, dark: dark})
-			picture, err := png.Decode(bytes.NewReader(shoot(t, tab, fmt.Sprintf("contrast-%v", dark))))
+			shot, err := chromedp.Run(tab.ctx, chromedp.CaptureScreenshot())
+			if err != nil {
+				t.Fatal(err)
+			}
+			picture, err := png.Decode(bytes.NewReader(shot))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -204,5 +208,29 @@ func TestNoScript(t *testing.T) {
 	without := shoot(t, open(t, parent, path, view{width: 1000, height: 800, noJS: true}), "without-scripts")
 	if !bytes.Equal(with, without) {
 		t.Error("the page looks different where scripts are off")
+	}
+}
+
+// A chart's SVG file is a picture of its own, with the same tips, in the light and in the dark.
+func TestSVGFile(t *testing.T) {
+	parent := browser(t)
+	charts, err := report.Charts(report.Input{Plan: plan(12, 6)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range charts {
+		path := filepath.Join(t.TempDir(), c.Name+".svg")
+		if err := os.WriteFile(path, c.SVG, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		tab := open(t, parent, path, view{width: 800, height: 800, dark: true})
+		if got := ask[string](t, tab, `getComputedStyle(document.documentElement).backgroundColor`); got != "rgb(20, 23, 27)" {
+			t.Errorf("%s: in the dark, the background is %s", c.Name, got)
+		}
+		if n := ask[int](t, tab, `[...document.querySelectorAll("text")].filter(e => e.getBBox().width > 0).length`); n < 10 {
+			t.Errorf("%s has %d texts", c.Name, n)
+		}
+		keep(t, tab, "file-"+c.Name)
+		tab.quiet(t)
 	}
 }
