@@ -9,7 +9,7 @@ staticcheck := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOTEST      ?= go test
 GOTESTFLAGS ?= -timeout 30m
 # The packages without cgo, which the race detector can watch.
-PURE   := $(addprefix ./,$(wildcard blockmask gguf internal/corpus internal/modelref internal/ollama internal/tasks internal/ui layout perplexity search))
+PURE   := $(addprefix ./,$(wildcard blockmask gguf internal/corpus internal/format internal/modelref internal/ollama internal/report internal/tasks internal/ui layout perplexity search))
 # For how long each fuzz target runs in `make fuzz`.
 FUZZTIME ?= 10s
 # Flags for make bench-search, such as: -parts kill,strategies -seeds 2
@@ -18,7 +18,7 @@ SEARCHBENCH ?=
 shared      := ../shared/data
 SEARCHTEXT ?= $(if $(wildcard $(shared)/calib_instruct.txt),-calib $(shared)/calib_instruct.txt -heldout $(shared)/heldout_instruct.txt)
 
-.PHONY: help setup build demo peers test test-go test-race test-archs test-layouts test-ollama bench bench-search lint fuzz clean distclean
+.PHONY: help setup build demo peers test test-go test-race test-archs test-layouts test-ollama bench bench-search chromium test-report lint fuzz clean distclean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,6 +46,12 @@ test-go: peers
 
 test-race: peers
 	$(GOTEST) $(GOTESTFLAGS) -race $(PURE)
+
+chromium: ## a Chromium for the tests of the report's page: Debian's package where there is none
+	@bash scripts/install-chromium.sh
+
+test-report: chromium ## the report's page in Chromium: it renders, asks for nothing, fits a phone, can be read in the dark
+	CI=true $(GOTEST) $(GOTESTFLAGS) ./internal/reporttest
 
 test-archs: peers ## every architecture of llama.cpp: masks against zeroed projections
 	go run ./internal/sweep archs

@@ -42,7 +42,7 @@ func Run(ctx context.Context, args []string, s Streams) error {
 	if c == nil {
 		return usagef("unknown command %q; see ggufprune help", cmd)
 	}
-	return execute(ctx, cmd, c, rest, s)
+	return execute(withCommandLine(ctx, args), cmd, c, rest, s)
 }
 
 // lookup returns a fresh command by its name, or nil.
@@ -62,6 +62,8 @@ func lookup(name string) command {
 		return new(pplCommand)
 	case "eval":
 		return new(evalCommand)
+	case "report":
+		return new(reportCommand)
 	case "inspect":
 		return new(inspectCommand)
 	case "compare-ollama":
@@ -103,12 +105,6 @@ func execute(ctx context.Context, name string, c command, args []string, s Strea
 	return c.run(ctx, fs, u)
 }
 
-// takesArguments reports whether c has arguments besides its flags.
-func takesArguments(c command) bool {
-	_, ok := c.(interface{ arguments() })
-	return ok
-}
-
 // help prints the program's usage, or a command's.
 func help(args []string, w io.Writer) error {
 	text := usage
@@ -136,6 +132,7 @@ Commands:
   compare   models side by side: quality, size and speed
   ppl       perplexity of a model, or of a model with blocks left out
   eval      accuracy on multiple-choice tasks: HellaSwag, WinoGrande, PIQA, ARC
+  report    a page of a plan: curves, importance of blocks, provenance
   inspect   a model's blocks, their sizes, and what could be removed how
   compare-ollama  ask two models of a running Ollama the same
   demo      prune the small model that comes with the source

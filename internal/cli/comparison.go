@@ -6,35 +6,78 @@ import (
 	"time"
 
 	"github.com/ggufprune/ggufprune/internal/pipeline"
+	"github.com/ggufprune/ggufprune/internal/report"
 	"github.com/ggufprune/ggufprune/internal/ui"
 	"github.com/ggufprune/ggufprune/perplexity"
 )
 
 // printComparison prints the models as columns, and what was measured of them as rows. Digits are llama-perplexity's.
 func printComparison(u *ui.UI, c *pipeline.Comparison) {
+	t := comparisonTable(c)
 	columns := []ui.Column{{Head: ""}}
-	for _, r := range c.Rows {
-		columns = append(columns, ui.Column{Head: shorten(r.Label), Number: true})
+	for _, head := range t.Columns {
+		columns = append(columns, ui.Column{Head: head, Number: true})
 	}
 	var rows [][]any
+	for _, r := range t.Rows {
+		row := []any{r.Label}
+		for _, cell := range r.Cells {
+			row = append(row, cell)
+		}
+		rows = append(rows, row)
+	}
+	u.Table(t.Title+": "+t.Caption, columns, rows)
+	if t.Note != "" {
+		u.Resultf("%s", t.Note)
+	}
+}
+
+// comparisonTable is what the terminal and the report's page show of a comparison.
+func comparisonTable(c *pipeline.Comparison) report.Table {
+	t := report.Table{
+		Title:   "Comparison",
+		Caption: fmt.Sprintf("%s, -c %d -b %d -ub %d --chunks %d, %d positions", c.Text, c.Context, c.Batch, c.UBatch, c.Windows, c.Positions),
+		Note:    c.Verdict,
+	}
+	for _, r := range c.Rows {
+		t.Columns = append(t.Columns, shorten(r.Label))
+	}
 	line := func(name string, cell func(r pipeline.Row) string) {
-		cells, empty := []any{name}, true
+		row, empty := report.Row{Label: name}, true
 		for _, r := range c.Rows {
 			text := cell(r)
-			cells, empty = append(cells, text), empty && text == ""
+			row.Cells, empty = append(row.Cells, text), empty && text == ""
 		}
 		if !empty {
-			rows = append(rows, cells)
+			t.Rows = append(t.Rows, row)
 		}
 	}
 	qualityLines(line)
 	sizeLines(line)
 	speedLines(line, c.Speed)
-	title := fmt.Sprintf("Comparison: %s, -c %d -b %d -ub %d --chunks %d, %d positions", c.Text, c.Context, c.Batch, c.UBatch, c.Windows, c.Positions)
-	u.Table(title, columns, rows)
-	if c.Verdict != "" {
-		u.Resultf("%s", c.Verdict)
+	return t
+}
+
+// measured is what the report's page draws of a comparison at the end of prune.
+func measured(c *pipeline.Comparison) []report.Measured {
+	var out []report.Measured
+	for i, r := range c.Rows {
+		m := report.Measured{Role: report.Pruned, Name: r.Label, Bytes: r.Bytes, PPL: r.PPL.Value, StdErr: r.PPL.StdErr}
+		switch {
+		case i == 0:
+			m.Role = report.Original
+		case c.Rival != nil && r.Path == "":
+			m.Role = report.Rival
+		}
+		if r.KL != nil {
+			m.KLD = r.KL.KLD.Value
+		}
+		if r.Speed != nil {
+			m.Speed = r.Speed.Generate.Mean
+		}
+		out = append(out, m)
 	}
+	return out
 }
 
 // lines adds a row to the table; cell returns what it says of a model, "" for nothing.

@@ -33,6 +33,7 @@ type resultJSON struct {
 	Check       *checkJSON       `json:"check,omitempty"`
 	Quantized   *quantizedJSON   `json:"quantized,omitempty"`
 	Comparison  *comparisonJSON  `json:"comparison,omitempty"`
+	Report      *reportFilesJSON `json:"report,omitempty"`
 }
 
 // modelJSON describes a source model.
@@ -160,6 +161,7 @@ func newResultJSON(command string, out *pipeline.Outcome, plan string) resultJSO
 		r.Quantized = newQuantizedJSON(w.Quantized)
 	}
 	r.Comparison = newComparisonJSON(out.Comparison)
+	r.Report = newReportFilesJSON(out.Report)
 	return r
 }
 

@@ -65,6 +65,8 @@ func TestJSONIsDocumented(t *testing.T) {
 		{"### Divergence", quantilesJSON{}},
 		{"### Speed", speedJSON{}},
 		{"### Comparison", rivalJSON{}},
+		{"### Report files", reportFilesJSON{}},
+		{"## report", reportJSON{}},
 		{"## ppl", pplJSON{}},
 		{"## eval", evalJSON{}},
 		{"## eval", taskJSON{}},
@@ -101,7 +103,7 @@ func TestJSONIsDocumented(t *testing.T) {
 			walk(f.Type)
 		}
 	}
-	for _, object := range []any{resultJSON{}, seriesJSON{}, pplJSON{}, evalJSON{}, inspectJSON{}, demoJSON{}, versionJSON{}, quantizeJSON{}, compareJSON{}} {
+	for _, object := range []any{resultJSON{}, seriesJSON{}, pplJSON{}, evalJSON{}, inspectJSON{}, demoJSON{}, versionJSON{}, quantizeJSON{}, compareJSON{}, reportJSON{}} {
 		walk(reflect.TypeOf(object))
 	}
 	if len(seen) != len(documented) {

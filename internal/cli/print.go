@@ -3,8 +3,8 @@ package cli
 import (
 	"fmt"
 	"math"
-	"strings"
 
+	"github.com/ggufprune/ggufprune/internal/format"
 	"github.com/ggufprune/ggufprune/internal/pipeline"
 	"github.com/ggufprune/ggufprune/internal/ui"
 	"github.com/ggufprune/ggufprune/perplexity"
@@ -26,6 +26,7 @@ func printOutcome(u *ui.UI, command string, out *pipeline.Outcome, plan string) 
 			u.Resultf("")
 			printComparison(u, out.Comparison)
 		}
+		printReport(u, out.Report)
 		printNext(u, out.Write.Path)
 	}
 	return u.JSON(newResultJSON(command, out, plan))
@@ -142,14 +143,7 @@ func printNext(u *ui.UI, path string) {
 }
 
 // shellQuote returns s as a shell takes it for one word.
-func shellQuote(s string) string {
-	if s != "" && !strings.ContainsFunc(s, func(r rune) bool {
-		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("._-+/=:,@%", r))
-	}) {
-		return s
-	}
-	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
-}
+func shellQuote(s string) string { return format.Shell(s) }
 
 func finite(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }
 
@@ -172,18 +166,5 @@ func evaluationText(k *pipeline.Check) string {
 	return fmt.Sprintf("%s, samples of up to %d tokens", k.Text, k.Context)
 }
 
-// formatCount prints a number of parameters with three significant digits: "11.5M".
-func formatCount(n uint64) string {
-	v, unit := float64(n), ""
-	for _, u := range []string{"K", "M", "B", "T"} {
-		if v < 999.5 {
-			break
-		}
-		v, unit = v/1000, u
-	}
-	if unit == "" {
-		return fmt.Sprint(n)
-	}
-	digits := 2 - int(math.Floor(math.Log10(v*1.0000001)))
-	return fmt.Sprintf("%.*f%s", max(0, digits), v, unit)
-}
+// formatCount prints a number of parameters: "11.5M".
+func formatCount(n uint64) string { return format.Count(n) }

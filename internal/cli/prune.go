@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/spf13/pflag"
 
@@ -28,7 +29,7 @@ What to write:
       --layout NAME        auto, native, deci or zeros (default: auto, the best one that is exact)
       --force              overwrite existing files
       --no-check           do not check the written file
-` + repairUsage + ollamaUsage + quantUsage + pruneCompareUsage + textUsage + modelUsage + commonUsage
+` + repairUsage + ollamaUsage + quantUsage + pruneCompareUsage + reportUsage + textUsage + modelUsage + commonUsage
 
 // pruneCommand is "ggufprune prune".
 type pruneCommand struct {
@@ -40,6 +41,7 @@ type pruneCommand struct {
 	ollama ollamaFlags
 	quant  quantizeFlags
 	method methodFlags
+	report reportFlags
 	plan   string
 
 	compare pruneCompareFlags
@@ -58,6 +60,7 @@ func (c *pruneCommand) flags(fs *pflag.FlagSet) {
 	fs.StringVar(&c.plan, "plan", "", "")
 	c.method.add(fs)
 	c.compare.add(fs)
+	c.report.add(fs)
 }
 
 func (c *pruneCommand) run(ctx context.Context, fs *pflag.FlagSet, u *ui.UI) error {
@@ -87,9 +90,15 @@ func (c *pruneCommand) run(ctx context.Context, fs *pflag.FlagSet, u *ui.UI) err
 	if j.Compare, err = c.compare.job(); err != nil {
 		return err
 	}
+	if err := c.report.check(j); err != nil {
+		return err
+	}
 	out, err := pipeline.Prune(ctx, j, reporter{u})
 	if err != nil {
 		return err
+	}
+	if err := c.report.write(j, out, commandLine(ctx)); err != nil {
+		return fmt.Errorf("the pruned model is written (%s), but not its report: %w", out.Write.Path, err)
 	}
 	return printOutcome(u, "prune", out, c.plan)
 }

@@ -1,10 +1,11 @@
 package cli
 
 import (
-	"fmt"
 	"math"
 	"strconv"
 	"strings"
+
+	"github.com/ggufprune/ggufprune/internal/format"
 )
 
 // units are the suffixes that parseSize accepts, in bytes: powers of 1024 with an i, of 1000 without.
@@ -46,23 +47,5 @@ func parseSize(s string) (int64, error) {
 	return int64(v), nil
 }
 
-// formatSize prints bytes with three significant digits in the largest fitting binary unit: "11.8 MiB".
-func formatSize(n int64) string {
-	v, unit := float64(n), ""
-	for _, u := range []string{"KiB", "MiB", "GiB", "TiB"} {
-		if math.Abs(v) < 1023.5 {
-			break
-		}
-		v, unit = v/1024, u
-	}
-	switch {
-	case unit == "":
-		return fmt.Sprintf("%d B", n)
-	case math.Abs(v) < 9.995:
-		return fmt.Sprintf("%.2f %s", v, unit)
-	case math.Abs(v) < 99.95:
-		return fmt.Sprintf("%.1f %s", v, unit)
-	default:
-		return fmt.Sprintf("%.0f %s", v, unit)
-	}
-}
+// formatSize prints bytes: "11.8 MiB".
+func formatSize(n int64) string { return format.Size(n) }

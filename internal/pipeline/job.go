@@ -48,7 +48,8 @@ type Outcome struct {
 	Repair  *repair.Result // nil: none was asked for, or nothing could be repaired
 	Publish *Publication   // what was made for Ollama of the file; nil if nothing
 
-	Comparison *Comparison // nil where nothing was compared
+	Comparison *Comparison    // nil where nothing was compared
+	Report     *WrittenReport // nil without one
 }
 
 // ModelFacts describe the source.

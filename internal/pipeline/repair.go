@@ -92,11 +92,11 @@ func (s *Source) Repair(ctx context.Context, blocks []layout.Block, removed bloc
 		return nil, "", err
 	}
 	s.changed = res.Weights
-	return res, describe(texts, res), nil
+	return res, describeRepair(texts, res), nil
 }
 
-// describe names the text of a repair.
-func describe(texts []*perplexity.Corpus, res *repair.Result) string {
+// describeRepair names the text of a repair.
+func describeRepair(texts []*perplexity.Corpus, res *repair.Result) string {
 	var names []string
 	for _, c := range texts {
 		names = append(names, c.Name)

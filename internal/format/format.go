@@ -1,0 +1,55 @@
+// Package format writes numbers and words as people and shells read them. It has no state and prints nothing.
+package format
+
+import (
+	"fmt"
+	"math"
+	"strings"
+)
+
+// Size prints bytes with three significant digits in the largest fitting binary unit: "11.8 MiB".
+func Size(n int64) string {
+	v, unit := float64(n), ""
+	for _, u := range []string{"KiB", "MiB", "GiB", "TiB"} {
+		if math.Abs(v) < 1023.5 {
+			break
+		}
+		v, unit = v/1024, u
+	}
+	switch {
+	case unit == "":
+		return fmt.Sprintf("%d B", n)
+	case math.Abs(v) < 9.995:
+		return fmt.Sprintf("%.2f %s", v, unit)
+	case math.Abs(v) < 99.95:
+		return fmt.Sprintf("%.1f %s", v, unit)
+	default:
+		return fmt.Sprintf("%.0f %s", v, unit)
+	}
+}
+
+// Count prints a number of parameters with three significant digits: "11.5M".
+func Count(n uint64) string {
+	v, unit := float64(n), ""
+	for _, u := range []string{"K", "M", "B", "T"} {
+		if v < 999.5 {
+			break
+		}
+		v, unit = v/1000, u
+	}
+	if unit == "" {
+		return fmt.Sprint(n)
+	}
+	digits := 2 - int(math.Floor(math.Log10(v*1.0000001)))
+	return fmt.Sprintf("%.*f%s", min(2, max(0, digits)), v, unit)
+}
+
+// Shell returns s as a shell takes it for one word.
+func Shell(s string) string {
+	if s != "" && !strings.ContainsFunc(s, func(r rune) bool {
+		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("._-+/=:,@%", r))
+	}) {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}

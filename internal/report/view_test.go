@@ -1,0 +1,208 @@
+package report
+
+import (
+	"math"
+	"slices"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/ggufprune/ggufprune/blockmask"
+	"github.com/ggufprune/ggufprune/search"
+)
+
+// Every point lies within the plot, further right for more of x and higher for more of the score.
+func TestCurveGeometry(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		n := rapid.IntRange(2, 30).Draw(t, "n")
+		value := rapid.Float64Range(0.01, 1e6)
+		xs, ys := rapid.SliceOfN(value, n, n).Draw(t, "xs"), rapid.SliceOfN(value, n, n).Draw(t, "ys")
+		p := newCurve(xs, ys, rapid.Bool().Draw(t, "log"))
+		for i := range xs {
+			x, y := p.x.at(xs[i]), p.y.at(ys[i])
+			if !(x >= p.Left && x <= p.Right && y >= p.Top && y <= p.Bottom) {
+				t.Fatalf("point %d (%g, %g) is drawn at (%g, %g)", i, xs[i], ys[i], x, y)
+			}
+			for j := range xs {
+				if xs[i] > xs[j] && p.x.at(xs[j]) > x || ys[i] > ys[j] && p.y.at(ys[j]) < y {
+					t.Fatalf("points %d and %d are drawn in the wrong order", i, j)
+				}
+			}
+		}
+		for _, tick := range slices.Concat(p.XTicks, p.YTicks) {
+			if math.IsNaN(tick.At) || tick.Text == "" {
+				t.Fatalf("tick %v", tick)
+			}
+		}
+		if len(p.XTicks) < 2 || len(p.YTicks) < 2 {
+			t.Fatalf("%d and %d ticks", len(p.XTicks), len(p.YTicks))
+		}
+	})
+}
+
+func TestTicks(t *testing.T) {
+	for _, c := range []struct {
+		from, to float64
+		want     []float64
+	}{
+		{0, 10, []float64{0, 2, 4, 6, 8, 10}},
+		{8.3, 12.1, []float64{9, 10, 11, 12}},
+		{0.97, 1.53, []float64{1, 1.1, 1.2, 1.3, 1.4, 1.5}},
+	} {
+		got := ticks(c.from, c.to)
+		if !slices.EqualFunc(got, c.want, func(a, b float64) bool { return math.Abs(a-b) < 1e-9 }) {
+			t.Errorf("ticks(%g, %g) = %v, want %v", c.from, c.to, got, c.want)
+		}
+	}
+	if got := ladder(0.9, 60, 1, 2, 5); !slices.Equal(got, []float64{1, 2, 5, 10, 20, 50}) {
+		t.Errorf("ladder: %v", got)
+	}
+}
+
+// The heat map has, for each block and step, the class of its value; what is gone or was not scored says so.
+func TestHeatMap(t *testing.T) {
+	in := exampleInput()
+	h, ok := in.heatMap()
+	if !ok || len(h.Panels) != 2 {
+		t.Fatalf("%v, %d panels", ok, len(h.Panels))
+	}
+	mixers, ffns := h.Panels[0].Rows, h.Panels[1].Rows
+	if c := mixers[0].Cells[1]; c.Class != 0 || !c.Chosen || c.Number != "−1.0" {
+		t.Errorf("step 1, attn:1: %+v", c)
+	}
+	if c := mixers[1].Cells[1]; c.Class != gone {
+		t.Errorf("step 2, attn:1: %+v", c)
+	}
+	if c := mixers[1].Cells[0]; c.Class != notScored {
+		t.Errorf("step 2, attn:0: %+v", c)
+	}
+	if c := ffns[1].Cells[1]; !c.Estimated || !c.Chosen || c.Number != "6.1" {
+		t.Errorf("step 2, ffn:1: %+v", c)
+	}
+	if c := ffns[0].Cells[2]; c.Class != len(classBoundsOf(in))+1 || c.Number != "∞" {
+		t.Errorf("step 1, ffn:2, not finite: %+v", c)
+	}
+	if c := mixers[0].Cells[0]; c.Number != "100" {
+		t.Errorf("step 1, attn:0: %+v", c)
+	}
+}
+
+func classBoundsOf(in Input) []float64 {
+	_, values := in.heatCells()
+	return classBounds(values)
+}
+
+// Classes rise with the values, and there are at most as many as there are colours.
+func TestClasses(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		values := rapid.SliceOfN(rapid.Float64Range(-1, 1e4), 1, 200).Draw(t, "values")
+		bounds := classBounds(values)
+		if len(bounds) > worse-1 || !slices.IsSorted(bounds) {
+			t.Fatalf("bounds %v", bounds)
+		}
+		if n := len(legend(bounds, false)); n != len(bounds)+2 && len(bounds) > 0 {
+			t.Fatalf("%d bounds, %d entries", len(bounds), n)
+		}
+		slices.Sort(values)
+		last := 0
+		for _, v := range values {
+			c := classOf(v, bounds)
+			if c < last || c > worse || (c == 0) != (v < 0) {
+				t.Fatalf("%g has class %d after %d", v, c, last)
+			}
+			last = c
+		}
+	})
+}
+
+// Whole layers have one panel; divergences are differences, since the whole model's is nothing.
+func TestLayersAndDivergence(t *testing.T) {
+	p := examplePlan()
+	p.Metric, p.Base, p.Settings.Unit = "kld", 1e-9, blockmask.Whole
+	layer := blockmask.New(attn(1), ffn(1))
+	p.Steps = []search.Step{{
+		Index: 1, Removed: layer, Score: 0.02, ParamsRemoved: 100, Ratio: 0.1,
+		Candidates: []search.Candidate{{Mask: blockmask.New(attn(0), ffn(0)), Score: 0.5}, {Mask: layer, Score: 0.02}},
+	}}
+	in := Input{Plan: p}
+	h, ok := in.heatMap()
+	if !ok || len(h.Panels) != 1 || h.Panels[0].Rows[0].Label != "layer 1" || h.Panels[0].Rows[0].Cells[1].Number != "20" {
+		t.Errorf("%v %+v", ok, h)
+	}
+	c := in.curves()
+	if len(c) != 1 || c[0].ID != "parameters" {
+		t.Errorf("without sizes and speeds the curve is against parameters, not %+v", c)
+	}
+	page, err := HTML(in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text := string(page); !strings.Contains(text, "nats KL divergence") || strings.Contains(text, "×2") {
+		t.Error("the page takes a divergence for a perplexity")
+	}
+}
+
+// A plan without steps, or with blocks that no model has, is reported all the same.
+func TestOddPlans(t *testing.T) {
+	p := examplePlan()
+	p.Steps = nil
+	if _, err := HTML(Input{Plan: p}); err != nil {
+		t.Error(err)
+	}
+	p = examplePlan()
+	p.Model.Blocks = p.Model.Blocks.With(attn(65535))
+	page, err := HTML(Input{Plan: p})
+	if err != nil || len(page) > 1<<20 {
+		t.Errorf("%v, %d bytes", err, len(page))
+	}
+}
+
+func TestVerdict(t *testing.T) {
+	for _, c := range []struct {
+		pruned, rival, err float64
+		want               string
+	}{
+		{7, 6, 0.1, "smaller quantisation is the better buy"},
+		{6, 7, 0.1, "pruning is the better buy"},
+		{6.5, 6.6, 0.1, "within two standard errors"},
+	} {
+		in := Input{Measured: []Measured{{Role: Pruned, PPL: c.pruned, StdErr: c.err}, {Role: Rival, PPL: c.rival, StdErr: c.err}}}
+		if got := in.verdict(); !strings.Contains(got, c.want) {
+			t.Errorf("%v: %s", c, got)
+		}
+	}
+	if got := (Input{}).verdict(); got != "" {
+		t.Errorf("nothing was measured: %s", got)
+	}
+}
+
+func TestClean(t *testing.T) {
+	for in, want := range map[string]string{
+		"plain": "plain", "a\nb": "a b", "a\x00b\x1b": "a\uFFFDb\uFFFD", "\u202egnp": "\uFFFDgnp", "\xff": "\uFFFD", "日本": "日本",
+		strings.Repeat("x", 500): strings.Repeat("x", maxText) + "…",
+	} {
+		if got := clean(in); got != want {
+			t.Errorf("clean(%.20q) = %.40q", in, got)
+		}
+	}
+}
+
+func TestOllamaName(t *testing.T) {
+	for in, want := range map[string]string{"a/B C.gguf": "b-c", "日本.gguf": "pruned", "Llama-3.2_1B.gguf": "llama-3.2_1b"} {
+		if got := ollamaName(in); got != want {
+			t.Errorf("ollamaName(%q) = %q, want %q", in, got, want)
+		}
+	}
+}
+
+func TestBaseModel(t *testing.T) {
+	for url, want := range map[string]string{
+		"https://huggingface.co/org/Name-1.5": "org/Name-1.5", "https://huggingface.co/org/name/": "org/name",
+		"https://evil.example/org/name": "", "https://huggingface.co/org/name/tree/main": "", "https://huggingface.co/org/na\nme": "",
+	} {
+		if got := (Input{Source: &Model{Meta: Meta{Repository: url}}}).baseModel(); got != want {
+			t.Errorf("baseModel(%q) = %q, want %q", url, got, want)
+		}
+	}
+}
