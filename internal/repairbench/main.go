@@ -15,7 +15,6 @@ type options struct {
 	models, calib, heldOut, other string
 	seeds, window, threads, judge int
 	tokens                        int
-	relative                      bool
 	mask                          string
 	blocks, methods, parts        string
 }
@@ -34,8 +33,7 @@ func main() {
 	flag.StringVar(&o.blocks, "blocks", "4,8,12", "removed blocks")
 	flag.StringVar(&o.methods, "methods", "full,map", "repairs")
 	flag.StringVar(&o.parts, "parts", "repair", "what to measure")
-	flag.BoolVar(&o.relative, "relative", false, "")
-	flag.StringVar(&o.mask, "mask", "", "")
+	flag.StringVar(&o.mask, "mask", "", "removed blocks in order, in place of a search (one sample)")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()

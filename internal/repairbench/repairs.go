@@ -61,7 +61,7 @@ func (r *rig) repairOne(ctx context.Context, path string, seed uint64, mask bloc
 			return err
 		}
 		cpu := cpuSeconds()
-		res, err := repair.Run(ctx, o.session, o.weights, repair.Request{Removed: mask, Method: repair.Method(name), Fit: fit, Held: held, Relative: r.relative, NEmbd: o.model.Info().NEmbd})
+		res, err := repair.Run(ctx, o.session, o.weights, repair.Request{Removed: mask, Method: repair.Method(name), Fit: fit, Held: held})
 		if err != nil {
 			return err
 		}
