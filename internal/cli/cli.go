@@ -66,8 +66,6 @@ func lookup(name string) command {
 		return new(reportCommand)
 	case "inspect":
 		return new(inspectCommand)
-	case "compare-ollama":
-		return new(compareOllamaCommand)
 	case "demo":
 		return new(demoCommand)
 	case "version":
@@ -129,12 +127,11 @@ Commands:
   search    only search, and save the plan
   apply     only write and check: a plan's or a given mask's blocks removed
   quantize  quantise a model with llama.cpp's quantiser
-  compare   models side by side: quality, size and speed
+  compare   models side by side: quality, size and speed; two models in a running Ollama
   ppl       perplexity of a model, or of a model with blocks left out
   eval      accuracy on multiple-choice tasks: HellaSwag, WinoGrande, PIQA, ARC
   report    a page of a plan: curves, importance of blocks, provenance
   inspect   a model's blocks, their sizes, and what could be removed how
-  compare-ollama  ask two models of a running Ollama the same
   demo      prune the small model that comes with the source
   version   version of this program and of its llama.cpp
   help      this text, or a command's: ggufprune help prune

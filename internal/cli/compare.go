@@ -11,16 +11,19 @@ import (
 	"github.com/ggufprune/ggufprune/perplexity"
 )
 
-const compareUsage = `Usage: ggufprune compare BASE.gguf OTHER.gguf ... [flags]
+const compareUsage = `Usage: ggufprune compare BASE OTHER ... [flags]
+       ggufprune compare --ollama NAME NAME [flags]
 
 Prints how models differ from the first one, on a text that a search by default has not seen: perplexity, KL divergence of
 their predictions over the whole vocabulary, the likeliest token, size, memory for context, and measured speed. The
 statistics are those of llama-perplexity --kl-divergence, digit by digit for the same text, -c, -b and -ub; the speeds those
-of llama-bench, with the repeats of two models taking turns.
+of llama-bench, with the repeats of two models taking turns. With --ollama it asks two models of a running Ollama the same
+prompts, as raw text and as a chat, by the most likely tokens, and prints speeds, memory, and where the answers part.
 
 Examples:
   ggufprune compare model-Q8_0.gguf pruned-Q8_0.gguf
   ggufprune compare model-F16.gguf pruned-F16.gguf -f wiki.test.raw --chunks 40 --rival-quant auto
+  ggufprune compare --ollama llama3.2:3b llama3.2:pruned -n 128
 
 What to compare:
       --rival-quant TYPE   also the first model quantised to this type: auto, the largest that is no larger than the second
@@ -28,6 +31,10 @@ What to compare:
       --base-logits FILE   compare with what llama-perplexity --kl-divergence-base saved here, on its text
       --save-base-logits FILE  keep what the first model predicts in that form
       --force              overwrite an existing file
+
+In Ollama:
+      --ollama             the models are Ollama's, and run there
+      --prompts FILE       one prompt a line (default: six of the program's); of an answer -n tokens (default: 64)
 
 Speed, as in llama-bench:
   -p, --n-prompt N         tokens of a prompt (default: 512)
@@ -43,6 +50,8 @@ type compareCommand struct {
 	rival, base, save       string
 	prompt, generate, times int
 	noSpeed, force          bool
+	ollama                  bool
+	prompts                 string
 }
 
 const (
@@ -68,9 +77,14 @@ func (c *compareCommand) flags(fs *pflag.FlagSet) {
 	fs.IntVarP(&c.generate, "n-gen", "n", defaultGenerate, "")
 	fs.IntVarP(&c.times, "repetitions", "r", defaultRepeats, "")
 	fs.BoolVar(&c.noSpeed, "no-speed", false, "")
+	fs.BoolVar(&c.ollama, "ollama", false, "")
+	fs.StringVar(&c.prompts, "prompts", "", "")
 }
 
 func (c *compareCommand) run(ctx context.Context, fs *pflag.FlagSet, u *ui.UI) error {
+	if c.ollama {
+		return c.runOllama(ctx, fs, u)
+	}
 	j, err := c.job(fs)
 	if err != nil {
 		return err
@@ -102,9 +116,18 @@ func (c *compareCommand) job(fs *pflag.FlagSet) (j pipeline.CompareJob, err erro
 			return j, usagef("--%s and --base-logits exclude each other: the file has its own windows of text", name)
 		}
 	}
-	c.model.path = paths[0]
-	if j.Runtime, err = c.model.runtime(); err != nil {
-		return j, err
+	if c.prompts != "" {
+		return j, usagef("--prompts goes with --ollama")
+	}
+	models := make([]pipeline.Contender, len(paths))
+	for i, name := range paths {
+		m := c.model
+		m.path = name
+		if j.Runtime, err = m.runtime(); err != nil {
+			return j, err
+		}
+		models[i] = pipeline.Contender{Label: name, Path: j.Runtime.Path}
+		j.Runtime.Path, j.Runtime.Ref = "", nil // of one model only
 	}
 	if j.Text, err = c.text.windows(fs); err != nil {
 		return j, err
@@ -115,7 +138,7 @@ func (c *compareCommand) job(fs *pflag.FlagSet) (j pipeline.CompareJob, err erro
 	if j.Rival, err = pipeline.ParseRival(c.rival); err != nil {
 		return j, usagef("--rival-quant: %v", err)
 	}
-	j.Models, j.UBatch = contenders(paths), c.text.ubatch
+	j.Models, j.UBatch = contenders(models), c.text.ubatch
 	j.BaseLogits, j.SaveBase, j.Force = c.base, c.save, c.force
 	j.Speed, err = c.speed()
 	return j, err
@@ -137,19 +160,16 @@ func (c *compareCommand) speed() (*pipeline.SpeedTest, error) {
 	return &pipeline.SpeedTest{Prompt: c.prompt, Generate: c.generate, Repeats: c.times}, nil
 }
 
-// contenders names the models by their files, where these have different names.
-func contenders(paths []string) []pipeline.Contender {
+// contenders shortens the labels of models that are files, where these have different names.
+func contenders(models []pipeline.Contender) []pipeline.Contender {
 	count := map[string]int{}
-	for _, p := range paths {
-		count[filepath.Base(p)]++
+	for _, m := range models {
+		count[filepath.Base(m.Path)]++
 	}
-	var out []pipeline.Contender
-	for _, p := range paths {
-		label := filepath.Base(p)
-		if count[label] > 1 {
-			label = p
+	for i, m := range models {
+		if base := filepath.Base(m.Path); m.Label == m.Path && count[base] == 1 {
+			models[i].Label = base
 		}
-		out = append(out, pipeline.Contender{Label: label, Path: p})
 	}
-	return out
+	return models
 }

@@ -3,7 +3,9 @@ package cli
 import (
 	"context"
 	"fmt"
+	"iter"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -13,52 +15,31 @@ import (
 	"github.com/ggufprune/ggufprune/internal/ui"
 )
 
-const compareOllamaUsage = `Usage: ggufprune compare-ollama --original NAME --pruned NAME [flags]
+// defaultPredict is how many tokens of an answer Ollama is asked for.
+const defaultPredict = 64
 
-Asks two models of a running Ollama the same prompts, as raw text and as a chat, by the most likely tokens. Prints their
-speeds, load times and memory, and where their answers part.
-
-Examples:
-  ggufprune compare-ollama --original llama3.2:3b --pruned llama3.2:pruned
-  ggufprune compare-ollama --original llama3.2:3b --pruned llama3.2:pruned --prompts questions.txt -n 128
-
-What to ask:
-      --original NAME      a model of Ollama's
-      --pruned NAME        the one that was made from it
-      --prompts FILE       one prompt a line (default: six of the program's)
-  -n, --predict N          most tokens of an answer (default: 64)
-` + commonUsage
-
-// compareOllamaCommand is "ggufprune compare-ollama".
-type compareOllamaCommand struct {
-	original, pruned, prompts string
-	predict                   int
-}
-
-func (c *compareOllamaCommand) usage() string { return compareOllamaUsage }
-
-func (c *compareOllamaCommand) flags(fs *pflag.FlagSet) {
-	fs.StringVar(&c.original, "original", "", "")
-	fs.StringVar(&c.pruned, "pruned", "", "")
-	fs.StringVar(&c.prompts, "prompts", "", "")
-	fs.IntVarP(&c.predict, "predict", "n", 64, "")
-}
-
-func (c *compareOllamaCommand) run(ctx context.Context, _ *pflag.FlagSet, u *ui.UI) error {
-	if c.predict < 1 || c.predict > 1<<16 {
-		return usagef("--predict is %d; give a number of tokens from 1 to 65536", c.predict)
+// runOllama asks two models of a running Ollama the same.
+func (c *compareCommand) runOllama(ctx context.Context, fs *pflag.FlagSet, u *ui.UI) error {
+	for f := range ollamaOnly(fs) {
+		return usagef("--%s does not go with --ollama, where the models run in Ollama", f)
+	}
+	if fs.NArg() != 2 {
+		return usagef("compare --ollama takes the names of two models; give ggufprune compare --ollama llama3.2:3b llama3.2:pruned")
+	}
+	opt := ollama.CompareOptions{Prompts: ollama.Prompts, Predict: defaultPredict}
+	if fs.Changed("n-gen") {
+		opt.Predict = c.generate
+	}
+	if opt.Predict < 1 || opt.Predict > 1<<16 {
+		return usagef("--n-gen is %d; give a number of tokens from 1 to 65536", opt.Predict)
 	}
 	var names [2]string
-	for i, n := range []struct{ flag, name string }{{"original", c.original}, {"pruned", c.pruned}} {
-		if n.name == "" {
-			return usagef("no model given; name both with --original and --pruned")
-		}
+	for i, name := range fs.Args() {
 		var err error
-		if names[i], err = ollama.CheckName(strings.TrimPrefix(n.name, "ollama:")); err != nil {
-			return usagef("--%s: %v", n.flag, err)
+		if names[i], err = ollama.CheckName(strings.TrimPrefix(name, "ollama:")); err != nil {
+			return usagef("compare --ollama: %v", err)
 		}
 	}
-	opt := ollama.CompareOptions{Prompts: ollama.Prompts, Predict: c.predict}
 	if c.prompts != "" {
 		var err error
 		if opt.Prompts, err = readPrompts(c.prompts); err != nil {
@@ -71,6 +52,19 @@ func (c *compareOllamaCommand) run(ctx context.Context, _ *pflag.FlagSet, u *ui.
 	}
 	printOllama(u, cmp)
 	return u.JSON(newOllamaJSON(cmp))
+}
+
+// ollamaOnly yields the flags that were given and that say how models run here.
+func ollamaOnly(fs *pflag.FlagSet) iter.Seq[string] {
+	with := []string{"ollama", "prompts", "n-gen", "json", "quiet", "verbose", "progress"}
+	return func(yield func(string) bool) {
+		more := true
+		fs.Visit(func(f *pflag.Flag) {
+			if more && !slices.Contains(with, f.Name) {
+				more = yield(f.Name)
+			}
+		})
+	}
 }
 
 // readPrompts reads one prompt a line; empty lines are none.

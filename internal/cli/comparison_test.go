@@ -160,8 +160,12 @@ func TestComparisonJSON(t *testing.T) {
 }
 
 func TestContenders(t *testing.T) {
-	got := contenders([]string{"x/a.gguf", "y/a.gguf", "b.gguf"})
-	want := []pipeline.Contender{{Label: "x/a.gguf", Path: "x/a.gguf"}, {Label: "y/a.gguf", Path: "y/a.gguf"}, {Label: "b.gguf", Path: "b.gguf"}}
+	got := contenders([]pipeline.Contender{
+		{Label: "x/a.gguf", Path: "x/a.gguf"}, {Label: "y/a.gguf", Path: "y/a.gguf"}, {Label: "z/b.gguf", Path: "z/b.gguf"}, {Label: "ollama:b", Path: "blobs/c"},
+	})
+	want := []pipeline.Contender{
+		{Label: "x/a.gguf", Path: "x/a.gguf"}, {Label: "y/a.gguf", Path: "y/a.gguf"}, {Label: "b.gguf", Path: "z/b.gguf"}, {Label: "ollama:b", Path: "blobs/c"},
+	}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)
 	}

@@ -2,7 +2,7 @@ package cli
 
 import "github.com/ggufprune/ggufprune/internal/ollama"
 
-// ollamaJSON is printed by compare-ollama.
+// ollamaJSON is printed by compare --ollama.
 type ollamaJSON struct {
 	Command  string           `json:"command"`
 	Ollama   string           `json:"ollama_version"`
@@ -39,7 +39,7 @@ type ollamaPairJSON struct {
 }
 
 func newOllamaJSON(c *ollama.Comparison) ollamaJSON {
-	j := ollamaJSON{Command: "compare-ollama", Ollama: c.Version, Original: newSideJSON(c.Original), Pruned: newSideJSON(c.Pruned), Answers: []ollamaPairJSON{}}
+	j := ollamaJSON{Command: "compare", Ollama: c.Version, Original: newSideJSON(c.Original), Pruned: newSideJSON(c.Pruned), Answers: []ollamaPairJSON{}}
 	for _, p := range c.Pairs {
 		a := ollamaPairJSON{
 			Mode: p.Mode, Prompt: p.Prompt, Original: p.Original.Text, Pruned: p.Pruned.Text, Same: p.Same, EqualChars: p.EqualChars,

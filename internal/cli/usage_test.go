@@ -8,7 +8,7 @@ import (
 	"github.com/spf13/pflag"
 )
 
-var commandNames = []string{"prune", "search", "apply", "quantize", "compare", "ppl", "eval", "report", "inspect", "compare-ollama", "demo", "version"}
+var commandNames = []string{"prune", "search", "apply", "quantize", "compare", "ppl", "eval", "report", "inspect", "demo", "version"}
 
 // flagSet returns a command's flags as execute defines them.
 func flagSet(c command) *pflag.FlagSet {

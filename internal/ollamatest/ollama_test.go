@@ -265,7 +265,7 @@ func TestFromOllamaToOllama(t *testing.T) {
 			Equal *int `json:"equal_tokens"`
 		}
 	}
-	raw := ggufprune(t, work, "compare-ollama", "--original", "parent:q8", "--pruned", "parent:pruned", "-n", "4", "--json", "-q")
+	raw := ggufprune(t, work, "compare", "--ollama", "parent:q8", "parent:pruned", "-n", "4", "--json", "-q")
 	if err := json.Unmarshal([]byte(raw), &out); err != nil {
 		t.Fatalf("%v: %s", err, raw)
 	}

@@ -30,6 +30,9 @@ func weigh(pruned, rival Row, t *SpeedTest) string {
 	if t != nil && rival.Speed != nil && pruned.Speed != nil {
 		speed = faster(pruned.Speed.GenerateRatio, rival.Speed.GenerateRatio)
 		times = fmt.Sprintf("x%.2f against x%.2f of the original's speed", rival.Speed.GenerateRatio.Mean, pruned.Speed.GenerateRatio.Mean)
+		if quality > 0 && speed < 0 { // there the pruned model is the subject
+			times = fmt.Sprintf("x%.2f against x%.2f of the original's speed", pruned.Speed.GenerateRatio.Mean, rival.Speed.GenerateRatio.Mean)
+		}
 	}
 	name := rival.Type + " of the original"
 	// 1 is for the rival, -1 for the pruned model.
