@@ -13,8 +13,13 @@ using bp::Error;
 using bp::at_edge;
 using bp::Tensor;
 
-// The loaded tensor of a block's weight.
+// The loaded tensor of a block's weight; any one for the name "".
 Tensor weight_of(const bp_session * s, const char * name) {
+    if (!*name) {
+        for (const auto & [_, t] : s->editor.weights) {
+            if (t) return t;
+        }
+    }
     auto it = s->editor.weights.find(name);
     if (it == s->editor.weights.end() || !it->second) throw Error(BP_BAD_INPUT, std::string("the model's blocks have no weight ") + name);
     return it->second;

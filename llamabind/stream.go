@@ -82,7 +82,7 @@ func (s *Session) setStream(ctx context.Context, op string, batch []perplexity.S
 }
 
 // Product adds a^T b, summed over n rows, to acc: a is (n, ka), b is (n, kb), acc (ka, kb), rows contiguous. It runs in single
-// precision on the device that holds weight; acc is double.
+// precision on the device that holds weight, or if that is "" on one that holds some; acc is double.
 func (s *Session) Product(ctx context.Context, weight string, n int, a, b []float32, acc []float64) error {
 	const op = "matrix product"
 	if n < 1 || len(a) < n || len(b) < n || len(a)%n != 0 || len(b)%n != 0 || len(acc) != (len(a)/n)*(len(b)/n) {

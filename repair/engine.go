@@ -16,7 +16,7 @@ type Engine interface {
 	Segment(ctx context.Context, batch []perplexity.Sequence, removed blockmask.Mask, start, stop int, in []float32, tap string, features []float32) ([]float32, error)
 	// EvalFrom returns the losses of every position, from boundary start on.
 	EvalFrom(ctx context.Context, batch []perplexity.Sequence, removed blockmask.Mask, start int, in []float32) ([][]float64, error)
-	// Product adds a^T b, summed over n rows, to acc; a is (n, ka), b (n, kb), acc (ka, kb). It runs where weight is.
+	// Product adds a^T b, summed over n rows, to acc; a is (n, ka), b (n, kb), acc (ka, kb). It runs where weight is, "" being any.
 	Product(ctx context.Context, weight string, n int, a, b []float32, acc []float64) error
 	// SetWeight overwrites a weight of the loaded model.
 	SetWeight(name string, data []byte) error

@@ -183,7 +183,7 @@ func (s *state) kept(blocks []blockmask.Block) []int {
 
 // heldNLL is the mean loss of the held part, from boundary start on with the pruned streams there.
 func (s *state) heldNLL(ctx context.Context, start int) (float64, error) {
-	sum, n := 0.0, 0
+	total, n := 0.0, 0
 	for _, b := range s.batches {
 		if !b.held {
 			continue
@@ -192,14 +192,10 @@ func (s *state) heldNLL(ctx context.Context, start int) (float64, error) {
 		if err != nil {
 			return 0, err
 		}
-		for _, row := range losses {
-			for _, l := range row[:len(row)-1] { // nothing follows the last position
-				sum += l
-				n++
-			}
-		}
+		loss, count := sum(losses)
+		total, n = total+loss, n+count
 	}
-	return sum / float64(max(n, 1)), nil
+	return total / float64(max(n, 1)), nil
 }
 
 // restore puts the original weights back.
