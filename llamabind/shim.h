@@ -84,6 +84,19 @@ bp_status bp_quantize(const char * in, const char * out, const char * ftype, int
 // The n weights of data as floats; n must be a multiple of the type's block. False: the type has no floats.
 bool bp_to_float(int32_t ggml_type, const void * data, int64_t n, float * out);
 
+// ---- chat templates ------------------------------------------------------------------------------------------------------
+
+typedef struct bp_chat bp_chat;
+
+// Parses a template in Jinja; bos and eos are the texts of these tokens, "" for none. BP_BAD_INPUT: llama.cpp cannot read it.
+bp_status bp_chat_open(const char * source, const char * bos, const char * eos, bp_chat ** out, bp_err * err);
+void      bp_chat_close(bp_chat * c);
+
+// Renders n messages, with the opening of the assistant's turn behind them on demand. text is not terminated and valid until
+// the next call. BP_BAD_INPUT: the template refuses the messages; the text says why in its words.
+bp_status bp_chat_apply(bp_chat * c, const char * const * roles, const char * const * contents, int32_t n, bool add_generation_prompt,
+                        const char ** text, size_t * len, bp_err * err);
+
 // ---- session: one context of a model -----------------------------------------------------------------------------------
 
 typedef struct bp_session bp_session;
