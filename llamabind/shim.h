@@ -148,6 +148,10 @@ bp_status bp_set_reference(bp_session * s, int32_t k, const int32_t * ids, const
 // of the batch (ShortGPT's Block Influence is 1 minus it): n_blocks values each. Every position must be scored.
 bp_status bp_influence(bp_session * s, double * block_cosine, double * layer_cosine, bp_err * err);
 
+// In an unedited session: one token of each of n sequences, at its position; position 0 forgets the sequence. rows: the logits of
+// what follows each, n x n_vocab floats in llama.cpp's own buffer. What set_batch set is gone.
+bp_status bp_step(bp_session * s, const int32_t * tokens, const int32_t * seqs, const int32_t * pos, int32_t n, const float ** rows, bp_err * err);
+
 // Greedy continuation in an unedited session: appends up to n tokens, stops at an end-of-generation token. Returns the count.
 bp_status bp_generate(bp_session * s, const int32_t * prompt, int32_t n_prompt, int32_t * out, int32_t n, int32_t * n_out, bp_err * err);
 

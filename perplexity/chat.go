@@ -12,8 +12,16 @@ type Message struct {
 	Content string
 }
 
-// HasChat reports whether the corpus has conversations or instructions, which [Corpus.Chat] renders.
-func (c *Corpus) HasChat() bool { return c.Turns != nil }
+// Conversations returns the number of documents that are conversations or instructions, which [Corpus.Chat] renders.
+func (c *Corpus) Conversations() int {
+	n := 0
+	for _, turns := range c.Turns {
+		if turns != nil {
+			n++
+		}
+	}
+	return n
+}
 
 // Chat returns the corpus with its conversations and instructions rendered by render, a model's chat template, instead of the form
 // that [Read] gives them; other documents stay as they are. Conversations that render refuses are left out: refused says how

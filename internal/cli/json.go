@@ -25,6 +25,7 @@ type resultJSON struct {
 	BasePPL     *float64         `json:"base_ppl,omitempty"`
 	Audit       *search.Audit    `json:"audit,omitempty"`
 	Refine      *refineJSON      `json:"refine,omitempty"`
+	HeldOut     *search.HeldOut  `json:"held_out,omitempty"`
 	Steps       []stepJSON       `json:"steps"`
 	Mask        blockmask.Mask   `json:"mask"`
 	Plan        string           `json:"plan,omitempty"`
@@ -50,6 +51,9 @@ type calibrationJSON struct {
 	Context      int    `json:"n_ctx"`
 	Sequences    int    `json:"sequences"`
 	Tokens       int    `json:"tokens"`
+
+	Chat bool             `json:"chat_template,omitempty"`
+	Self *search.SelfText `json:"self,omitempty"`
 }
 
 // stepJSON is one removal; its numbers describe the model after it.
@@ -126,12 +130,12 @@ func newResultJSON(command string, out *pipeline.Outcome, plan string) resultJSO
 	}
 	if p := out.Plan; p != nil {
 		c := p.Calibration
-		r.Calibration = &calibrationJSON{c.Description, c.TokensSHA256, c.Convention, c.Context, c.Sequences, c.Tokens}
+		r.Calibration = &calibrationJSON{c.Description, c.TokensSHA256, c.Convention, c.Context, c.Sequences, c.Tokens, c.Chat, c.Self}
 		r.Metric, r.Strategy, r.Kind, r.BaseScore = p.Metric, p.Settings.Strategy, string(p.Settings.Unit), number(p.Base)
 		if p.Metric == perplexity.NLL.String() {
 			r.BasePPL = r.BaseScore
 		}
-		r.Audit, r.Refine = p.Audit, newRefineJSON(p.Refine)
+		r.Audit, r.Refine, r.HeldOut = p.Audit, newRefineJSON(p.Refine), p.HeldOut
 	}
 	for _, s := range out.Steps {
 		r.Steps = append(r.Steps, stepJSON{

@@ -50,6 +50,8 @@ func TestJSONIsDocumented(t *testing.T) {
 		{"### Step", stepJSON{}},
 		{"### Audit", search.Audit{}},
 		{"### Refine", refineJSON{}},
+		{"### Held-out text", search.HeldOut{}},
+		{"### Calibration", search.SelfText{}},
 		{"### Several files", seriesJSON{}},
 		{"### Output", outputJSON{}},
 		{"### Check", checkJSON{}},

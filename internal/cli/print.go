@@ -96,6 +96,9 @@ func printSearch(u *ui.UI, out *pipeline.Outcome) {
 	if a := p.Audit; a != nil && a.Audits > 0 {
 		u.Resultf("audit   %s", auditText(a))
 	}
+	if h := p.HeldOut; h != nil {
+		u.Resultf("unseen  %s", heldOutText(h))
+	}
 }
 
 // auditText says how often racing was wrong where that was looked at.

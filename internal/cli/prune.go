@@ -27,7 +27,7 @@ What to write:
       --layout NAME        auto, native, deci or zeros (default: auto, the best one that is exact)
       --force              overwrite existing files
       --no-check           do not check the written file
-` + textUsage + modelUsage + commonUsage
+` + textUsage + calibUsage + modelUsage + commonUsage
 
 // pruneCommand is "ggufprune prune".
 type pruneCommand struct {
@@ -36,6 +36,7 @@ type pruneCommand struct {
 	goal   goalFlags
 	output outputFlags
 	method methodFlags
+	calib  calibFlags
 	plan   string
 }
 
@@ -48,10 +49,11 @@ func (c *pruneCommand) flags(fs *pflag.FlagSet) {
 	c.output.add(fs)
 	fs.StringVar(&c.plan, "plan", "", "")
 	c.method.add(fs)
+	c.calib.add(fs)
 }
 
 func (c *pruneCommand) run(ctx context.Context, fs *pflag.FlagSet, u *ui.UI) error {
-	j, err := searchJob(fs, &c.model, &c.text, &c.goal, &c.method)
+	j, err := searchJob(fs, &c.model, &c.text, &c.goal, &c.method, &c.calib)
 	if err != nil {
 		return err
 	}
@@ -73,7 +75,7 @@ func (c *pruneCommand) run(ctx context.Context, fs *pflag.FlagSet, u *ui.UI) err
 }
 
 // searchJob is what prune and search have in common.
-func searchJob(fs *pflag.FlagSet, m *modelFlags, t *textFlags, g *goalFlags, how *methodFlags) (j pipeline.Job, err error) {
+func searchJob(fs *pflag.FlagSet, m *modelFlags, t *textFlags, g *goalFlags, how *methodFlags, calib *calibFlags) (j pipeline.Job, err error) {
 	j.Tool = Version()
 	if j.Goal, err = g.goal(); err != nil {
 		return j, err
@@ -81,8 +83,14 @@ func searchJob(fs *pflag.FlagSet, m *modelFlags, t *textFlags, g *goalFlags, how
 	if j.Runtime, err = m.runtime(); err != nil {
 		return j, err
 	}
+	if j.Calibration, err = calib.take(fs, t); err != nil {
+		return j, err
+	}
 	if j.Text, err = t.text(fs); err != nil {
 		return j, err
+	}
+	if j.Calibration.Self && !fs.Changed("chunks") {
+		j.Text.Max = 0
 	}
 	if j.Method, j.Unit, err = how.method(fs); err != nil {
 		return j, err

@@ -166,7 +166,8 @@ func (s *Source) openJournal(j Job, set *perplexity.Set, rep Reporter) (*search.
 		Seed       uint64         `json:"seed"`
 		Batch      int            `json:"batch"`
 		Flash      string         `json:"flash_attn"`
-	}{cmp.Or(m.Strategy, Strategies()[0]), m.Metric.String(), cmp.Or(m.Confidence, search.DefaultConfidence), m.Time, j.Unit, j.Goal, m.Seed, j.Text.Batch, j.Runtime.FlashAttn})
+		Text       any            `json:"calibration"`
+	}{cmp.Or(m.Strategy, Strategies()[0]), m.Metric.String(), cmp.Or(m.Confidence, search.DefaultConfidence), m.Time, j.Unit, j.Goal, m.Seed, j.Text.Batch, j.Runtime.FlashAttn, j.Calibration.config()})
 	if err != nil {
 		return nil, err
 	}
