@@ -22,15 +22,15 @@ func TestStep(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := open(t, m, llamabind.SessionParams{NSeq: 2, SeqLen: 64, UBatch: 2, Threads: 2, Unedited: true})
-	texts := [2][]perplexity.Token{}
+	texts, ran := [2][]perplexity.Token{}, [2]int{}
 	step := func(seqs ...int) {
 		var in []selftext.Next
 		for _, q := range seqs {
-			pos := len(texts[q])
-			if pos < len(toks) {
-				texts[q] = append(texts[q], toks[pos])
+			if ran[q] == 0 {
+				texts[q] = append(texts[q], toks...)
 			}
-			in = append(in, selftext.Next{Token: texts[q][pos], Seq: q, Pos: pos})
+			in = append(in, selftext.Next{Token: texts[q][ran[q]], Seq: q, Pos: ran[q]})
+			ran[q]++
 		}
 		err := s.Step(t.Context(), in, func(i int, logits []float32) error {
 			if q := seqs[i]; in[i].Pos+1 >= len(toks) {
@@ -45,7 +45,7 @@ func TestStep(t *testing.T) {
 	for range 3 {
 		step(1)
 	}
-	texts[1] = nil
+	texts[1], ran[1] = nil, 0
 	for range 5 {
 		step(0)
 	}
