@@ -71,5 +71,9 @@ func heldOutText(h *search.HeldOut) string {
 		}
 		return fmt.Sprintf("x%.3f", *x)
 	}
-	return fmt.Sprintf("PPL %s on %d held-out sequences, %s on the calibration: %s", ratio(h.Ratio), h.Sequences, ratio(h.SeenRatio), h.Verdict)
+	sequences := fmt.Sprintf("%d held-out sequences", h.Sequences)
+	if h.Sequences == 1 {
+		sequences = "a held-out sequence"
+	}
+	return fmt.Sprintf("%s on %s, %s on the calibration: %s", ratio(h.Ratio), sequences, ratio(h.SeenRatio), h.Verdict)
 }

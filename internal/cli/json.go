@@ -272,3 +272,9 @@ type deviceJSON struct {
 	Free        uint64 `json:"free_bytes"`
 	Total       uint64 `json:"total_bytes"`
 }
+
+// textJSON is printed by completion and man.
+type textJSON struct {
+	Command string `json:"command"`
+	Text    string `json:"text"`
+}

@@ -62,6 +62,7 @@ func TestJSONIsDocumented(t *testing.T) {
 		{"## demo", demoJSON{}},
 		{"## version", versionJSON{}},
 		{"## version", deviceJSON{}},
+		{"## completion, man", textJSON{}},
 	} {
 		documented[reflect.TypeOf(c.object)] = section(t, string(text), c.heading)
 	}
@@ -88,7 +89,7 @@ func TestJSONIsDocumented(t *testing.T) {
 			walk(f.Type)
 		}
 	}
-	for _, object := range []any{resultJSON{}, seriesJSON{}, pplJSON{}, inspectJSON{}, demoJSON{}, versionJSON{}} {
+	for _, object := range []any{resultJSON{}, seriesJSON{}, pplJSON{}, inspectJSON{}, demoJSON{}, versionJSON{}, textJSON{}} {
 		walk(reflect.TypeOf(object))
 	}
 	if len(seen) != len(documented) {

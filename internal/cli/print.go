@@ -14,6 +14,7 @@ import (
 // printOutcome prints what prune, search or apply did. plan is where the plan was saved, if it was.
 func printOutcome(u *ui.UI, command string, out *pipeline.Outcome, plan string) error {
 	printSteps(u, out)
+	printSummary(u, out)
 	if plan != "" {
 		u.Resultf("plan    %s", plan)
 	}
@@ -96,9 +97,6 @@ func printSearch(u *ui.UI, out *pipeline.Outcome) {
 	if a := p.Audit; a != nil && a.Audits > 0 {
 		u.Resultf("audit   %s", auditText(a))
 	}
-	if h := p.HeldOut; h != nil {
-		u.Resultf("unseen  %s", heldOutText(h))
-	}
 }
 
 // auditText says how often racing was wrong where that was looked at.
@@ -127,12 +125,6 @@ func printWrite(u *ui.UI, out *pipeline.Outcome) {
 	}
 	u.Resultf("check   passed: %s over %d positions", differenceText(k), k.Rows)
 	u.Resultf("        PPL %.4f written, %.4f masked original (%s)", k.Written.PPL, k.Masked.PPL, evaluationText(k))
-}
-
-// printNext says what to do with the file.
-func printNext(u *ui.UI, path string) {
-	u.Notef("run it: llama-cli -m %s", shellQuote(path))
-	u.Notef("        ggufprune ppl -m %s -f your-text.txt", shellQuote(path))
 }
 
 // shellQuote returns s as a shell takes it for one word.
