@@ -258,10 +258,11 @@ type demoJSON struct {
 
 // versionJSON is printed by version.
 type versionJSON struct {
-	Tool     string       `json:"tool"`
-	LlamaCpp string       `json:"llama_cpp"`
-	Go       string       `json:"go"`
-	Devices  []deviceJSON `json:"devices"`
+	Tool      string       `json:"tool"`
+	LlamaCpp  string       `json:"llama_cpp"`
+	LlamaTree string       `json:"llama_cpp_tree"`
+	Go        string       `json:"go"`
+	Devices   []deviceJSON `json:"devices"`
 }
 
 // deviceJSON is a device that llama.cpp finds.
