@@ -76,7 +76,9 @@ func TestLicences(t *testing.T) {
 	write("c/COPYING", "Copying of c")
 	write("c/licenses.go", "no licence")
 	write("d/README.md", "none")
-	of := func(name string) component { return component{name: name, version: "v1", dir: filepath.Join(dir, name)} }
+	of := func(name string) component {
+		return component{name: name, version: "v1", dir: filepath.Join(dir, name)}
+	}
 	text, err := render([]component{of("c"), of("b"), of("a")})
 	if err != nil {
 		t.Fatal(err)
