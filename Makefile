@@ -10,7 +10,7 @@ staticcheck := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOTEST      ?= go test
 GOTESTFLAGS ?= -timeout 30m
 # The packages without cgo, which the race detector can watch.
-PURE   := $(addprefix ./,$(wildcard blockmask gguf layout perplexity search internal/corpus internal/ui))
+PURE   := $(addprefix ./,$(wildcard blockmask gguf layout perplexity search internal/corpus internal/selftext internal/ui))
 # For how long each fuzz target runs in `make fuzz`.
 FUZZTIME ?= 10s
 # Flags for make dist
