@@ -3,22 +3,29 @@ SHELL := /bin/bash
 
 # Tools, pinned; Go fetches them on first use.
 gofumpt     := mvdan.cc/gofumpt@v0.12.0
+actionlint  := github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 staticcheck := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 # How tests are run; .ci/run has them counted. The time limit is for a package, on a slow machine.
 GOTEST      ?= go test
 GOTESTFLAGS ?= -timeout 30m
 # The packages without cgo, which the race detector can watch.
-PURE   := $(addprefix ./,$(wildcard blockmask gguf internal/corpus internal/format internal/modelref internal/ollama internal/report internal/tasks internal/ui layout perplexity search))
+PURE   := $(addprefix ./,$(wildcard blockmask gguf internal/corpus internal/format internal/modelref internal/ollama internal/report internal/selftext internal/tasks internal/ui layout perplexity search))
 # For how long each fuzz target runs in `make fuzz`.
 FUZZTIME ?= 10s
+# Flags for make dist
+DISTFLAGS ?=
 # Flags for make bench-search, such as: -parts kill,strategies -seeds 2
 SEARCHBENCH ?=
 # The texts that the small model was made for, where they are; they are not part of this repository.
 shared      := ../shared/data
 SEARCHTEXT ?= $(if $(wildcard $(shared)/calib_instruct.txt),-calib $(shared)/calib_instruct.txt -heldout $(shared)/heldout_instruct.txt)
 
-.PHONY: help setup build demo peers test test-go test-race test-archs test-layouts test-ollama bench bench-search chromium test-report lint fuzz clean distclean
+# Flags for make bench-repair, and the other kind of text.
+REPAIRBENCH ?=
+REPAIROTHER ?= $(if $(wildcard $(shared)/wiki_valid_part.txt),-other $(shared)/wiki_valid_part.txt)
+
+.PHONY: help setup build demo peers test test-go test-race test-archs test-layouts test-ollama bench bench-search bench-repair chromium test-report lint fuzz dist clean distclean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -69,15 +76,22 @@ bench: peers ## the figures of docs/BENCHMARKS.md (needs some GB of disk, and a 
 bench-search: setup ## the search's figures of docs/BENCHMARKS.md (an hour or two on two cores)
 	go run ./internal/searchbench $(SEARCHTEXT) $(SEARCHBENCH)
 
-lint: setup ## gofumpt, go vet, staticcheck
+bench-repair: setup ## the repair's figures of docs/BENCHMARKS.md (an hour or more)
+	go run ./internal/repairbench $(SEARCHTEXT) $(REPAIROTHER) $(REPAIRBENCH)
+
+lint: setup ## gofumpt, go vet, staticcheck, actionlint
 	@echo 'go run $(gofumpt) -l'
 	@files=$$(git ls-files '*.go' | xargs go run $(gofumpt) -l) && \
 		if [ -n "$$files" ]; then printf 'gofumpt would change:\n%s\nhint: go run $(gofumpt) -w FILE\n' "$$files"; exit 1; fi
 	go vet ./...
 	go run $(staticcheck) ./...
+	go run $(actionlint)
 
 fuzz: setup ## each fuzz target for ten seconds (FUZZTIME=10s)
 	bash scripts/fuzz.sh $(FUZZTIME)
+
+dist: setup ## the release archive for this platform, in dist/ (DISTFLAGS=-check makes it twice and compares)
+	go run ./scripts/dist $(DISTFLAGS)
 
 clean: ## remove the program, keep llama.cpp
 	rm -f ggufprune

@@ -135,6 +135,12 @@ func cmdHardlink(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(os.Link(ts.MkAbs(args[0]), ts.MkAbs(args[1])))
 }
 
+// chatTemplate is one in which the small model can be spoken to, since it was trained on Alpaca's form. Like many it writes BOS,
+// and refuses turns that do not alternate.
+const chatTemplate = "{{ bos_token }}{% for m in messages %}{% if (m.role == 'user') != (loop.index0 % 2 == 0) %}" +
+	"{{ raise_exception('Roles must alternate') }}{% endif %}{% if m.role == 'user' %}### Instruction:\n{{ m.content }}\n\n" +
+	"{% else %}### Response:\n{{ m.content }}{{ eos_token }}{% endif %}{% endfor %}{% if add_generation_prompt %}### Response:\n{% endif %}"
+
 // writeBadModels fills dir with files that are wrong in one way each.
 func writeBadModels(dir string) error {
 	data, err := os.ReadFile(tinyModel)
@@ -159,6 +165,8 @@ func writeBadModels(dir string) error {
 		"nothing.gguf": {"general.architecture": nil},
 		"other.gguf":   {"general.name": "Another model"},
 		"tokens.gguf":  {"tokenizer.ggml.add_bos_token": false},
+		"chat.gguf":    {"tokenizer.chat_template": chatTemplate},
+		"nochat.gguf":  {"tokenizer.chat_template": "{{ messages | no_such_filter }}"},
 	} {
 		if err := rewrite(filepath.Join(dir, name), set); err != nil {
 			return err

@@ -350,6 +350,33 @@ bp_status bp_influence(bp_session * s, double * block_cosine, double * layer_cos
     });
 }
 
+bp_status bp_step(bp_session * s, const int32_t * tokens, const int32_t * seqs, const int32_t * pos, int32_t n, const float ** rows, bp_err * err) {
+    return at_edge(err, [&] {
+        if (!s->params.unedited || n < 1 || n > s->params.n_seq) throw Error(BP_BAD_INPUT, "the tokens do not fit the session");
+        const int32_t n_vocab = llama_vocab_n_tokens(llama_model_get_vocab(s->model->model));
+        llama_memory_t mem = llama_get_memory(s->ctx);
+        for (int32_t i = 0; i < n; i++) {
+            if (tokens[i] < 0 || tokens[i] >= n_vocab || seqs[i] < 0 || seqs[i] >= s->params.n_seq || pos[i] < 0 || pos[i] >= s->params.seq_len) {
+                throw Error(BP_BAD_INPUT, "a token, sequence or position is out of range");
+            }
+            if (mem && pos[i] == 0) llama_memory_seq_rm(mem, seqs[i], -1, -1);
+            s->batch.token[i]     = tokens[i];
+            s->batch.pos[i]       = pos[i];
+            s->batch.n_seq_id[i]  = 1;
+            s->batch.seq_id[i][0] = seqs[i];
+            s->batch.logits[i]    = 1;
+        }
+        s->batch.n_tokens = n;
+        s->targets.clear();
+        s->row_targets.clear();
+        const int rc = llama_decode(s->ctx, s->batch);
+        if (rc == 2 || s->cancel) throw Error(BP_CANCELLED, "cancelled");
+        if (rc != 0) throw Error(rc == -2 ? BP_OOM : BP_DECODE, "llama_decode failed with code " + std::to_string(rc));
+        *rows = llama_get_logits(s->ctx);
+        if (!*rows) throw Error(BP_DECODE, "llama.cpp returned no logits");
+    });
+}
+
 bp_status bp_generate(bp_session * s, const int32_t * prompt, int32_t n_prompt, int32_t * out, int32_t n, int32_t * n_out, bp_err * err) {
     *n_out = 0;
     return at_edge(err, [&] {

@@ -129,6 +129,18 @@ typedef void (*bp_quantize_fn)(uintptr_t handle, int32_t i, int32_t n, const cha
 // written of out stays.
 bp_status bp_quantize(const char * in, const char * out, const bp_quantize_params * params, const volatile int32_t * cancel,
                       bp_quantize_fn progress, uintptr_t handle, bp_err * err);
+// ---- chat templates ------------------------------------------------------------------------------------------------------
+
+typedef struct bp_chat bp_chat;
+
+// Parses a template in Jinja; bos and eos are the texts of these tokens, "" for none. BP_BAD_INPUT: llama.cpp cannot read it.
+bp_status bp_chat_open(const char * source, const char * bos, const char * eos, bp_chat ** out, bp_err * err);
+void      bp_chat_close(bp_chat * c);
+
+// Renders n messages, with the opening of the assistant's turn behind them on demand. text is not terminated and valid until
+// the next call. BP_BAD_INPUT: the template refuses the messages; the text says why in its words.
+bp_status bp_chat_apply(bp_chat * c, const char * const * roles, const char * const * contents, int32_t n, bool add_generation_prompt,
+                        const char ** text, size_t * len, bp_err * err);
 
 // ---- session: one context of a model -----------------------------------------------------------------------------------
 
@@ -201,6 +213,9 @@ bp_status bp_set_weight(bp_session * s, const char * name, const void * data, si
 // Rows of floats in a ggml type, importance (n_per_row, may be NULL) saying what columns matter. Returns the bytes written, 0: the type cannot be written.
 size_t bp_from_float(int32_t ggml_type, const float * weights, int64_t n_rows, int64_t n_per_row, const float * importance, void * out);
 size_t bp_row_size(int32_t ggml_type, int64_t n_per_row); // 0: no such row
+// In an unedited session: one token of each of n sequences, at its position; position 0 forgets the sequence. rows: the logits of
+// what follows each, n x n_vocab floats in llama.cpp's own buffer. What set_batch set is gone.
+bp_status bp_step(bp_session * s, const int32_t * tokens, const int32_t * seqs, const int32_t * pos, int32_t n, const float ** rows, bp_err * err);
 
 // Greedy continuation in an unedited session: appends up to n tokens, stops at an end-of-generation token. Returns the count.
 bp_status bp_generate(bp_session * s, const int32_t * prompt, int32_t n_prompt, int32_t * out, int32_t n, int32_t * n_out, bp_err * err);

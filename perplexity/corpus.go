@@ -16,6 +16,12 @@ type Corpus struct {
 	Name      string   // where it comes from, for errors and reports
 	Documents []string // in the order of the file, none of them blank
 
+	// Turns has the messages of those documents that are conversations or instructions, nil for the others. It is nil where
+	// there are none, else parallel to Documents, which have these messages in a form of their own: see [Corpus.Chat].
+	Turns [][]Message
+
+	special []bool // documents in which the names of special tokens mean these tokens; nil is none
+
 	// Continuous marks plain text without document boundaries: one document, which [Samples] cuts into sequences.
 	Continuous bool
 }
@@ -84,7 +90,7 @@ func Read(r io.Reader, name string, format Format) (*Corpus, error) {
 	if format == Plain {
 		c.Continuous = true
 		c.Documents = []string{strings.TrimSuffix(string(data), "\n")}
-	} else if c.Documents, err = readRecords(name, data, format); err != nil {
+	} else if c.Documents, c.Turns, err = readRecords(name, data, format); err != nil {
 		return nil, err
 	}
 	if strings.TrimSpace(strings.Join(c.Documents, "")) == "" {
@@ -138,7 +144,7 @@ func detect(name string, data []byte) Format {
 		return Plain
 	}
 	if rec := newRecords(name, data); rec.opens() {
-		if _, err := rec.next(""); err == nil {
+		if _, _, err := rec.next(""); err == nil {
 			return ""
 		}
 	}

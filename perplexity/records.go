@@ -80,34 +80,34 @@ func alpaca(instruction, input, output string) string {
 func conversation(turns []turn) string {
 	var lines []string
 	for _, t := range turns {
-		switch role := strings.ToLower(t.From); role {
-		case "system":
+		if role := t.role(); role == "system" {
 			lines = append(lines, t.Value)
-		case "human", "user":
-			lines = append(lines, "USER: "+t.Value)
-		case "gpt", "assistant", "chatgpt", "bing", "bard":
-			lines = append(lines, "ASSISTANT: "+t.Value)
-		default:
-			lines = append(lines, strings.ToUpper(t.From)+": "+t.Value)
+		} else {
+			lines = append(lines, strings.ToUpper(role)+": "+t.Value)
 		}
 	}
 	return strings.Join(lines, "\n")
 }
 
-// readRecords returns the documents of a JSON corpus, blank ones left out. format "" takes each record's own form.
-func readRecords(name string, data []byte, format Format) ([]string, error) {
-	var docs []string
+// readRecords returns the documents of a JSON corpus, blank ones left out, and the messages of those that have some; nil if none
+// has. format "" takes each record's own form.
+func readRecords(name string, data []byte, format Format) (docs []string, turns [][]Message, err error) {
 	recs := newRecords(name, data)
+	chat := false
 	for {
-		doc, err := recs.next(format)
+		rec, as, err := recs.next(format)
 		if err == io.EOF {
-			return docs, nil
+			if !chat {
+				turns = nil
+			}
+			return docs, turns, nil
 		}
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		if strings.TrimSpace(doc) != "" {
-			docs = append(docs, doc)
+		if doc := rec.document(as); strings.TrimSpace(doc) != "" {
+			docs, turns = append(docs, doc), append(turns, rec.messages(as))
+			chat = chat || turns[len(turns)-1] != nil
 		}
 	}
 }
@@ -134,33 +134,33 @@ func (r *records) opens() bool {
 	return len(head) > 0 && (head[0] == '{' || head[0] == '[')
 }
 
-// next returns the next document, or io.EOF.
-func (r *records) next(format Format) (string, error) {
+// next returns the next record and the form that it is to be read in, or io.EOF.
+func (r *records) next(format Format) (*record, Format, error) {
 	if !r.begun {
 		r.begun = true
 		if r.array = r.opens() && bytes.TrimLeft(r.data, " \t\r\n")[0] == '['; r.array {
 			if _, err := r.dec.Token(); err != nil {
-				return "", r.fail(err)
+				return nil, "", r.fail(err)
 			}
 		}
 	}
 	r.seek()
 	if r.array && !r.dec.More() {
-		return "", r.end()
+		return nil, "", r.end()
 	}
 	var rec record
 	if err := r.dec.Decode(&rec); err == io.EOF && !r.array {
-		return "", io.EOF
+		return nil, "", io.EOF
 	} else if err != nil {
-		return "", r.fail(err)
+		return nil, "", r.fail(err)
 	}
 	if format == "" {
 		format = rec.form()
 	}
 	if format == "" || !rec.has(format) {
-		return "", r.fail(missing(format))
+		return nil, "", r.fail(missing(format))
 	}
-	return rec.document(format), nil
+	return &rec, format, nil
 }
 
 // end reads the closing bracket of the array and makes sure that nothing follows.

@@ -137,11 +137,10 @@ func (s *Set) takeDocuments(c *Corpus, tok Tokenizer, o SetOptions) error {
 		if o.Max > 0 && len(taken) == o.Max {
 			break
 		}
-		tokens, err := tok.Tokenize(c.Documents[i], false, false)
+		tokens, err := c.tokenize(i, tok)
 		if err != nil {
-			return fmt.Errorf("tokenize document %d of %s: %w", i+1, c.Name, err)
+			return err
 		}
-		tokens = withBOS(tok, tokens)
 		if len(tokens) < 2 {
 			s.Skipped++
 			continue

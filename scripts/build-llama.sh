@@ -14,7 +14,7 @@ read -ra cmake_flags <<<"${LLAMA_CMAKE_FLAGS:-}"
 
 settings() {
 	printf '%s\n' "$root" "$CC" "$CXX" "${LLAMA_CMAKE_FLAGS:-}"
-	cat "$llama"/{PIN,CMakeLists.txt,linkprobe.cpp} "$root/scripts/build-llama.sh" "$root"/scripts/cgolink/*.go
+	cat "$llama"/{PIN,CMakeLists.txt,linkprobe.cpp,chatpeer.cpp} "$root/scripts/build-llama.sh" "$root"/scripts/cgolink/*.go
 }
 key=$(settings | hash_of)
 
@@ -74,7 +74,7 @@ peers() {
 	local archs=$build/archs
 	done_before peers.done && return
 	say "building llama.cpp's own tools, which the tests compare with"
-	compile llama-perplexity llama-quantize llama-bench llama-completion test-llama-archs
+	compile llama-perplexity llama-quantize llama-bench llama-completion test-llama-archs chatpeer
 	say "writing llama.cpp's architecture fixtures"
 	rm -rf "$archs" "$archs.tmp"
 	mkdir "$archs.tmp"

@@ -22,6 +22,8 @@ type Plan struct {
 
 	Audit  *Audit   // of strategies that race
 	Refine *Refined // of the strategy refine
+
+	HeldOut *HeldOut // nil where nothing was held out
 }
 
 // PlanModel identifies the model that a plan is for.
@@ -42,6 +44,9 @@ type Calibration struct {
 	Context      int    `json:"n_ctx"`
 	Sequences    int    `json:"sequences"`
 	Tokens       int    `json:"tokens"`
+
+	Chat bool      `json:"chat_template,omitempty"` // conversations are in the model's chat template
+	Self *SelfText `json:"self,omitempty"`          // the model wrote the text itself
 }
 
 // Settings are what the search was asked for.

@@ -35,6 +35,7 @@ type planJSON struct {
 	Base        *float64    `json:"base_score"`
 	Audit       *Audit      `json:"audit,omitempty"`
 	Refine      *Refined    `json:"refine,omitempty"`
+	HeldOut     *HeldOut    `json:"held_out,omitempty"`
 	Steps       []stepJSON  `json:"steps"`
 }
 
@@ -148,7 +149,7 @@ func explain(data []byte, err error) error {
 func (f *planJSON) plan() (*Plan, error) {
 	p := &Plan{
 		Tool: f.Tool, LlamaCpp: f.LlamaCpp, Model: f.Model, Calibration: f.Calibration, Metric: f.Metric,
-		Settings: f.Settings, Base: fromJSON(f.Base), Audit: f.Audit, Refine: f.Refine,
+		Settings: f.Settings, Base: fromJSON(f.Base), Audit: f.Audit, Refine: f.Refine, HeldOut: f.HeldOut,
 	}
 	if n := len(p.Model.Blocks); n > maxBlocks || len(f.Steps) > n {
 		return nil, fmt.Errorf("%d steps on %d blocks; no model is like that", len(f.Steps), n)
@@ -197,7 +198,8 @@ func (p *Plan) file() *planJSON {
 	f := &planJSON{
 		Format: planFormat, Version: planVersion, Tool: p.Tool, LlamaCpp: p.LlamaCpp, Model: p.Model,
 		Calibration: p.Calibration, Metric: p.Metric, Settings: p.Settings, Base: toJSON(p.Base), Audit: p.Audit, Refine: p.Refine,
-		Steps: []stepJSON{},
+		HeldOut: p.HeldOut,
+		Steps:   []stepJSON{},
 	}
 	for _, s := range p.Steps {
 		step := stepJSON{

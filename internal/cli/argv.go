@@ -26,7 +26,6 @@ var multiShort = map[string]string{
 var longAlias = map[string]string{
 	"gpu-layers": "n-gpu-layers",
 	"devices":    "device",
-	"calib":      "file",
 }
 
 // normalizeName is the FlagSet's normaliser: aliases, and '_' for '-' as llama.cpp accepts it.

@@ -38,7 +38,7 @@ func TestNormalizeArgs(t *testing.T) {
 		{"-o -fa -fa off", "-o -fa --flash-attn off"},    // and the output's here
 		{"-oq -fa on", "-oq --flash-attn on"},            // -o has its value already
 		{"--file -ts -ts 1,2", "--file -ts --tensor-split 1,2"},
-		{"--calib -ts", "--calib -ts"}, // an alias of --file
+		{"--devices -ts", "--devices -ts"}, // an alias of --device
 		{"--file=x -ts 1", "--file=x --tensor-split 1"},
 		{"-q -dev CUDA0", "-q --device CUDA0"},
 		{"-vq -dev CUDA0", "-vq --device CUDA0"},

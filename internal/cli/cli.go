@@ -28,7 +28,7 @@ type command interface {
 // Run executes one command line, without the program's name. The error's Message and ExitCode tell how it ended.
 func Run(ctx context.Context, args []string, s Streams) error {
 	if len(args) == 0 {
-		fmt.Fprint(s.Err, usage)
+		fmt.Fprint(s.Err, programUsage())
 		return usagef("no command given; see ggufprune help")
 	}
 	cmd, rest := args[0], args[1:]
@@ -45,45 +45,9 @@ func Run(ctx context.Context, args []string, s Streams) error {
 	return execute(withCommandLine(ctx, args), cmd, c, rest, s)
 }
 
-// lookup returns a fresh command by its name, or nil.
-func lookup(name string) command {
-	switch name {
-	case "prune":
-		return new(pruneCommand)
-	case "search":
-		return new(searchCommand)
-	case "apply":
-		return new(applyCommand)
-	case "quantize":
-		return new(quantizeCommand)
-	case "compare":
-		return new(compareCommand)
-	case "ppl":
-		return new(pplCommand)
-	case "eval":
-		return new(evalCommand)
-	case "report":
-		return new(reportCommand)
-	case "inspect":
-		return new(inspectCommand)
-	case "demo":
-		return new(demoCommand)
-	case "version":
-		return new(versionCommand)
-	default:
-		return nil
-	}
-}
-
 // execute parses a command's flags and runs it.
 func execute(ctx context.Context, name string, c command, args []string, s Streams) error {
-	fs := pflag.NewFlagSet(name, pflag.ContinueOnError)
-	fs.SetNormalizeFunc(normalizeName)
-	fs.SetOutput(io.Discard)
-	fs.Usage = func() {}
-	var common commonFlags
-	common.add(fs)
-	c.flags(fs)
+	fs, common := flagSet(name, c)
 	err := fs.Parse(normalizeArgs(fs, args))
 	switch {
 	case errors.Is(err, pflag.ErrHelp):
@@ -103,9 +67,26 @@ func execute(ctx context.Context, name string, c command, args []string, s Strea
 	return c.run(ctx, fs, u)
 }
 
+// flagSet returns a command's flags, with those that all have.
+func flagSet(name string, c command) (*pflag.FlagSet, *commonFlags) {
+	fs, common := pflag.NewFlagSet(name, pflag.ContinueOnError), new(commonFlags)
+	fs.SetNormalizeFunc(normalizeName)
+	fs.SetOutput(io.Discard)
+	fs.Usage = func() {}
+	common.add(fs)
+	c.flags(fs)
+	return fs, common
+}
+
+// takesArguments reports whether c has arguments besides its flags.
+func takesArguments(c command) bool {
+	_, ok := c.(interface{ arguments() })
+	return ok
+}
+
 // help prints the program's usage, or a command's.
 func help(args []string, w io.Writer) error {
-	text := usage
+	text := programUsage()
 	if len(args) > 0 {
 		c := lookup(args[0])
 		if c == nil {
@@ -116,30 +97,3 @@ func help(args []string, w io.Writer) error {
 	_, err := io.WriteString(w, text)
 	return err
 }
-
-const usage = `Usage: ggufprune <command> [flags]
-
-Removes single attention and FFN blocks from a GGUF model, chosen by perplexity (BlockPruner), and writes a smaller GGUF
-that stock llama.cpp runs.
-
-Commands:
-  prune     search, write and check a pruned model: the whole job
-  search    only search, and save the plan
-  apply     only write and check: a plan's or a given mask's blocks removed
-  quantize  quantise a model with llama.cpp's quantiser
-  compare   models side by side: quality, size and speed; two models in a running Ollama
-  ppl       perplexity of a model, or of a model with blocks left out
-  eval      accuracy on multiple-choice tasks: HellaSwag, WinoGrande, PIQA, ARC
-  report    a page of a plan: curves, importance of blocks, provenance
-  inspect   a model's blocks, their sizes, and what could be removed how
-  demo      prune the small model that comes with the source
-  version   version of this program and of its llama.cpp
-  help      this text, or a command's: ggufprune help prune
-
-Examples:
-  ggufprune prune -m model.gguf --ratio 0.2
-  ggufprune inspect -m model.gguf
-
-Exit codes: 0 success, 1 failure, 2 wrong usage, 3 model or mask not supported, 4 the written file failed its check (it is
-removed), 130 interrupted.
-`

@@ -14,9 +14,3 @@ func commandLine(ctx context.Context) []string {
 	words, _ := ctx.Value(commandLineKey{}).([]string)
 	return words
 }
-
-// takesArguments reports whether c has arguments besides its flags.
-func takesArguments(c command) bool {
-	_, ok := c.(interface{ arguments() })
-	return ok
-}

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -12,8 +13,23 @@ import (
 )
 
 // printComparison prints the models as columns, and what was measured of them as rows. Digits are llama-perplexity's.
-func printComparison(u *ui.UI, c *pipeline.Comparison) {
+func printComparison(u *ui.UI, c *pipeline.Comparison) { printTable(u, comparisonTable(c)) }
+
+// inBrief are the rows of a comparison that prune prints at its end, where all must fit a screen.
+var inBrief = []string{"PPL", "KLD mean", "same top token", "file", "generated tokens/s", "KV cache per 1k tokens"}
+
+// printBriefly prints the rows that matter most; the report, --json and ggufprune compare have them all.
+func printBriefly(u *ui.UI, c *pipeline.Comparison) {
 	t := comparisonTable(c)
+	t.Caption = c.Text
+	t.Rows = slices.DeleteFunc(t.Rows, func(r report.Row) bool {
+		name, _, _ := strings.Cut(r.Label, " (")
+		return !slices.Contains(inBrief, name)
+	})
+	printTable(u, t)
+}
+
+func printTable(u *ui.UI, t report.Table) {
 	columns := []ui.Column{{Head: ""}}
 	for _, head := range t.Columns {
 		columns = append(columns, ui.Column{Head: head, Number: true})

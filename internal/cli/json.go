@@ -25,6 +25,7 @@ type resultJSON struct {
 	BasePPL     *float64         `json:"base_ppl,omitempty"`
 	Audit       *search.Audit    `json:"audit,omitempty"`
 	Refine      *refineJSON      `json:"refine,omitempty"`
+	HeldOut     *search.HeldOut  `json:"held_out,omitempty"`
 	Steps       []stepJSON       `json:"steps"`
 	Mask        blockmask.Mask   `json:"mask"`
 	Plan        string           `json:"plan,omitempty"`
@@ -55,6 +56,9 @@ type calibrationJSON struct {
 	Context      int    `json:"n_ctx"`
 	Sequences    int    `json:"sequences"`
 	Tokens       int    `json:"tokens"`
+
+	Chat bool             `json:"chat_template,omitempty"`
+	Self *search.SelfText `json:"self,omitempty"`
 }
 
 // stepJSON is one removal; its numbers describe the model after it.
@@ -134,12 +138,12 @@ func newResultJSON(command string, out *pipeline.Outcome, plan string) resultJSO
 	}
 	if p := out.Plan; p != nil {
 		c := p.Calibration
-		r.Calibration = &calibrationJSON{c.Description, c.TokensSHA256, c.Convention, c.Context, c.Sequences, c.Tokens}
+		r.Calibration = &calibrationJSON{c.Description, c.TokensSHA256, c.Convention, c.Context, c.Sequences, c.Tokens, c.Chat, c.Self}
 		r.Metric, r.Strategy, r.Kind, r.BaseScore = p.Metric, p.Settings.Strategy, string(p.Settings.Unit), number(p.Base)
 		if p.Metric == perplexity.NLL.String() {
 			r.BasePPL = r.BaseScore
 		}
-		r.Audit, r.Refine = p.Audit, newRefineJSON(p.Refine)
+		r.Audit, r.Refine, r.HeldOut = p.Audit, newRefineJSON(p.Refine), p.HeldOut
 	}
 	for _, s := range out.Steps {
 		r.Steps = append(r.Steps, stepJSON{
@@ -270,10 +274,11 @@ type demoJSON struct {
 
 // versionJSON is printed by version.
 type versionJSON struct {
-	Tool     string       `json:"tool"`
-	LlamaCpp string       `json:"llama_cpp"`
-	Go       string       `json:"go"`
-	Devices  []deviceJSON `json:"devices"`
+	Tool      string       `json:"tool"`
+	LlamaCpp  string       `json:"llama_cpp"`
+	LlamaTree string       `json:"llama_cpp_tree"`
+	Go        string       `json:"go"`
+	Devices   []deviceJSON `json:"devices"`
 }
 
 // deviceJSON is a device that llama.cpp finds.
@@ -283,4 +288,10 @@ type deviceJSON struct {
 	Type        string `json:"type"`
 	Free        uint64 `json:"free_bytes"`
 	Total       uint64 `json:"total_bytes"`
+}
+
+// textJSON is printed by completion and man.
+type textJSON struct {
+	Command string `json:"command"`
+	Text    string `json:"text"`
 }

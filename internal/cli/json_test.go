@@ -50,6 +50,8 @@ func TestJSONIsDocumented(t *testing.T) {
 		{"### Step", stepJSON{}},
 		{"### Audit", search.Audit{}},
 		{"### Refine", refineJSON{}},
+		{"### Held-out text", search.HeldOut{}},
+		{"### Calibration", search.SelfText{}},
 		{"### Several files", seriesJSON{}},
 		{"### Repair", repairJSON{}},
 		{"### Repaired block", repairBlockJSON{}},
@@ -77,6 +79,7 @@ func TestJSONIsDocumented(t *testing.T) {
 		{"## demo", demoJSON{}},
 		{"## version", versionJSON{}},
 		{"## version", deviceJSON{}},
+		{"## completion, man", textJSON{}},
 	} {
 		documented[reflect.TypeOf(c.object)] = section(t, string(text), c.heading)
 	}
@@ -103,7 +106,7 @@ func TestJSONIsDocumented(t *testing.T) {
 			walk(f.Type)
 		}
 	}
-	for _, object := range []any{resultJSON{}, seriesJSON{}, pplJSON{}, evalJSON{}, inspectJSON{}, demoJSON{}, versionJSON{}, quantizeJSON{}, compareJSON{}, reportJSON{}} {
+	for _, object := range []any{resultJSON{}, seriesJSON{}, pplJSON{}, evalJSON{}, inspectJSON{}, demoJSON{}, versionJSON{}, quantizeJSON{}, compareJSON{}, reportJSON{}, textJSON{}} {
 		walk(reflect.TypeOf(object))
 	}
 	if len(seen) != len(documented) {

@@ -14,6 +14,7 @@ import (
 // printOutcome prints what prune, search or apply did. plan is where the plan was saved, if it was.
 func printOutcome(u *ui.UI, command string, out *pipeline.Outcome, plan string) error {
 	printSteps(u, out)
+	printSummary(u, out)
 	if plan != "" {
 		u.Resultf("plan    %s", plan)
 	}
@@ -24,7 +25,7 @@ func printOutcome(u *ui.UI, command string, out *pipeline.Outcome, plan string) 
 		}
 		if out.Comparison != nil {
 			u.Resultf("")
-			printComparison(u, out.Comparison)
+			printBriefly(u, out.Comparison)
 		}
 		printReport(u, out.Report)
 		printNext(u, out.Write.Path)
@@ -134,12 +135,6 @@ func printWrite(u *ui.UI, out *pipeline.Outcome) {
 	}
 	u.Resultf("check   passed: %s over %d positions", differenceText(k), k.Rows)
 	u.Resultf("        PPL %.4f written, %.4f masked original (%s)", k.Written.PPL, k.Masked.PPL, evaluationText(k))
-}
-
-// printNext says what to do with the file.
-func printNext(u *ui.UI, path string) {
-	u.Notef("run it: llama-cli -m %s", shellQuote(path))
-	u.Notef("        ggufprune ppl -m %s -f your-text.txt", shellQuote(path))
 }
 
 // shellQuote returns s as a shell takes it for one word.

@@ -29,7 +29,7 @@ What to write:
       --layout NAME        auto, native, deci or zeros (default: auto, the best one that is exact)
       --force              overwrite existing files
       --no-check           do not check the written file
-` + repairUsage + ollamaUsage + quantUsage + pruneCompareUsage + reportUsage + textUsage + modelUsage + commonUsage
+` + repairUsage + ollamaUsage + quantUsage + pruneCompareUsage + reportUsage + textUsage + calibUsage + modelUsage + commonUsage
 
 // pruneCommand is "ggufprune prune".
 type pruneCommand struct {
@@ -42,6 +42,7 @@ type pruneCommand struct {
 	quant  quantizeFlags
 	method methodFlags
 	report reportFlags
+	calib  calibFlags
 	plan   string
 
 	compare pruneCompareFlags
@@ -61,10 +62,11 @@ func (c *pruneCommand) flags(fs *pflag.FlagSet) {
 	c.method.add(fs)
 	c.compare.add(fs)
 	c.report.add(fs)
+	c.calib.add(fs)
 }
 
 func (c *pruneCommand) run(ctx context.Context, fs *pflag.FlagSet, u *ui.UI) error {
-	j, err := searchJob(fs, &c.model, &c.text, &c.goal, &c.method)
+	j, err := searchJob(fs, &c.model, &c.text, &c.goal, &c.method, &c.calib)
 	if err != nil {
 		return err
 	}
@@ -74,6 +76,9 @@ func (c *pruneCommand) run(ctx context.Context, fs *pflag.FlagSet, u *ui.UI) err
 	}
 	if err := c.repair.fill(&j); err != nil {
 		return err
+	}
+	if j.Method.Strategy == "aware" && j.Repair.Method == "" {
+		return usagef("--strategy aware counts on a repair of what it leaves; add --repair auto")
 	}
 	if err := c.ollama.fill(&j); err != nil {
 		return err
@@ -104,7 +109,7 @@ func (c *pruneCommand) run(ctx context.Context, fs *pflag.FlagSet, u *ui.UI) err
 }
 
 // searchJob is what prune and search have in common.
-func searchJob(fs *pflag.FlagSet, m *modelFlags, t *textFlags, g *goalFlags, how *methodFlags) (j pipeline.Job, err error) {
+func searchJob(fs *pflag.FlagSet, m *modelFlags, t *textFlags, g *goalFlags, how *methodFlags, calib *calibFlags) (j pipeline.Job, err error) {
 	j.Tool = Version()
 	if j.Goal, err = g.goal(); err != nil {
 		return j, err
@@ -112,8 +117,14 @@ func searchJob(fs *pflag.FlagSet, m *modelFlags, t *textFlags, g *goalFlags, how
 	if j.Runtime, err = m.runtime(); err != nil {
 		return j, err
 	}
+	if j.Calibration, err = calib.take(fs, t); err != nil {
+		return j, err
+	}
 	if j.Text, err = t.text(fs); err != nil {
 		return j, err
+	}
+	if j.Calibration.Self && !fs.Changed("chunks") {
+		j.Text.Max = 0
 	}
 	if j.Method, j.Unit, err = how.method(fs); err != nil {
 		return j, err

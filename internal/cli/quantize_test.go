@@ -17,7 +17,7 @@ import (
 func job(t *testing.T, line string) (pipeline.QuantizeJob, error) {
 	t.Helper()
 	c := new(quantizeCommand)
-	fs := flagSet(c)
+	fs, _ := flagSet("quantize", c)
 	if err := fs.Parse(normalizeArgs(fs, strings.Fields(line))); err != nil {
 		t.Fatal(err)
 	}

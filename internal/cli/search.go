@@ -27,7 +27,7 @@ What to write:
       --plan FILE          the plan
       --layout NAME        the layout that sizes are predicted for: auto, native, deci or zeros (default: auto)
       --force              overwrite an existing plan
-` + textUsage + modelUsage + commonUsage
+` + textUsage + calibUsage + modelUsage + commonUsage
 
 // searchCommand is "ggufprune search".
 type searchCommand struct {
@@ -35,6 +35,7 @@ type searchCommand struct {
 	text         textFlags
 	goal         goalFlags
 	method       methodFlags
+	calib        calibFlags
 	plan, layout string
 	force        bool
 }
@@ -47,12 +48,13 @@ func (c *searchCommand) flags(fs *pflag.FlagSet) {
 	c.goal.add(fs)
 	fs.StringVar(&c.plan, "plan", "", "")
 	c.method.add(fs)
+	c.calib.add(fs)
 	fs.StringVar(&c.layout, "layout", string(layout.Auto), "")
 	fs.BoolVar(&c.force, "force", false, "")
 }
 
 func (c *searchCommand) run(ctx context.Context, fs *pflag.FlagSet, u *ui.UI) error {
-	j, err := searchJob(fs, &c.model, &c.text, &c.goal, &c.method)
+	j, err := searchJob(fs, &c.model, &c.text, &c.goal, &c.method, &c.calib)
 	if err != nil {
 		return err
 	}

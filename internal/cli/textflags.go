@@ -11,7 +11,7 @@ import (
 
 // textFlags say what perplexity is measured on. Names, meaning and defaults are llama-perplexity's, --convention is ours.
 type textFlags struct {
-	file, convention                     string
+	file, calib, convention              string
 	context, batch, ubatch, chunks, seed int
 }
 
@@ -38,6 +38,7 @@ const (
 
 func (t *textFlags) add(fs *pflag.FlagSet, convention perplexity.Convention) {
 	fs.StringVarP(&t.file, "file", "f", "", "")
+	fs.StringVar(&t.calib, "calib", "", "")
 	fs.StringVar(&t.convention, "convention", string(convention), "")
 	fs.IntVarP(&t.context, "ctx-size", "c", unset, "")
 	fs.IntVarP(&t.batch, "batch-size", "b", defaultBatch, "")
@@ -70,10 +71,11 @@ func (t *textFlags) text(fs *pflag.FlagSet) (pipeline.Text, error) {
 	if c == perplexity.Samples && !fs.Changed("chunks") {
 		most = paperSamples
 	}
+	file, err := t.path()
 	return pipeline.Text{
-		File: t.file, Convention: c, Context: max(0, t.context), Batch: min(t.batch, t.ubatch), Max: most,
+		File: file, Convention: c, Context: max(0, t.context), Batch: min(t.batch, t.ubatch), Max: most,
 		Seed: uint64(max(0, t.seed)),
-	}, nil
+	}, err
 }
 
 // windows is text for ppl, where -b and -ub mean what they do in llama-perplexity and -c does not depend on the model.
@@ -82,4 +84,20 @@ func (t *textFlags) windows(fs *pflag.FlagSet) (pipeline.Text, error) {
 	text.Context = cmp.Or(text.Context, 512)
 	text.Batch = t.batch
 	return text, err
+}
+
+// selfText as --calib has the model write the text; a file of that name is ./self.
+const selfText = "self"
+
+// path returns the text's file, "" for none. Only searches, which take [calibFlags], can have the model write it.
+func (t *textFlags) path() (string, error) {
+	switch {
+	case t.calib == "":
+		return t.file, nil
+	case t.file != "":
+		return "", usagef("--calib and --file are the same flag; give one of them")
+	case t.calib == selfText:
+		return "", usagef("--calib self is for prune and search; give a text with -f")
+	}
+	return t.calib, nil
 }

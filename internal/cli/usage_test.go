@@ -8,14 +8,18 @@ import (
 	"github.com/spf13/pflag"
 )
 
-var commandNames = []string{"prune", "search", "apply", "quantize", "compare", "ppl", "eval", "report", "inspect", "demo", "version"}
+// commandNames returns the names of all commands.
+func commandNames() []string {
+	var names []string
+	for _, e := range entries() {
+		names = append(names, e.name)
+	}
+	return names
+}
 
-// flagSet returns a command's flags as execute defines them.
-func flagSet(c command) *pflag.FlagSet {
-	fs := pflag.NewFlagSet("x", pflag.ContinueOnError)
-	fs.SetNormalizeFunc(normalizeName)
-	new(commonFlags).add(fs)
-	c.flags(fs)
+// flagsOf returns a command's flags as execute defines them.
+func flagsOf(name string) *pflag.FlagSet {
+	fs, _ := flagSet(name, lookup(name))
 	return fs
 }
 
@@ -27,9 +31,9 @@ func TestUsageListsFlags(t *testing.T) {
 	for s, long := range multiShort {
 		short[long] = s
 	}
-	for _, name := range commandNames {
+	for _, name := range commandNames() {
 		c := lookup(name)
-		fs, text := flagSet(c), c.usage()
+		fs, text := flagsOf(name), c.usage()
 		fs.VisitAll(func(f *pflag.Flag) {
 			if !regexp.MustCompile(`--` + f.Name + `\b`).MatchString(text) {
 				t.Errorf("%s: --%s is not in the usage", name, f.Name)
@@ -51,7 +55,7 @@ func TestUsageListsFlags(t *testing.T) {
 
 // Every command has two examples, and they are valid command lines.
 func TestUsageExamples(t *testing.T) {
-	for _, name := range commandNames {
+	for _, name := range commandNames() {
 		text := lookup(name).usage()
 		_, rest, ok := strings.Cut(text, "\nExamples:\n")
 		examples, _, _ := strings.Cut(rest, "\n\n")
@@ -60,17 +64,18 @@ func TestUsageExamples(t *testing.T) {
 			t.Errorf("%s: %d examples, want two", name, len(lines))
 		}
 		for _, line := range lines {
+			line, _, _ = strings.Cut(line, " > ") // the shell's part
 			args := strings.Fields(line)
 			if len(args) < 2 || args[0] != "ggufprune" || args[1] != name {
 				t.Errorf("%s: %q is no example of it", name, line)
 				continue
 			}
-			fs := flagSet(lookup(name))
+			fs := flagsOf(name)
 			if err := fs.Parse(normalizeArgs(fs, args[2:])); err != nil || (fs.NArg() > 0 && !takesArguments(lookup(name))) {
 				t.Errorf("%s: %q: %v, %d arguments left over", name, line, err, fs.NArg())
 			}
 		}
-		if !strings.Contains(usage, "\n  "+name+" ") {
+		if !strings.Contains(programUsage(), "\n  "+name+" ") {
 			t.Errorf("%s is not in the program's usage", name)
 		}
 	}
@@ -80,8 +85,8 @@ func TestUsageExamples(t *testing.T) {
 func TestAliases(t *testing.T) {
 	for alias, long := range longAlias {
 		found := false
-		for _, name := range commandNames {
-			fs := flagSet(lookup(name))
+		for _, name := range commandNames() {
+			fs := flagsOf(name)
 			found = found || fs.Lookup(long) != nil
 			if a, b := fs.Lookup(alias), fs.Lookup(long); a != b {
 				t.Errorf("%s: --%s is not --%s", name, alias, long)

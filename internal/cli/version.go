@@ -50,8 +50,8 @@ func (*versionCommand) usage() string { return versionUsage }
 func (*versionCommand) flags(*pflag.FlagSet) {}
 
 func (*versionCommand) run(_ context.Context, _ *pflag.FlagSet, u *ui.UI) error {
-	v := versionJSON{Tool: Version(), LlamaCpp: llamaVersion(), Go: runtime.Version(), Devices: []deviceJSON{}}
-	u.Resultf("%s\nllama.cpp %s\n%s %s/%s", v.Tool, v.LlamaCpp, v.Go, runtime.GOOS, runtime.GOARCH)
+	v := versionJSON{Tool: Version(), LlamaCpp: llamaVersion(), LlamaTree: llamabind.LlamaTree, Go: runtime.Version(), Devices: []deviceJSON{}}
+	u.Resultf("%s\nllama.cpp %s, tree %s\n%s %s/%s", v.Tool, v.LlamaCpp, v.LlamaTree, v.Go, runtime.GOOS, runtime.GOARCH)
 	for _, d := range llamabind.Devices() {
 		v.Devices = append(v.Devices, deviceJSON{d.Name, d.Description, d.Type, d.Free, d.Total})
 		u.Resultf("device %s: %s", d.Name, d.Description)

@@ -108,12 +108,12 @@ func full() *search.Plan {
 	return &search.Plan{
 		Tool: "ggufprune", LlamaCpp: "v0.5.0", Metric: "ppl", Base: 6,
 		Model:       search.PlanModel{SHA256: hash, Params: 100, Blocks: blockmask.New(attn, ffn)},
-		Calibration: search.Calibration{TokensSHA256: hash},
+		Calibration: search.Calibration{TokensSHA256: hash, Chat: true, Self: &search.SelfText{}},
 		Settings: search.Settings{
 			Strategy: "fast", Unit: blockmask.Mix, Confidence: 0.9, Tolerance: 0.001, Finalists: 2, Admit: 7, AuditEvery: 4,
 			Goal: search.Goal{Blocks: 1, Ratio: 0.1, Size: 1, Speedup: 1.1, MaxPPLRatio: 1.1, MaxKLD: 0.1},
 		},
-		Audit: &search.Audit{}, Refine: &search.Refined{},
+		Audit: &search.Audit{}, Refine: &search.Refined{}, HeldOut: &search.HeldOut{},
 		Steps: []search.Step{{
 			Index: 1, Removed: blockmask.New(attn), Score: 7, ParamsRemoved: 10, Ratio: 0.1, Size: 1, Speedup: 1.1, Cost: 1, PaperCost: 2,
 			Candidates: []search.Candidate{{Mask: blockmask.New(attn), Score: 7, Sequences: 8}},

@@ -22,8 +22,9 @@ type Job struct {
 	Layout  layout.Kind
 	Tool    string // version of this program
 
-	Method Method
-	Repair Repair
+	Method      Method
+	Calibration Calibration
+	Repair      Repair
 
 	Plan    string         // where prune and search save the plan, and apply finds it; "" is none
 	Mask    blockmask.Mask // what apply removes without a plan
@@ -78,7 +79,7 @@ func (j Job) searchThen(ctx context.Context, rep Reporter, write bool) (*Outcome
 	if err := j.checkOllama(ctx); err != nil {
 		return nil, err
 	}
-	corpus, err := j.Text.Read()
+	corpus, err := j.Calibration.read(j.Text)
 	if err != nil {
 		return nil, err
 	}
@@ -149,10 +150,14 @@ func (j Job) checkOutputs(write bool, inputs ...string) error {
 
 // search makes and saves the plan. When the search is cut short, the plan so far is saved too.
 func (j Job) search(ctx context.Context, src *Source, corpus *perplexity.Corpus, rep Reporter) (*Outcome, []layout.Block, error) {
-	set, err := j.Text.set(corpus, src.Model)
+	if j.Calibration.Self && j.Text.Max == 0 {
+		j.Text.Max = selfDocuments
+	}
+	calib, err := j.prepare(ctx, src, corpus, rep)
 	if err != nil {
 		return nil, nil, err
 	}
+	set := calib.set
 	nSeq, seqLen := j.Text.shape(set.Longest())
 	session, err := src.Session(ctx, nSeq, seqLen)
 	if err != nil {
@@ -171,7 +176,7 @@ func (j Job) search(ctx context.Context, src *Source, corpus *perplexity.Corpus,
 		Blocks: blocks, Unit: j.Unit, Goal: j.Goal, Layout: j.Layout, Provenance: layout.Provenance{
 			Metric: j.Method.Metric.String() + " " + string(set.Convention), Calibration: set.Describe(), Tool: j.Tool, LlamaCpp: llamabind.Version(),
 		},
-		Method: j.Method, Journal: journal,
+		Method: j.Method, Repair: j.Repair, Text: j.Text, Journal: journal,
 	}, rep)
 	res := found.Result
 	var goal *search.GoalError
@@ -182,8 +187,13 @@ func (j Job) search(ctx context.Context, src *Source, corpus *perplexity.Corpus,
 	if searchErr != nil && (res == nil || len(res.Steps) == 0 || j.Plan == "") {
 		return nil, nil, searchErr
 	}
-	plan, err := src.newPlan(j, set, blocks, found)
+	var held *search.HeldOut
+	if searchErr == nil && len(res.Steps) > 0 {
+		held, searchErr = calib.judge(ctx, session, res.Removed(), found.Used, rep)
+	}
+	plan, err := src.newPlan(j, calib, blocks, found)
 	if err == nil {
+		plan.HeldOut = held
 		err = savePlan(j, plan)
 	}
 	if searchErr != nil {

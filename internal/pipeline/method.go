@@ -26,7 +26,7 @@ type Method struct {
 
 // Strategies lists the names of the strategies that a search can follow, the default first.
 func Strategies() []string {
-	return []string{"fast", "greedy", "refine", "oneshot", "bi", "magnitude", "random"}
+	return []string{"fast", "greedy", "refine", "aware", "oneshot", "bi", "magnitude", "random"}
 }
 
 // Races reports whether the strategy is one of those that race, which a time limit and a confidence are for.
@@ -54,6 +54,10 @@ func (s *Source) decider(ctx context.Context, q SearchRequest, session Session, 
 		d.strategy = search.Greedy{Scorer: ledger}
 	case "fast", "refine":
 		return d, d.race(m, ledger, q.Unit, steps, plan)
+	case "aware":
+		var err error
+		d.strategy, err = s.aware(q, session, set)
+		return d, err
 	case "oneshot":
 		d.strategy = search.Oneshot(ledger)
 	case "bi":
@@ -166,7 +170,8 @@ func (s *Source) openJournal(j Job, set *perplexity.Set, rep Reporter) (*search.
 		Seed       uint64         `json:"seed"`
 		Batch      int            `json:"batch"`
 		Flash      string         `json:"flash_attn"`
-	}{cmp.Or(m.Strategy, Strategies()[0]), m.Metric.String(), cmp.Or(m.Confidence, search.DefaultConfidence), m.Time, j.Unit, j.Goal, m.Seed, j.Text.Batch, j.Runtime.FlashAttn})
+		Text       any            `json:"calibration"`
+	}{cmp.Or(m.Strategy, Strategies()[0]), m.Metric.String(), cmp.Or(m.Confidence, search.DefaultConfidence), m.Time, j.Unit, j.Goal, m.Seed, j.Text.Batch, j.Runtime.FlashAttn, j.Calibration.config()})
 	if err != nil {
 		return nil, err
 	}

@@ -7,12 +7,11 @@ import (
 	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/layout"
 	"github.com/ggufprune/ggufprune/llamabind"
-	"github.com/ggufprune/ggufprune/perplexity"
 	"github.com/ggufprune/ggufprune/search"
 )
 
 // newPlan records a search with all that identifies what it was made from.
-func (s *Source) newPlan(j Job, set *perplexity.Set, blocks []layout.Block, found Found) (*search.Plan, error) {
+func (s *Source) newPlan(j Job, c *calibration, blocks []layout.Block, found Found) (*search.Plan, error) {
 	hash, err := s.SHA256()
 	if err != nil {
 		return nil, err
@@ -27,16 +26,13 @@ func (s *Source) newPlan(j Job, set *perplexity.Set, blocks []layout.Block, foun
 		Model: search.PlanModel{
 			Path: s.Runtime.Path, SHA256: hash, Arch: s.File.Arch(), Params: s.File.Params(), Size: s.File.Bytes(), Blocks: all,
 		},
-		Calibration: search.Calibration{
-			Description: set.Describe(), TokensSHA256: set.SHA256(), Convention: string(set.Convention), Context: set.Context,
-			Sequences: len(set.Sequences), Tokens: set.Tokens(),
-		},
-		Metric:   j.Method.Metric.String(),
-		Settings: found.Settings,
-		Audit:    found.Audit,
-		Refine:   found.Refined,
-		Base:     found.Result.Base,
-		Steps:    found.Result.Steps,
+		Calibration: c.describe(),
+		Metric:      j.Method.Metric.String(),
+		Settings:    found.Settings,
+		Audit:       found.Audit,
+		Refine:      found.Refined,
+		Base:        found.Result.Base,
+		Steps:       found.Result.Steps,
 	}, nil
 }
 

@@ -95,6 +95,28 @@ func (s *Source) Repair(ctx context.Context, blocks []layout.Block, removed bloc
 	return res, describeRepair(texts, res), nil
 }
 
+// awareTokens are what the strategy aware fits and scores on.
+const awareTokens = 12288
+
+// aware is the strategy that scores what a repair leaves of the loss.
+func (s *Source) aware(q SearchRequest, session Session, set *perplexity.Set) (*repair.Aware, error) {
+	engine, ok := session.(repairer)
+	if !ok {
+		return nil, errors.New("this engine cannot repair")
+	}
+	if q.Method.Metric != perplexity.NLL {
+		return nil, errors.New("--strategy aware scores by perplexity; leave out --metric")
+	}
+	texts, err := q.Repair.texts(q.Text)
+	if err != nil {
+		return nil, err
+	}
+	a := &repair.Aware{Engine: engine, Admit: repair.DefaultAdmit}
+	nSeq, length := q.Text.shape(set.Longest())
+	a.Fit, a.Held, err = repair.Batches(s.Model, texts, length, awareTokens, nSeq, q.Text.Seed)
+	return a, err
+}
+
 // describeRepair names the text of a repair.
 func describeRepair(texts []*perplexity.Corpus, res *repair.Result) string {
 	var names []string

@@ -30,6 +30,9 @@ type Loader func(ctx context.Context, path string, p llamabind.ModelParams) (Mod
 type Model interface {
 	perplexity.Tokenizer
 	Info() llamabind.ModelInfo
+	EOS() perplexity.Token // -1 if the model has none
+	Piece(t perplexity.Token, special bool) string
+	EOG(t perplexity.Token) bool
 	NewSession(ctx context.Context, p llamabind.SessionParams) (Session, error)
 	NewBench(p llamabind.BenchParams) (Bench, error)
 	Generate(ctx context.Context, prompt string, n, threads int) (string, error)

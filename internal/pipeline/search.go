@@ -20,6 +20,8 @@ type SearchRequest struct {
 	Provenance layout.Provenance // what a file would say of its origin: it counts in its size
 
 	Method  Method
+	Repair  Repair // its texts are what the strategy aware looks at
+	Text    Text
 	Journal *search.Journal // what was measured before, and is from now on; may be nil
 }
 
@@ -29,6 +31,7 @@ type Found struct {
 	Settings search.Settings
 	Audit    *search.Audit
 	Refined  *search.Refined
+	Used     []int // sequences that were decided on; nil is all
 }
 
 // Search finds what to remove, by the scores of set on session. An error comes with the steps that were completed, if any.
@@ -79,7 +82,7 @@ func (s *Source) Search(ctx context.Context, session Session, set *perplexity.Se
 	w := newWatcher(rep, ledger, d, q, steps)
 	defer w.stop()
 	res, err := d.run(ctx, model, q.Unit, q.Goal, w.event)
-	return Found{Result: res, Settings: d.settings(q), Audit: d.audit(), Refined: d.refined}, err
+	return Found{Result: res, Settings: d.settings(q), Audit: d.audit(), Refined: d.refined, Used: d.use}, err
 }
 
 // cost is what running the source costs, in blocks. The head's part is that of its weights: it is the same on every machine,

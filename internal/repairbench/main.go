@@ -32,7 +32,7 @@ func main() {
 	flag.IntVar(&o.tokens, "repair-tokens", 36864, "positions of a repair")
 	flag.StringVar(&o.blocks, "blocks", "4,8,12", "removed blocks")
 	flag.StringVar(&o.methods, "methods", "full,map", "repairs")
-	flag.StringVar(&o.parts, "parts", "repair", "what to measure")
+	flag.StringVar(&o.parts, "parts", "repair,aware", "what to measure")
 	flag.StringVar(&o.mask, "mask", "", "removed blocks in order, in place of a search (one sample)")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -48,7 +48,7 @@ func run(ctx context.Context, o options) error {
 	if err := r.read(); err != nil {
 		return err
 	}
-	known := map[string]func(context.Context) error{"repair": r.repairs}
+	known := map[string]func(context.Context) error{"repair": r.repairs, "aware": r.aware}
 	for _, part := range strings.Split(o.parts, ",") {
 		f, ok := known[part]
 		if !ok {

@@ -173,22 +173,15 @@ func (r *rig) order(ctx context.Context, path string, seed uint64, n int) ([]blo
 		return nil, err
 	}
 	l := search.NewLedger(v, search.Cost{Blocks: o.session.Blocks()}, nil, "")
-	m := &search.Model{Blocks: o.session.Blocks(), Params: map[blockmask.Block]uint64{}, Size: func(blockmask.Mask) (int64, error) { return 0, nil }}
-	for _, b := range m.Blocks {
-		m.Params[b] = 1
-		m.Total++
-	}
-	res, err := search.Run(ctx, search.NewFast(l, seed), m, blockmask.Mix, search.Goal{Blocks: n}, nil)
+	order, err := steps(ctx, search.NewFast(l, seed), o.session.Blocks(), n)
 	if err != nil {
 		return nil, err
 	}
 	if r.orders == nil {
 		r.orders = map[uint64][]blockmask.Block{}
 	}
-	for _, s := range res.Steps {
-		r.orders[seed] = append(r.orders[seed], s.Removed...)
-	}
-	return r.orders[seed], nil
+	r.orders[seed] = order
+	return order, nil
 }
 
 // cpuSeconds is the CPU time of this process.

@@ -121,7 +121,7 @@ func TestRun(t *testing.T) {
 	}
 	for _, want := range []string{
 		"package llamabind\n",
-		"#cgo CPPFLAGS: -I${SRCDIR}/../third_party/llama.cpp/src/include -I${SRCDIR}/../third_party/llama.cpp/src/ggml/include\n",
+		"#cgo CPPFLAGS: -I${SRCDIR}/../third_party/llama.cpp/src/include -I${SRCDIR}/../third_party/llama.cpp/src/ggml/include -I${SRCDIR}/../third_party/llama.cpp/src/common\n",
 		"#cgo LDFLAGS: ${SRCDIR}/../third_party/llama.cpp/build/liba.a\n#cgo LDFLAGS: -lm\n",
 		"LlamaTag  = \"v1\"\n",
 		"LlamaTree = \"abc\"\n",

@@ -109,6 +109,7 @@ func render(o options, pkg, src string, flags []string, hash string) ([]byte, er
 		"Includes": []string{
 			directive("-I"+filepath.Join(src, "include"), root, pkg),
 			directive("-I"+filepath.Join(src, "ggml", "include"), root, pkg),
+			directive("-I"+filepath.Join(src, "common"), root, pkg), // the template engine's headers
 		},
 	}
 	lines := make([]string, len(flags))

@@ -1,0 +1,49 @@
+package cli
+
+import (
+	"math"
+
+	"github.com/ggufprune/ggufprune/internal/pipeline"
+	"github.com/ggufprune/ggufprune/internal/ui"
+	"github.com/ggufprune/ggufprune/perplexity"
+)
+
+// maxMaskText is how long the list of removed blocks may be in the summary, where all must fit a screen.
+const maxMaskText = 240
+
+// printSummary prints what a search came to: what was removed, and what that means for speed and quality. What is known of the file
+// follows it.
+func printSummary(u *ui.UI, out *pipeline.Outcome) {
+	p := out.Plan
+	if p == nil || len(out.Steps) == 0 {
+		return
+	}
+	last := out.Steps[len(out.Steps)-1]
+	blocks := ""
+	if text := out.Removed.String(); len(text) <= maxMaskText {
+		blocks = ": " + text
+	}
+	u.Resultf("removed %d of %d blocks%s", out.Removed.Len(), out.Model.Blocks, blocks)
+	if last.Speedup > 0 {
+		u.Resultf("speed   about x%.2f for each token, by the blocks' times on this machine", last.Speedup)
+	}
+	estimate := ""
+	if last.Sequences() > 0 {
+		estimate = " (an estimate)"
+	}
+	switch {
+	case p.Metric == perplexity.KLD.String():
+		u.Resultf("KLD     %.4f nats on the calibration%s", last.Score, estimate)
+	case p.HeldOut == nil && !math.IsInf(last.Score, 0):
+		u.Resultf("PPL     x%.3f on the calibration%s", last.Score/p.Base, estimate)
+	}
+	if h := p.HeldOut; h != nil {
+		u.Resultf("PPL     %s", heldOutText(h))
+	}
+}
+
+// printNext says what to do with the file.
+func printNext(u *ui.UI, path string) {
+	u.Notef("next    ggufprune ppl -m %s -f your-text.txt", shellQuote(path))
+	u.Notef("        llama-cli -m %s", shellQuote(path))
+}

@@ -1,0 +1,103 @@
+package perplexity
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Message is one turn of a conversation, as chat templates take it.
+type Message struct {
+	Role    string // system, user, assistant, or what else the text calls it
+	Content string
+}
+
+// Conversations returns the number of documents that are conversations or instructions, which [Corpus.Chat] renders.
+func (c *Corpus) Conversations() int {
+	n := 0
+	for _, turns := range c.Turns {
+		if turns != nil {
+			n++
+		}
+	}
+	return n
+}
+
+// Chat returns the corpus with its conversations and instructions rendered by render, a model's chat template, instead of the form
+// that [Read] gives them; other documents stay as they are. Conversations that render refuses are left out: refused says how
+// many, and why the first. In what was rendered the names of special tokens mean these tokens, as in llama.cpp's own chats.
+func (c *Corpus) Chat(render func([]Message) (string, error)) (out *Corpus, refused int, why error) {
+	out = &Corpus{Name: c.Name, Continuous: c.Continuous}
+	for i, doc := range c.Documents {
+		special := i < len(c.Turns) && c.Turns[i] != nil
+		if special {
+			text, err := render(c.Turns[i])
+			if err == nil && strings.TrimSpace(text) == "" {
+				err = fmt.Errorf("the template renders it to nothing")
+			}
+			if err != nil {
+				if refused++; why == nil {
+					why = err
+				}
+				continue
+			}
+			doc = text
+		}
+		out.Documents, out.special = append(out.Documents, doc), append(out.special, special)
+	}
+	return out, refused, why
+}
+
+// Special returns a corpus of documents in which the names of special tokens mean these tokens, such as texts that a model
+// wrote itself.
+func Special(name string, documents []string) *Corpus {
+	return &Corpus{Name: name, Documents: documents, special: slices.Repeat([]bool{true}, len(documents))}
+}
+
+// parsesSpecial reports whether names of special tokens in document i mean these tokens.
+func (c *Corpus) parsesSpecial(i int) bool { return i < len(c.special) && c.special[i] }
+
+// tokenize returns the tokens of document i, with BOS in front where the model wants it: once, also where a template has
+// written it already.
+func (c *Corpus) tokenize(i int, tok Tokenizer) ([]Token, error) {
+	tokens, err := tok.Tokenize(c.Documents[i], false, c.parsesSpecial(i))
+	if err != nil {
+		return nil, fmt.Errorf("tokenize document %d of %s: %w", i+1, c.Name, err)
+	}
+	if c.parsesSpecial(i) && addsBOS(tok) && len(tokens) > 0 && tokens[0] == tok.BOS() {
+		return tokens, nil
+	}
+	return withBOS(tok, tokens), nil
+}
+
+// messages returns the record's turns with the roles that chat templates know, nil for a text. What Alpaca calls the input
+// follows the instruction in the user's turn.
+func (r *record) messages(as Format) []Message {
+	switch as {
+	case Alpaca:
+		ask := *r.Instruction
+		if r.Input != "" {
+			ask += "\n\n" + r.Input
+		}
+		return []Message{{"user", ask}, {"assistant", r.Output}}
+	case ShareGPT:
+		out := []Message{}
+		for _, t := range r.Conversations {
+			out = append(out, Message{t.role(), t.Value})
+		}
+		return out
+	}
+	return nil
+}
+
+// role returns the chat role of a turn, whatever its source called it.
+func (t turn) role() string {
+	switch role := strings.ToLower(t.From); role {
+	case "human":
+		return "user"
+	case "gpt", "chatgpt", "bing", "bard":
+		return "assistant"
+	default:
+		return role
+	}
+}

@@ -1,0 +1,94 @@
+package perplexity
+
+import (
+	"errors"
+	"reflect"
+	"strings"
+	"testing"
+)
+
+const talk = `{"instruction": "Add.", "input": "1 2", "output": "3"}
+{"conversations": [{"from": "system", "value": "Be kind."}, {"from": "human", "value": "Hi"}, {"from": "GPT", "value": "Hello"}]}
+{"text": "plain"}
+{"conversations": [{"from": "gpt", "value": "first"}]}
+`
+
+func TestChat(t *testing.T) {
+	c, err := Read(strings.NewReader(talk), "talk.jsonl", Auto)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := [][]Message{
+		{{"user", "Add.\n\n1 2"}, {"assistant", "3"}},
+		{{"system", "Be kind."}, {"user", "Hi"}, {"assistant", "Hello"}},
+		nil,
+		{{"assistant", "first"}},
+	}
+	if !reflect.DeepEqual(c.Turns, want) || c.Conversations() != 3 {
+		t.Fatalf("turns %q", c.Turns)
+	}
+	no := errors.New("no")
+	out, refused, why := c.Chat(func(m []Message) (string, error) {
+		if m[0].Role == "assistant" {
+			return "", no
+		}
+		return "<" + m[0].Content + ">", nil
+	})
+	if refused != 1 || why != no || strings.Join(out.Documents, "|") != "<Add.\n\n1 2>|<Be kind.>|plain" {
+		t.Errorf("%q, %d refused: %v", out.Documents, refused, why)
+	}
+	if !out.parsesSpecial(0) || out.parsesSpecial(2) || out.parsesSpecial(9) {
+		t.Error("special tokens are read in the wrong documents")
+	}
+	if out.Conversations() != 0 {
+		t.Error("what is rendered would be rendered again")
+	}
+}
+
+// specials reads "<s>" as BOS where special tokens are parsed, and every other byte as a token.
+type specials struct{ bos bool }
+
+func (specials) BOS() Token     { return 1 }
+func (s specials) AddBOS() bool { return s.bos }
+func (specials) AddEOS() bool   { return false }
+
+func (specials) Tokenize(text string, _, parse bool) ([]Token, error) {
+	var out []Token
+	for text != "" {
+		if rest, ok := strings.CutPrefix(text, "<s>"); ok && parse {
+			out, text = append(out, 1), rest
+			continue
+		}
+		out, text = append(out, Token(text[0])), text[1:]
+	}
+	return out, nil
+}
+
+// BOS comes once: the template's or the model's; none where neither wants it; and text that only looks like it stays text.
+func TestBOSOnce(t *testing.T) {
+	long := strings.Repeat("x", 40)
+	for _, tt := range []struct {
+		text    string
+		special bool
+		adds    bool
+		want    []Token // at the beginning
+	}{
+		{"<s>a", true, true, []Token{1, 'a', 'x'}},
+		{"a", true, true, []Token{1, 'a', 'x'}},
+		{"<s>a", true, false, []Token{1, 'a', 'x'}},
+		{"a", true, false, []Token{'a', 'x'}},
+		{"<s>a", false, true, []Token{1, '<', 's', '>', 'a'}},
+	} {
+		c := &Corpus{Name: "c", Documents: []string{tt.text + long}}
+		if tt.special {
+			c = Special("c", c.Documents)
+		}
+		set, err := NewSet(Samples, c, specials{tt.adds}, SetOptions{Context: 64})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := set.Sequences[0].Tokens[:len(tt.want)]; !reflect.DeepEqual(got, tt.want) {
+			t.Errorf("%+v: %v", tt, got)
+		}
+	}
+}

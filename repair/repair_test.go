@@ -1,0 +1,356 @@
+package repair
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/ggufprune/ggufprune/blockmask"
+	"github.com/ggufprune/ggufprune/perplexity"
+	"github.com/ggufprune/ggufprune/search"
+)
+
+const (
+	width    = 6
+	features = 9
+)
+
+// toy is a model of residual blocks x <- x + W tanh(A x), whose loss is the distance of its last stream to the unpruned model's.
+type toy struct {
+	blocks []blockmask.Block
+	a      [][]float64 // (features, width)
+	w      [][]float32 // (width, features)
+	first  [][]float32 // w as it was
+	post   map[int]bool
+	flat   bool // the loss is the same whatever the weights are
+}
+
+func newToy(layers int) *toy {
+	rng := rand.New(rand.NewPCG(5, 6))
+	t := &toy{post: map[int]bool{}}
+	for l := range layers {
+		for _, k := range []blockmask.Kind{blockmask.Mixer, blockmask.FFN} {
+			t.blocks = append(t.blocks, blockmask.Block{Layer: l, Kind: k})
+			a, w := make([]float64, features*width), make([]float32, width*features)
+			for i := range a {
+				a[i] = rng.NormFloat64() / 3
+			}
+			for i := range w {
+				w[i] = float32(rng.NormFloat64() / 4)
+			}
+			t.a, t.w = append(t.a, a), append(t.w, w)
+		}
+	}
+	for _, w := range t.w {
+		t.first = append(t.first, slices.Clone(w))
+	}
+	return t
+}
+
+func (t *toy) Blocks() []blockmask.Block { return t.blocks }
+
+func name(i int) string { return "w" + string(rune('a'+i)) }
+
+// apply runs block i on one position, and returns what its weights are multiplied with.
+func (t *toy) apply(i int, x []float32, w []float32) []float32 {
+	f := make([]float32, features)
+	for j := range f {
+		sum := 0.0
+		for k, v := range x {
+			sum += t.a[i][j*width+k] * float64(v)
+		}
+		f[j] = float32(math.Tanh(sum))
+	}
+	for o := range x {
+		sum := float32(0)
+		for j, v := range f {
+			sum += w[o*features+j] * v
+		}
+		if t.post[i] {
+			sum *= 0.5
+		}
+		x[o] += sum
+	}
+	return f
+}
+
+func embed(batch []perplexity.Sequence) []float32 {
+	var out []float32
+	for _, q := range batch {
+		for _, tok := range q.Tokens {
+			rng := rand.New(rand.NewPCG(uint64(tok), 1))
+			for range width {
+				out = append(out, float32(rng.NormFloat64()))
+			}
+		}
+	}
+	return out
+}
+
+func (t *toy) Segment(_ context.Context, batch []perplexity.Sequence, removed blockmask.Mask, start, stop int, in []float32, tap string, feat []float32) ([]float32, error) {
+	if start < 0 {
+		in, start = embed(batch), 0
+	}
+	out := slices.Clone(in)
+	for i := start; i < stop; i++ {
+		if removed.Has(t.blocks[i]) {
+			continue
+		}
+		for p := range len(out) / width {
+			f := t.apply(i, out[p*width:(p+1)*width], t.w[i])
+			if tap == name(i) {
+				copy(feat[p*features:], f)
+			}
+		}
+	}
+	return out, nil
+}
+
+func (t *toy) EvalFrom(ctx context.Context, batch []perplexity.Sequence, removed blockmask.Mask, start int, in []float32) ([][]float64, error) {
+	got, _ := t.Segment(ctx, batch, removed, start, len(t.blocks), in, "", nil)
+	want := embed(batch)
+	for p := range len(want) / width {
+		for i := range t.blocks {
+			t.apply(i, want[p*width:(p+1)*width], t.first[i])
+		}
+	}
+	var out [][]float64
+	at := 0
+	for _, q := range batch {
+		var row []float64
+		for range q.Tokens {
+			d := square(difference(got[at:at+width], want[at:at+width]))
+			if t.flat {
+				d = 1
+			}
+			row = append(row, d)
+			at += width
+		}
+		out = append(out, row)
+	}
+	return out, nil
+}
+
+func (t *toy) Product(_ context.Context, _ string, n int, a, b []float32, acc []float64) error {
+	ka, kb := len(a)/n, len(b)/n
+	for p := range n {
+		for i := range ka {
+			for j := range kb {
+				acc[i*kb+j] += float64(a[p*ka+i]) * float64(b[p*kb+j])
+			}
+		}
+	}
+	return nil
+}
+
+func (t *toy) SetWeight(weight string, data []byte) error {
+	for i := range t.w {
+		if name(i) == weight {
+			t.w[i] = decode(data)
+			return nil
+		}
+	}
+	return errors.New("no such weight")
+}
+
+func decode(data []byte) (out []float32) {
+	for i := 0; i < len(data); i += 4 {
+		out = append(out, math.Float32frombits(binary.LittleEndian.Uint32(data[i:])))
+	}
+	return out
+}
+
+func encode(w []float32) (out []byte) {
+	for _, v := range w {
+		out = binary.LittleEndian.AppendUint32(out, math.Float32bits(v))
+	}
+	return out
+}
+
+// Projection and Encode make a toy its own Weights.
+func (t *toy) Projection(b blockmask.Block) (*Projection, string, error) {
+	i := slices.Index(t.blocks, b)
+	return &Projection{Name: name(i), In: features, Out: width, Weights: t.first[i], Data: encode(t.first[i])}, "", nil
+}
+
+func (t *toy) Encode(_ *Projection, weights, _ []float32) ([]byte, []float32, error) {
+	return encode(weights), weights, nil
+}
+
+func request(removed string) Request {
+	mask, err := blockmask.Parse(removed)
+	if err != nil {
+		panic(err)
+	}
+	q := Request{Removed: mask, Method: Full}
+	token := perplexity.Token(0)
+	for i := range 12 {
+		var batch []perplexity.Sequence
+		for range 2 {
+			var s perplexity.Sequence
+			for range 10 {
+				token++
+				s.Tokens = append(s.Tokens, token)
+				s.Targets = append(s.Targets, 0)
+			}
+			batch = append(batch, s)
+		}
+		if i < 9 {
+			q.Fit = append(q.Fit, batch)
+		} else {
+			q.Held = append(q.Held, batch)
+		}
+	}
+	return q
+}
+
+func TestRepairLowersTheLoss(t *testing.T) {
+	for _, removed := range []string{"attn:1", "ffn:2,attn:3", "attn:0", "attn:0,ffn:3"} {
+		for _, method := range []Method{Full, Map, Auto} {
+			m, q := newToy(4), request(removed)
+			q.Method = method
+			res, err := Run(t.Context(), m, m, q)
+			if err != nil {
+				t.Fatalf("%s %s: %v", removed, method, err)
+			}
+			if res.Undone || !(res.NLLAfter < 0.9*res.NLLBefore) || len(res.Weights) == 0 {
+				t.Errorf("%s %s: %g, was %g, %d weights", removed, method, res.NLLAfter, res.NLLBefore, len(res.Weights))
+			}
+			for i := range m.w {
+				if data, changed := res.Weights[name(i)]; changed != !slices.Equal(m.w[i], m.first[i]) || changed && !slices.Equal(decode(data), m.w[i]) {
+					t.Errorf("%s %s: the model and the result differ in %s", removed, method, name(i))
+				}
+			}
+		}
+	}
+}
+
+func TestNothingRemovedIsNothingToRepair(t *testing.T) {
+	m := newToy(3)
+	if _, err := Run(t.Context(), m, m, request("")); !errors.Is(err, ErrNothing) {
+		t.Error(err)
+	}
+}
+
+func TestUndone(t *testing.T) {
+	m := newToy(3)
+	m.flat = true
+	res, err := Run(t.Context(), m, m, request("attn:1"))
+	if err != nil || !res.Undone || len(res.Weights) != 0 {
+		t.Fatalf("%v, %+v", err, res)
+	}
+	for i := range m.w {
+		if !slices.Equal(m.w[i], m.first[i]) {
+			t.Errorf("%s was not put back", name(i))
+		}
+	}
+}
+
+func TestWhatIsNoPlainProductIsLeftAlone(t *testing.T) {
+	m := newToy(3)
+	m.post[1] = true
+	res, err := Run(t.Context(), m, m, request("attn:1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := slices.IndexFunc(res.Blocks, func(b Block) bool { return b.Block == m.blocks[1] })
+	if i < 0 || !strings.Contains(res.Blocks[i].Skipped, "a norm or a scale follows") || res.Weights[name(1)] != nil {
+		t.Errorf("%+v", res.Blocks)
+	}
+}
+
+func TestTooLittleText(t *testing.T) {
+	m, q := newToy(2), request("attn:1")
+	q.Held = nil
+	if _, err := Run(t.Context(), m, m, q); err == nil {
+		t.Error("a repair without anything to choose by")
+	}
+}
+
+// A candidate that the block before can make up for goes first, though without a repair it would be the worst.
+func TestAwareSeesWhatARepairCanDo(t *testing.T) {
+	m := newToy(4)
+	// Block 3 adds twice what block 2 adds: a map of block 2 makes up for it exactly. It reads the stream before block 2.
+	m.a[3] = slices.Clone(m.a[2])
+	for i := range m.a[2] {
+		m.a[2][i], m.a[3][i] = m.a[2][i]*1e-3, m.a[2][i]*1e-3 // nearly linear, so that the stream between hardly matters
+	}
+	for i := range m.w[2] {
+		m.w[2][i] *= 1e3
+		m.w[3][i] = 2 * m.w[2][i]
+	}
+	for i := range m.w {
+		m.first[i] = slices.Clone(m.w[i])
+	}
+	q := request("")
+	a := &Aware{Engine: m, Fit: q.Fit, Held: q.Held}
+	var candidates []blockmask.Mask
+	for _, b := range m.blocks {
+		candidates = append(candidates, blockmask.New(b))
+	}
+	got, err := a.Choose(t.Context(), nil, candidates)
+	if err != nil {
+		t.Fatal(err)
+	}
+	plain := map[string]float64{}
+	for _, c := range candidates {
+		loss, n := 0.0, 0
+		for _, seqs := range q.Held {
+			rows, _ := m.EvalFrom(t.Context(), seqs, c, 0, embed(seqs))
+			l, k := sum(rows)
+			loss, n = loss+l, n+k
+		}
+		plain[c.String()] = ppl(loss, n)
+	}
+	at := func(i int) search.Candidate { return got.Scored[i] }
+	if !(math.Log(at(3).Score) < 0.25*math.Log(plain["ffn:1"])) {
+		t.Errorf("ffn:1 scores %g, without a map %g", at(3).Score, plain["ffn:1"])
+	}
+	if math.Abs(at(0).Score-plain["attn:0"]) > 1e-6*plain["attn:0"] {
+		t.Errorf("attn:0 has no block before it, but scores %g in place of %g", at(0).Score, plain["attn:0"])
+	}
+	if got.Base != 1 {
+		t.Errorf("the whole model's score is %g", got.Base)
+	}
+}
+
+func TestAwareAdmitsTheBestOfTheLastStep(t *testing.T) {
+	a := &Aware{Admit: 2, last: map[string]float64{"attn:0": 3, "attn:1": 1, "attn:2": 2}}
+	var all []blockmask.Mask
+	for l := range 4 {
+		all = append(all, blockmask.New(blockmask.Block{Layer: l}))
+	}
+	got := a.admit(all)
+	if len(got) != 2 || got[0].String() != "attn:1" || got[1].String() != "attn:2" {
+		t.Error(got)
+	}
+	if got := (&Aware{Admit: 2}).admit(all); len(got) != 4 {
+		t.Error("the first step looks at all", got)
+	}
+}
+
+func TestSpans(t *testing.T) {
+	blocks := newToy(3).blocks
+	kept := keptBlocks(blocks, blockmask.New(blocks[1], blocks[5]))
+	for _, c := range []struct {
+		mask                string
+		before, start, stop int
+	}{{"attn:0", -1, 0, 2}, {"attn:1", 0, 2, 3}, {"attn:1,ffn:1", 0, 2, 4}, {"attn:2", 3, 4, 6}} {
+		m, _ := blockmask.Parse(c.mask)
+		s, err := newSpan(blocks, kept, m)
+		if err != nil || s.before != c.before || s.start != c.start || s.stop != c.stop {
+			t.Errorf("%s: %+v, %v", c.mask, s, err)
+		}
+	}
+	for _, bad := range []string{"attn:0,ffn:1", "ffn:0"} {
+		m, _ := blockmask.Parse(bad)
+		if _, err := newSpan(blocks, kept, m); err == nil {
+			t.Errorf("%s was accepted", bad)
+		}
+	}
+}
