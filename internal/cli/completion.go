@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"sort"
 	"strings"
@@ -60,6 +61,7 @@ type completable struct {
 // completableFlag is a flag as shells complete it.
 type completableFlag struct {
 	short, long string   // without dashes; short may have several letters, or none
+	also        []string // further short forms
 	text        string   // a line of description
 	value       string   // the placeholder of its value, "" for a switch
 	choices     []string // the values that there are, where they can be listed
@@ -70,7 +72,11 @@ func (f completableFlag) words() []string {
 	if f.short == "" {
 		return []string{"--" + f.long}
 	}
-	return []string{"-" + f.short, "--" + f.long}
+	words := []string{"-" + f.short, "--" + f.long}
+	for _, s := range f.also {
+		words = append(words, "-"+s)
+	}
+	return words
 }
 
 // choices lists the values of flags that have a fixed set of them.
@@ -82,6 +88,7 @@ func choices() map[string][]string {
 		"kind":       names(blockmask.Units()),
 		"layout":     names(layout.Kinds),
 		"metric":     {perplexity.NLL.String(), perplexity.KLD.String()},
+		"repair":     {"auto", "full", "map", "off"},
 		"progress":   {"auto", "plain", "json"},
 		"split-mode": {"none", "layer", "row"},
 		"strategy":   pipeline.Strategies(),
@@ -98,9 +105,9 @@ func names[T ~string](list []T) []string {
 
 // completables returns all commands and their flags, and help, whose words are the commands.
 func completables() []completable {
-	short, fixed := map[string]string{}, choices()
-	for s, long := range multiShort {
-		short[long] = s
+	short, fixed := map[string][]string{}, choices()
+	for _, s := range slices.Sorted(maps.Keys(multiShort)) {
+		short[multiShort[s]] = append(short[multiShort[s]], s)
 	}
 	var out []completable
 	for _, e := range entries() {
@@ -110,8 +117,8 @@ func completables() []completable {
 		fs.VisitAll(func(f *pflag.Flag) {
 			t := text[f.Name]
 			flag := completableFlag{short: f.Shorthand, long: f.Name, text: firstPart(t.text), choices: fixed[f.Name]}
-			if s := short[f.Name]; s != "" {
-				flag.short = s
+			if s := short[f.Name]; len(s) > 0 {
+				flag.short, flag.also = s[0], s[1:]
 			}
 			if f.NoOptDefVal == "" {
 				flag.value = t.value

@@ -134,6 +134,9 @@ func fishCompletion(list []completable) string {
 				b.WriteString(" -s " + f.short)
 			case f.short != "":
 				b.WriteString(" -o " + f.short)
+				for _, s := range f.also {
+					b.WriteString(" -o " + s)
+				}
 			}
 			switch {
 			case len(f.choices) > 0:
