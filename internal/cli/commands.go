@@ -23,6 +23,7 @@ var groups = []group{
 		{"prune", "search, write and check a pruned model: the whole job", func() command { return new(pruneCommand) }},
 		{"search", "only search, and save the plan", func() command { return new(searchCommand) }},
 		{"apply", "only write and check: a plan's or a given mask's blocks removed", func() command { return new(applyCommand) }},
+		{"repair", "re-fit what stayed in a pruned model, to win back what it lost", func() command { return new(repairCommand) }},
 		{"quantize", "quantise a model with llama.cpp's quantiser", func() command { return new(quantizeCommand) }},
 	}},
 	{"Look at models", []entry{

@@ -17,8 +17,13 @@ type outputFlags struct {
 }
 
 func (o *outputFlags) add(fs *pflag.FlagSet) {
-	fs.StringVarP(&o.path, "output", "o", "", "")
+	o.addWithout(fs)
 	fs.StringVar(&o.layout, "layout", string(layout.Auto), "")
+}
+
+// addWithout adds the flags of a command that has no choice of layout.
+func (o *outputFlags) addWithout(fs *pflag.FlagSet) {
+	fs.StringVarP(&o.path, "output", "o", "", "")
 	fs.BoolVar(&o.force, "force", false, "")
 	fs.BoolVar(&o.noCheck, "no-check", false, "")
 }

@@ -172,3 +172,40 @@ func TestPrunedFilesInLlamaPerplexity(t *testing.T) {
 		}
 	}
 }
+
+// The same for repaired files, in each layout: what the tool says of the model whose weights it changed in memory, llama-perplexity
+// finds in the file.
+func TestRepairedFilesInLlamaPerplexity(t *testing.T) {
+	for _, c := range []struct{ kind, mask, layout string }{
+		{"F16", "attn:3,ffn:3", "native"}, {"Q8_0", "attn:3,ffn:5", "deci"}, {"Q4_0", "attn:3,ffn:5", "zeros"},
+	} {
+		out := filepath.Join(dir, "repaired-"+c.kind+".gguf")
+		raw := ggufprune(t, "apply", "-m", models[c.kind], "--mask", c.mask, "--layout", c.layout, "--repair", "auto", "--repair-tokens", "12288",
+			"-f", text, "-c", "128", "--chunks", "6", "-o", out, "--json", "-q")
+		var o struct {
+			outcome
+			Repair struct {
+				Undone bool `json:"undone"`
+				Blocks []struct {
+					Skipped string `json:"skipped"`
+				} `json:"blocks"`
+			} `json:"repair"`
+		}
+		if err := json.Unmarshal([]byte(raw), &o); err != nil {
+			t.Fatalf("%s: %v: %s", c.kind, err, raw)
+		}
+		fitted := 0
+		for _, b := range o.Repair.Blocks {
+			if b.Skipped == "" {
+				fitted++
+			}
+		}
+		if o.Repair.Undone || fitted == 0 || o.Output.Layout != c.layout || o.Check.MaxAbsDiff != 0 {
+			t.Errorf("%s: repaired %d blocks, undone %v, layout %s, difference %g", c.kind, fitted, o.Repair.Undone, o.Output.Layout, o.Check.MaxAbsDiff)
+		}
+		got := fmt.Sprintf("Final estimate: PPL = %.4f +/- %.5f", *o.Check.Written, *o.Check.StdErr)
+		if want := llamaPerplexity(t, out, text, "-c", strconv.Itoa(o.Check.Context), "-b", strconv.Itoa(o.Check.Batch), "--chunks", "6"); got != want {
+			t.Errorf("%s, layout %s: the tool %q, llama-perplexity on its file %q", c.kind, o.Output.Layout, got, want)
+		}
+	}
+}

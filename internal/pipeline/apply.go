@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/layout"
@@ -61,8 +62,10 @@ func openApply(ctx context.Context, j Job, rep Reporter, oneFile bool) (*applica
 		a.job.Plan = ""
 	}
 	var read []string
-	if j.Plan != "" {
-		read = append(read, j.Plan)
+	for _, file := range []string{j.Plan, j.MaskOf} {
+		if file != "" {
+			read = append(read, file)
+		}
 	}
 	if oneFile {
 		err = a.job.checkOutputs(true, read...)
@@ -97,10 +100,39 @@ func (a *application) identify(ctx context.Context) (err error) {
 	if a.blocks, err = a.src.findBlocks(ctx); err != nil {
 		return err
 	}
-	if a.hash, err = a.src.SHA256(); err != nil || a.plan == nil {
+	if a.hash, err = a.src.SHA256(); err != nil {
 		return err
 	}
+	if a.job.MaskOf != "" {
+		return a.readMask()
+	}
+	if a.plan == nil {
+		return nil
+	}
 	return a.plan.CheckModel(a.hash, plainBlocks(a.blocks))
+}
+
+// readMask takes mask and layout from the file that the job names, which must have been made from the same model.
+func (a *application) readMask() error {
+	path := a.job.MaskOf
+	f, err := openFile(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	mask, source := text(f, "ggufprune.mask"), text(f, "ggufprune.source.sha256")
+	if mask == "" {
+		return fmt.Errorf("%s was not pruned by this program; give a file that prune or apply wrote", path)
+	}
+	if source != a.hash {
+		return fmt.Errorf("%s was made from another model (SHA-256 %.12s...) than %s (%.12s...); give the model that it was pruned from",
+			path, source, a.job.Runtime.Path, a.hash)
+	}
+	if a.job.Mask, err = blockmask.Parse(mask); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	a.job.Layout, err = layout.ParseKind(text(f, "ggufprune.layout"))
+	return err
 }
 
 // findBlocks returns the blocks that llama.cpp's graph of the model has.

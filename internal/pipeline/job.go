@@ -28,6 +28,7 @@ type Job struct {
 
 	Plan    string         // where prune and search save the plan, and apply finds it; "" is none
 	Mask    blockmask.Mask // what apply removes without a plan
+	MaskOf  string         // a file that this program pruned: apply removes what it lacks, in its layout
 	Output  string         // "" is the name that the GGUF convention gives
 	Force   bool
 	NoCheck bool
