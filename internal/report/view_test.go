@@ -172,6 +172,12 @@ func TestVerdict(t *testing.T) {
 			t.Errorf("%v: %s", c, got)
 		}
 	}
+	judged := Input{
+		Measured: []Measured{{Role: Pruned, PPL: 7, StdErr: 0.1}, {Role: Rival, PPL: 6, StdErr: 0.1}}, Tables: []Table{{Note: "Pruning is."}},
+	}
+	if got := judged.verdict(); got != "" {
+		t.Errorf("a second opinion: %s", got)
+	}
 	if got := (Input{}).verdict(); got != "" {
 		t.Errorf("nothing was measured: %s", got)
 	}
