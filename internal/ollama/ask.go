@@ -22,44 +22,47 @@ func (s *Server) Generate(ctx context.Context, name, prompt string, predict int)
 	return a, err
 }
 
-func (s *Server) generate(ctx context.Context, name, prompt string, predict int) (a Answer, m api.Metrics, err error) {
-	var text strings.Builder
+func (s *Server) generate(ctx context.Context, name, prompt string, predict int) (Answer, api.Metrics, error) {
+	var r reply
 	req := &api.GenerateRequest{Model: name, Prompt: prompt, Raw: true, Options: greedy(predict), Logprobs: s.HasLogprobs()}
-	err = s.client.Generate(ctx, req, func(r api.GenerateResponse) error {
-		text.WriteString(r.Response)
-		a.add(r.Logprobs)
-		if r.Done {
-			m = r.Metrics
-		}
-		return nil
-	})
-	a.Text = text.String()
-	if err != nil {
-		err = s.failed("asked "+name, err)
-	}
-	return a, m, err
+	err := s.client.Generate(ctx, req, func(p api.GenerateResponse) error { return r.add(p.Response, p.Logprobs, p.Done, p.Metrics) })
+	return r.end(s, name, err)
 }
 
 // chat asks with the model's template. A model that can think first is told not to.
-func (s *Server) chat(ctx context.Context, name, prompt string, predict int) (a Answer, m api.Metrics, err error) {
-	var text strings.Builder
+func (s *Server) chat(ctx context.Context, name, prompt string, predict int) (Answer, api.Metrics, error) {
+	var r reply
 	req := &api.ChatRequest{
 		Model: name, Messages: []api.Message{{Role: "user", Content: prompt}}, Options: greedy(predict), Logprobs: s.HasLogprobs(),
 		Think: &api.ThinkValue{Value: false},
 	}
-	err = s.client.Chat(ctx, req, func(r api.ChatResponse) error {
-		text.WriteString(r.Message.Content)
-		a.add(r.Logprobs)
-		if r.Done {
-			m = r.Metrics
-		}
-		return nil
-	})
-	a.Text = text.String()
+	err := s.client.Chat(ctx, req, func(p api.ChatResponse) error { return r.add(p.Message.Content, p.Logprobs, p.Done, p.Metrics) })
+	return r.end(s, name, err)
+}
+
+// reply gathers the pieces in which an answer comes.
+type reply struct {
+	text    strings.Builder
+	answer  Answer
+	metrics api.Metrics
+}
+
+func (r *reply) add(text string, tokens []api.Logprob, done bool, m api.Metrics) error {
+	r.text.WriteString(text)
+	r.answer.add(tokens)
+	if done {
+		r.metrics = m
+	}
+	return nil
+}
+
+// end is the whole answer, and why there is none.
+func (r *reply) end(s *Server, name string, err error) (Answer, api.Metrics, error) {
+	r.answer.Text = r.text.String()
 	if err != nil {
 		err = s.failed("asked "+name, err)
 	}
-	return a, m, err
+	return r.answer, r.metrics, err
 }
 
 func (a *Answer) add(tokens []api.Logprob) {

@@ -97,22 +97,11 @@ func (j EvalJob) read() ([]*tasks.Task, error) {
 func (j EvalJob) measure(ctx context.Context, src *Source, seqs []perplexity.Sequence, rep Reporter) ([]float64, error) {
 	set := &perplexity.Set{Convention: perplexity.Samples, Corpus: "the tasks", Context: j.Context, Sequences: seqs}
 	p := PPLJob{Runtime: j.Runtime, Text: Text{Batch: j.Batch}, UBatch: j.UBatch, Mask: j.Mask}
-	engine, stop, err := p.engine(ctx, src, set)
+	eval, stop, err := p.evaluator(ctx, src, set, "evaluation", rep)
 	if err != nil {
 		return nil, err
 	}
 	defer stop()
-	eval, err := perplexity.NewEvaluator(engine, set)
-	if err != nil {
-		return nil, err
-	}
-	progress := rep.Start("evaluation", int64(set.Tokens()))
-	defer progress.Stop()
-	tokens := 0
-	eval.OnProgress = func(p perplexity.Progress) {
-		tokens += p.Tokens
-		progress.Set(int64(tokens), "")
-	}
 	which := make([]int, len(seqs))
 	for i := range which {
 		which[i] = i

@@ -42,27 +42,38 @@ func PPL(ctx context.Context, j PPLJob, rep Reporter) (*PPLOutcome, error) {
 	if n := src.Model.Info().NCtxTrain; n > 0 && set.Longest() > n {
 		rep.Warnf("the model was trained on %d tokens of context only, -c is %d", n, j.Text.Context)
 	}
-	engine, stop, err := j.engine(ctx, src, set)
+	eval, stop, err := j.evaluator(ctx, src, set, "perplexity", rep)
 	if err != nil {
 		return nil, err
 	}
 	defer stop()
-	eval, err := perplexity.NewEvaluator(engine, set)
-	if err != nil {
-		return nil, err
-	}
-	progress := rep.Start("perplexity", int64(set.Tokens()))
-	defer progress.Stop()
-	tokens := 0
-	eval.OnProgress = func(p perplexity.Progress) {
-		tokens += p.Tokens
-		progress.Set(int64(tokens), "")
-	}
 	est, err := eval.Estimate(ctx, j.Mask, nil)
 	if err != nil {
 		return nil, err
 	}
 	return &PPLOutcome{Model: j.Runtime.Path, Corpus: corpus.Name, Context: j.Text.Context, Estimate: est}, nil
+}
+
+// evaluator opens what measures set, and a progress that it moves; stop closes both.
+func (j PPLJob) evaluator(ctx context.Context, src *Source, set *perplexity.Set, label string, rep Reporter) (*perplexity.Evaluator, func(), error) {
+	engine, closeEngine, err := j.engine(ctx, src, set)
+	if err != nil {
+		return nil, nil, err
+	}
+	eval, err := perplexity.NewEvaluator(engine, set)
+	if err != nil {
+		closeEngine()
+		return nil, nil, err
+	}
+	progress, tokens := rep.Start(label, int64(set.Tokens())), 0
+	eval.OnProgress = func(p perplexity.Progress) {
+		tokens += p.Tokens
+		progress.Set(int64(tokens), "")
+	}
+	return eval, func() {
+		progress.Stop()
+		closeEngine()
+	}, nil
 }
 
 // engine opens the context that measures: stock without a mask, else one that leaves the mask's blocks out.
