@@ -25,7 +25,7 @@ SEARCHTEXT ?= $(if $(wildcard $(shared)/calib_instruct.txt),-calib $(shared)/cal
 REPAIRBENCH ?=
 REPAIROTHER ?= $(if $(wildcard $(shared)/wiki_valid_part.txt),-other $(shared)/wiki_valid_part.txt)
 
-.PHONY: help setup build demo peers test test-go test-race test-archs test-layouts test-ollama bench bench-search bench-repair chromium test-report lint fuzz dist clean distclean
+.PHONY: help setup build demo peers test test-go test-race test-archs test-layouts test-ollama bench bench-search bench-repair chromium shells test-report lint fuzz dist clean distclean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -57,6 +57,9 @@ test-race: peers
 chromium: ## a Chromium for the tests of the report's page: Debian's package where there is none
 	@bash scripts/install-chromium.sh
 
+shells: ## the shells and readers of manual pages that the tests of completions want
+	@bash scripts/install-shells.sh
+
 test-report: chromium ## the report's page in Chromium: it renders, asks for nothing, fits a phone, can be read in the dark
 	CI=true $(GOTEST) $(GOTESTFLAGS) ./internal/reporttest
 
@@ -68,7 +71,7 @@ test-layouts: peers ## every architecture and output layout: what is written aga
 
 test-ollama: setup ## pruned models in a real Ollama, which is built for it (once, some minutes)
 	@bash scripts/build-ollama.sh
-	$(GOTEST) $(GOTESTFLAGS) ./internal/ollamatest
+	NEED_OLLAMA=1 $(GOTEST) $(GOTESTFLAGS) ./internal/ollamatest
 
 bench: peers ## the figures of docs/BENCHMARKS.md (needs some GB of disk, and a machine at rest)
 	go run ./internal/bench
@@ -91,7 +94,7 @@ fuzz: setup ## each fuzz target for ten seconds (FUZZTIME=10s)
 	bash scripts/fuzz.sh $(FUZZTIME)
 
 dist: setup ## the release archive for this platform, in dist/ (DISTFLAGS=-check makes it twice and compares)
-	go run ./scripts/dist $(DISTFLAGS)
+	go run ./scripts/release $(DISTFLAGS)
 
 clean: ## remove the program, keep llama.cpp
 	rm -f ggufprune

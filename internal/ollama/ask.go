@@ -23,7 +23,7 @@ func (s *Server) Generate(ctx context.Context, name, prompt string, predict int)
 }
 
 func (s *Server) generate(ctx context.Context, name, prompt string, predict int) (Answer, api.Metrics, error) {
-	var r reply
+	var r gathered
 	req := &api.GenerateRequest{Model: name, Prompt: prompt, Raw: true, Options: greedy(predict), Logprobs: s.HasLogprobs()}
 	err := s.client.Generate(ctx, req, func(p api.GenerateResponse) error { return r.add(p.Response, p.Logprobs, p.Done, p.Metrics) })
 	return r.end(s, name, err)
@@ -31,7 +31,7 @@ func (s *Server) generate(ctx context.Context, name, prompt string, predict int)
 
 // chat asks with the model's template. A model that can think first is told not to.
 func (s *Server) chat(ctx context.Context, name, prompt string, predict int) (Answer, api.Metrics, error) {
-	var r reply
+	var r gathered
 	req := &api.ChatRequest{
 		Model: name, Messages: []api.Message{{Role: "user", Content: prompt}}, Options: greedy(predict), Logprobs: s.HasLogprobs(),
 		Think: &api.ThinkValue{Value: false},
@@ -40,14 +40,14 @@ func (s *Server) chat(ctx context.Context, name, prompt string, predict int) (An
 	return r.end(s, name, err)
 }
 
-// reply gathers the pieces in which an answer comes.
-type reply struct {
+// gathered is the pieces in which an answer comes.
+type gathered struct {
 	text    strings.Builder
 	answer  Answer
 	metrics api.Metrics
 }
 
-func (r *reply) add(text string, tokens []api.Logprob, done bool, m api.Metrics) error {
+func (r *gathered) add(text string, tokens []api.Logprob, done bool, m api.Metrics) error {
 	r.text.WriteString(text)
 	r.answer.add(tokens)
 	if done {
@@ -57,7 +57,7 @@ func (r *reply) add(text string, tokens []api.Logprob, done bool, m api.Metrics)
 }
 
 // end is the whole answer, and why there is none.
-func (r *reply) end(s *Server, name string, err error) (Answer, api.Metrics, error) {
+func (r *gathered) end(s *Server, name string, err error) (Answer, api.Metrics, error) {
 	r.answer.Text = r.text.String()
 	if err != nil {
 		err = s.failed("asked "+name, err)

@@ -101,9 +101,12 @@ func serve() (stop func(), err error) {
 	return nil, errors.New("ollama serve does not answer within 30 s")
 }
 
-// needServer skips the test where Ollama is not built.
+// needServer skips the test where Ollama is not built. make test-ollama builds it, and lets nothing be skipped.
 func needServer(t *testing.T) {
 	t.Helper()
+	if binary == "" && os.Getenv("NEED_OLLAMA") != "" {
+		t.Fatal("no Ollama server in third_party/ollama/bin; run: make test-ollama")
+	}
 	if binary == "" {
 		t.Skip("no Ollama server in third_party/ollama/bin: make test-ollama builds one")
 	}

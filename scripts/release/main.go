@@ -1,7 +1,7 @@
-// Dist makes the release archive for this platform: the stripped program with its manual page, completions, documents and licences,
+// Release makes the release archive for this platform: the stripped program with its manual page, completions, documents and licences,
 // as dist/ggufprune-VERSION-OS-ARCH.tar.gz with its SHA-256 beside it.
 //
-//	dist [-o FOLDER] [-check]
+//	release [-o FOLDER] [-check]
 //
 // The archive is reproducible: the same commit, Go, C++ compiler and build of llama.cpp give the same bytes, in any folder and at
 // any time. Files are sorted and belong to nobody, and their time is SOURCE_DATE_EPOCH, by default the last commit's. With -check it
