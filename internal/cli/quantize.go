@@ -57,6 +57,11 @@ func (c *quantizeCommand) run(ctx context.Context, fs *pflag.FlagSet, u *ui.UI) 
 	if err != nil {
 		return err
 	}
+	return printQuantize(u, j, out)
+}
+
+// printQuantize prints the written file.
+func printQuantize(u *ui.UI, j pipeline.QuantizeJob, out *pipeline.QuantizeOutcome) error {
 	u.Resultf("output  %s", out.Path)
 	u.Resultf("        %s (was %s), %s, %.2f bits a weight", formatSize(out.Bytes), formatSize(out.Before), j.Quantize.Params.Type.Name,
 		8*float64(out.Bytes)/float64(out.Params))
