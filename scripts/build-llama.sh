@@ -45,7 +45,15 @@ configure() {
 	quietly "$build/configure.log" cmake -S "$llama" -B "$build" -G Ninja ${cmake_flags[@]+"${cmake_flags[@]}"}
 }
 
-compile() { cmake --build "$build" --parallel "${JOBS:-$(jobs_of_machine)}" --target "$@" >&2; }
+# compile TARGET...: shows the steps. The compilers' warnings about llama.cpp's code, thousands of lines, are nothing that the user could do
+# something about; they are in the log, whose end is shown when it fails.
+compile() {
+	local log=$build/compile.log
+	cmake --build "$build" --parallel "${JOBS:-$(jobs_of_machine)}" --target "$@" 2>&1 | tee "$log" | { grep --line-buffered '^\[' || true; } >&2 || {
+		tail -n 40 "$log" >&2
+		die "compiling llama.cpp failed" "the whole output is in ${log#"$root"/}"
+	}
+}
 
 # The renamed calls are in our copy of llama-context.cpp and nowhere in stock libllama.
 check_seam() {
