@@ -135,7 +135,7 @@ func (s *state) fit(ctx context.Context, at, stop int, p *Projection, out *Block
 	for i := range importance {
 		importance[i] = float32(power[i] / float64(fit.n+held.n))
 	}
-	data, _, err := s.w.Encode(p, weights, importance)
+	data, err := s.w.Encode(p, weights, importance)
 	if err != nil {
 		return "", err
 	}

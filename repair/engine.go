@@ -35,7 +35,6 @@ type Projection struct {
 type Weights interface {
 	// Projection finds the output projection of a block. reason says why it has none that can be repaired.
 	Projection(b blockmask.Block) (p *Projection, reason string, err error)
-	// Encode turns weights into what the file holds, by p's type, and returns it decoded, too. importance is the mean square of
-	// each input.
-	Encode(p *Projection, weights, importance []float32) (data []byte, decoded []float32, err error)
+	// Encode turns weights into what the file holds, by p's type. importance is the mean square of each input.
+	Encode(p *Projection, weights, importance []float32) ([]byte, error)
 }

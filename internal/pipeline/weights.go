@@ -80,19 +80,13 @@ func (p projections) read(t gguf.Tensor) ([]byte, []float32, error) {
 }
 
 // Encode implements repair.Weights.
-func (p projections) Encode(q *repair.Projection, weights, importance []float32) ([]byte, []float32, error) {
+func (p projections) Encode(q *repair.Projection, weights, importance []float32) ([]byte, error) {
 	t, ok := p.file.Tensor(q.Name)
 	if !ok {
-		return nil, nil, fmt.Errorf("%s is not in the file", q.Name)
+		return nil, fmt.Errorf("%s is not in the file", q.Name)
 	}
 	if !slices.ContainsFunc(importance, func(x float32) bool { return x > 0 }) {
 		importance = nil
 	}
-	data, err := llamabind.FromFloat(uint32(t.Type), weights, q.In, importance)
-	if err != nil {
-		return nil, nil, err
-	}
-	decoded := make([]float32, len(weights))
-	err = llamabind.ToFloat(uint32(t.Type), data, decoded)
-	return data, decoded, err
+	return llamabind.FromFloat(uint32(t.Type), weights, q.In, importance)
 }
