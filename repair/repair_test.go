@@ -178,7 +178,9 @@ func (t *toy) Projection(b blockmask.Block) (*Projection, string, error) {
 	return &Projection{Name: name(i), In: features, Out: width, Weights: t.first[i], Data: encode(t.first[i])}, "", nil
 }
 
-func (t *toy) Encode(_ *Projection, weights, _ []float32) ([]byte, error) { return encode(weights), nil }
+func (t *toy) Encode(_ *Projection, weights, _ []float32) ([]byte, error) {
+	return encode(weights), nil
+}
 
 func request(removed string) Request {
 	mask, err := blockmask.Parse(removed)
