@@ -41,7 +41,8 @@ type decider struct {
 	fast     *search.Fast   // of the strategies that race
 	refine   *search.Refine // of refine
 	refined  *search.Refined
-	use      []int // sequences that are decided on; nil is all
+	scoredOn string // of aware: its own text
+	use      []int  // sequences that are decided on; nil is all
 }
 
 // decider returns the method's strategy on ledger. steps is about how many it will make, schedule how it uses its time.
@@ -56,7 +57,7 @@ func (s *Source) decider(ctx context.Context, q SearchRequest, session Session, 
 		return d, d.race(m, ledger, q.Unit, steps, plan)
 	case "aware":
 		var err error
-		d.strategy, err = s.aware(q, session, set)
+		d.strategy, d.scoredOn, err = s.aware(q, session, set)
 		return d, err
 	case "oneshot":
 		d.strategy = search.Oneshot(ledger)

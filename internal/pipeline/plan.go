@@ -20,13 +20,17 @@ func (s *Source) newPlan(j Job, c *calibration, blocks []layout.Block, found Fou
 	for _, b := range blocks {
 		all = all.With(b.Block)
 	}
+	text := c.describe()
+	if found.ScoredOn != "" {
+		text.Description += "; scored after a repair, on " + found.ScoredOn
+	}
 	return &search.Plan{
 		Tool:     j.Tool,
 		LlamaCpp: llamabind.Version(),
 		Model: search.PlanModel{
 			Path: s.Runtime.Path, SHA256: hash, Arch: s.File.Arch(), Params: s.File.Params(), Size: s.File.Bytes(), Blocks: all,
 		},
-		Calibration: c.describe(),
+		Calibration: text,
 		Metric:      j.Method.Metric.String(),
 		Settings:    found.Settings,
 		Audit:       found.Audit,

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/ggufprune/ggufprune/blockmask"
@@ -92,38 +93,42 @@ func (s *Source) Repair(ctx context.Context, blocks []layout.Block, removed bloc
 		return nil, "", err
 	}
 	s.changed = res.Weights
-	return res, describeRepair(texts, res), nil
+	return res, describeTexts(texts, res.Positions), nil
 }
 
 // awareTokens are what the strategy aware fits and scores on.
 const awareTokens = 12288
 
-// aware is the strategy that scores what a repair leaves of the loss.
-func (s *Source) aware(q SearchRequest, session Session, set *perplexity.Set) (*repair.Aware, error) {
+// aware is the strategy that scores what a repair leaves of the loss, and the text that it does so on.
+func (s *Source) aware(q SearchRequest, session Session, set *perplexity.Set) (*repair.Aware, string, error) {
 	engine, ok := session.(repairer)
 	if !ok {
-		return nil, errors.New("this engine cannot repair")
+		return nil, "", errors.New("this engine cannot repair")
 	}
 	if q.Method.Metric != perplexity.NLL {
-		return nil, errors.New("--strategy aware scores by perplexity; leave out --metric")
+		return nil, "", errors.New("--strategy aware scores by perplexity; leave out --metric")
 	}
 	texts, err := q.Repair.texts(q.Text)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	a := &repair.Aware{Engine: engine, Admit: repair.DefaultAdmit}
 	nSeq, length := q.Text.shape(set.Longest())
 	a.Fit, a.Held, err = repair.Batches(s.Model, texts, length, awareTokens, nSeq, q.Text.Seed)
-	return a, err
+	tokens := 0
+	for _, batch := range slices.Concat(a.Fit, a.Held) {
+		tokens += len(batch) * length
+	}
+	return a, describeTexts(texts, tokens), err
 }
 
-// describeRepair names the text of a repair.
-func describeRepair(texts []*perplexity.Corpus, res *repair.Result) string {
+// describeTexts names what was fitted on.
+func describeTexts(texts []*perplexity.Corpus, tokens int) string {
 	var names []string
 	for _, c := range texts {
 		names = append(names, c.Name)
 	}
-	return fmt.Sprintf("%s: %d tokens", strings.Join(names, " and "), res.Positions)
+	return fmt.Sprintf("%s: %d tokens", strings.Join(names, " and "), tokens)
 }
 
 // repair repairs the source before q is written, and completes q.

@@ -31,7 +31,8 @@ type Found struct {
 	Settings search.Settings
 	Audit    *search.Audit
 	Refined  *search.Refined
-	Used     []int // sequences that were decided on; nil is all
+	Used     []int  // sequences that were decided on; nil is all
+	ScoredOn string // the text that was scored on, where that was not the set; else ""
 }
 
 // Search finds what to remove, by the scores of set on session. An error comes with the steps that were completed, if any.
@@ -82,7 +83,7 @@ func (s *Source) Search(ctx context.Context, session Session, set *perplexity.Se
 	w := newWatcher(rep, ledger, d, q, steps)
 	defer w.stop()
 	res, err := d.run(ctx, model, q.Unit, q.Goal, w.event)
-	return Found{Result: res, Settings: d.settings(q), Audit: d.audit(), Refined: d.refined, Used: d.use}, err
+	return Found{Result: res, Settings: d.settings(q), Audit: d.audit(), Refined: d.refined, Used: d.use, ScoredOn: d.scoredOn}, err
 }
 
 // cost is what running the source costs, in blocks. The head's part is that of its weights: it is the same on every machine,
