@@ -50,6 +50,7 @@ type Request struct {
 	// Fit and Held are batches of sequences of one length in each batch; Held is what choices are made on.
 	Fit, Held [][]perplexity.Sequence
 	Progress  func(done, total int, block blockmask.Block)
+	Log       Log // what is done already; nil: nothing, and nothing is kept
 }
 
 // Block says what became of a block.
@@ -126,32 +127,23 @@ func (s *state) walk(ctx context.Context) error {
 	if len(kept) == 0 {
 		return fmt.Errorf("%w: no kept block lies before a removed one", ErrNothing)
 	}
-	for _, b := range s.batches {
-		stream, err := s.e.Segment(ctx, b.seqs, s.Removed, -1, kept[0], nil, "", nil)
-		if err != nil {
-			return err
-		}
-		// Where the first blocks are removed the streams differ from the beginning.
-		b.dense, b.pruned = stream, stream
-		if s.anyRemoved(blocks[:kept[0]]) {
-			if b.dense, err = s.e.Segment(ctx, b.seqs, nil, -1, kept[0], nil, "", nil); err != nil {
-				return err
-			}
-		}
-	}
-	var err error
-	if s.res.NLLBefore, err = s.heldNLL(ctx, kept[0]); err != nil {
+	first, err := s.start(ctx, blocks, kept)
+	if err != nil {
 		return err
 	}
-	for i, at := range kept {
+	for i := first; i < len(kept); i++ {
 		stop := len(blocks)
 		if i+1 < len(kept) {
 			stop = kept[i+1]
 		}
 		if s.Progress != nil {
-			s.Progress(i, len(kept), blocks[at])
+			s.Progress(i, len(kept), blocks[kept[i]])
 		}
-		if err := s.block(ctx, blocks[at], at, stop); err != nil {
+		had := s.names()
+		if err := s.block(ctx, blocks[kept[i]], kept[i], stop); err != nil {
+			return err
+		}
+		if err := s.keep(s.res.Blocks[len(s.res.Blocks)-1], had); err != nil {
 			return err
 		}
 	}
@@ -160,6 +152,53 @@ func (s *state) walk(ctx context.Context) error {
 	}
 	s.res.Undone = !(s.res.NLLAfter < s.res.NLLBefore)
 	return nil
+}
+
+// start takes over what the log is done with, and brings both streams to the first block that it is not; first is that one's index in
+// kept. The unpruned stream is computed before any weight is changed.
+func (s *state) start(ctx context.Context, blocks []blockmask.Block, kept []int) (first int, err error) {
+	run := func(removed blockmask.Mask, boundary int) (streams [][]float32, err error) {
+		for _, b := range s.batches {
+			x, err := s.e.Segment(ctx, b.seqs, removed, -1, boundary, nil, "", nil)
+			if err != nil {
+				return nil, err
+			}
+			streams = append(streams, x)
+		}
+		return streams, nil
+	}
+	known, weights, err := s.logged(blocks, kept)
+	if err != nil {
+		return 0, err
+	}
+	first = len(known)
+	boundary := len(blocks)
+	if first < len(kept) {
+		boundary = kept[first]
+	}
+	dense, err := run(nil, boundary)
+	if err != nil {
+		return 0, err
+	}
+	if err := s.recall(known, weights); err != nil {
+		return 0, err
+	}
+	pruned := dense
+	if first > 0 || s.anyRemoved(blocks[:kept[0]]) { // else the streams are the same up to here
+		if pruned, err = run(s.Removed, boundary); err != nil {
+			return 0, err
+		}
+	}
+	for i, b := range s.batches {
+		b.dense, b.pruned = dense[i], pruned[i]
+	}
+	if first > 0 {
+		return first, nil
+	}
+	if s.res.NLLBefore, err = s.heldNLL(ctx, kept[0]); err != nil || s.Log == nil {
+		return 0, err
+	}
+	return 0, s.Log.SetNote(noteBefore, s.res.NLLBefore)
 }
 
 func (s *state) anyRemoved(blocks []blockmask.Block) bool {

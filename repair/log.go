@@ -1,0 +1,128 @@
+package repair
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+
+	"github.com/ggufprune/ggufprune/blockmask"
+	"github.com/ggufprune/ggufprune/perplexity"
+)
+
+// Notes remember values by name across runs; search.Journal does.
+type Notes interface {
+	Note(name string) json.RawMessage // nil: there is none
+	SetNote(name string, value any) error
+}
+
+// Log remembers what a repair is done with, so that one that was interrupted goes on where it was, with the same outcome.
+type Log interface {
+	Notes
+	// Weights returns what KeepWeights was given under a tensor's name, nil if that is not there or damaged.
+	Weights(name string) ([]byte, error)
+	KeepWeights(name string, data []byte) error
+}
+
+// noteBefore is the held part's NLL before the repair.
+const noteBefore = "repair/before"
+
+// done is what the log says of a block.
+type done struct {
+	Block   Block
+	Tensors []string // whose weights were kept
+}
+
+func noteOf(b blockmask.Block) string { return "repair/" + b.String() }
+
+// keep writes down that a block is done. had are the tensors that were changed before it.
+func (s *state) keep(b Block, had map[string]bool) error {
+	if s.Log == nil {
+		return nil
+	}
+	for _, x := range []*float64{&b.Before, &b.After} {
+		if math.IsNaN(*x) || math.IsInf(*x, 0) {
+			*x = -1 // JSON has no such numbers
+		}
+	}
+	d := done{Block: b}
+	for name, data := range s.res.Weights {
+		if had[name] {
+			continue
+		}
+		if err := s.Log.KeepWeights(name, data); err != nil {
+			return err
+		}
+		d.Tensors = append(d.Tensors, name)
+	}
+	slices.Sort(d.Tensors)
+	return s.Log.SetNote(noteOf(b.Block), d)
+}
+
+// names are the tensors that were changed so far.
+func (s *state) names() map[string]bool {
+	out := map[string]bool{}
+	for name := range s.res.Weights {
+		out[name] = true
+	}
+	return out
+}
+
+// logged are the blocks that the log is done with, from the first of kept on, and the weights that they got.
+func (s *state) logged(blocks []blockmask.Block, kept []int) (known []done, weights map[string][]byte, err error) {
+	weights = map[string][]byte{}
+	if s.Log == nil || json.Unmarshal(s.Log.Note(noteBefore), &s.res.NLLBefore) != nil {
+		return nil, weights, nil
+	}
+	for _, at := range kept {
+		var d done
+		if raw := s.Log.Note(noteOf(blocks[at])); raw == nil || json.Unmarshal(raw, &d) != nil || d.Block.Block != blocks[at] {
+			return known, weights, nil
+		}
+		of := map[string][]byte{}
+		for _, name := range d.Tensors {
+			data, err := s.Log.Weights(name)
+			if err != nil || data == nil {
+				return known, weights, err
+			}
+			of[name] = data
+		}
+		maps.Copy(weights, of)
+		known = append(known, d)
+	}
+	return known, weights, nil
+}
+
+// recall puts what the log is done with into the model and the result.
+func (s *state) recall(known []done, weights map[string][]byte) error {
+	for name, data := range weights {
+		s.res.Weights[name] = data
+		if err := s.e.SetWeight(name, data); err != nil {
+			return err
+		}
+	}
+	for _, d := range known {
+		s.res.Blocks = append(s.res.Blocks, d.Block)
+	}
+	return nil
+}
+
+// Digest identifies the batches of a repair.
+func Digest(parts ...[][]perplexity.Sequence) string {
+	h := sha256.New()
+	for _, part := range parts {
+		fmt.Fprintf(h, "%d batches\n", len(part))
+		for _, batch := range part {
+			fmt.Fprintf(h, "%d sequences\n", len(batch))
+			for _, q := range batch {
+				_ = binary.Write(h, binary.LittleEndian, q.Tokens) // a hash takes everything
+				_ = binary.Write(h, binary.LittleEndian, uint64(math.MaxUint64))
+			}
+		}
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}

@@ -1,0 +1,122 @@
+package repair
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"maps"
+	"reflect"
+	"slices"
+	"testing"
+
+	"github.com/ggufprune/ggufprune/blockmask"
+	"github.com/ggufprune/ggufprune/perplexity"
+)
+
+// memory is a log that fails when it has kept so many values.
+type memory struct {
+	notes   map[string]json.RawMessage
+	weights map[string][]byte
+	left    int
+}
+
+var errFull = errors.New("no space left")
+
+func (m *memory) Note(name string) json.RawMessage { return m.notes[name] }
+
+func (m *memory) SetNote(name string, value any) (err error) {
+	if m.left--; m.left < 0 {
+		return errFull
+	}
+	m.notes[name], err = json.Marshal(value)
+	return err
+}
+
+func (m *memory) Weights(name string) ([]byte, error) { return m.weights[name], nil }
+
+func (m *memory) KeepWeights(name string, data []byte) error {
+	if m.left--; m.left < 0 {
+		return errFull
+	}
+	m.weights[name] = slices.Clone(data)
+	return nil
+}
+
+// counter counts how often a toy is run.
+type counter struct {
+	*toy
+	runs int
+}
+
+func (c *counter) Segment(ctx context.Context, batch []perplexity.Sequence, removed blockmask.Mask, start, stop int, in []float32, tap string, feat []float32) ([]float32, error) {
+	c.runs++
+	return c.toy.Segment(ctx, batch, removed, start, stop, in, tap, feat)
+}
+
+// A repair that ended anywhere goes on, runs no block again that it was done with, and ends with the same weights.
+func TestInterruptedRepairGoesOn(t *testing.T) {
+	for _, removed := range []string{"ffn:1,attn:3", "attn:0,ffn:2"} {
+		whole := &counter{toy: newToy(4)}
+		want, err := Run(t.Context(), whole, whole, request(removed))
+		if err != nil {
+			t.Fatal(err)
+		}
+		last := whole.runs + 1
+		for after := range 20 {
+			log := &memory{notes: map[string]json.RawMessage{}, weights: map[string][]byte{}, left: after}
+			m, q := newToy(4), request(removed)
+			q.Log = log
+			_, err := Run(t.Context(), m, m, q)
+			if err != nil && !errors.Is(err, errFull) {
+				t.Fatal(err)
+			}
+			if err == nil {
+				if after < 4 {
+					t.Fatal("nothing was kept")
+				}
+				break
+			}
+			for i := range m.w {
+				if !slices.Equal(m.w[i], m.first[i]) {
+					t.Errorf("%s, ended after %d: %s was not put back", removed, after, name(i))
+				}
+			}
+			log.left = 1000
+			again := &counter{toy: newToy(4)}
+			got, err := Run(t.Context(), again, again, q)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !reflect.DeepEqual(got, want) {
+				t.Errorf("%s, resumed after %d: %+v in place of %+v", removed, after, got, want)
+			}
+			if again.runs > last {
+				t.Errorf("%s: with %d values kept it ran %d segments, with fewer %d", removed, after, again.runs, last)
+			}
+			last = again.runs
+			for i := range again.w {
+				if !slices.Equal(again.w[i], whole.w[i]) {
+					t.Errorf("%s, resumed after %d: %s differs", removed, after, name(i))
+				}
+			}
+		}
+	}
+}
+
+// Weights that the log has lost are fitted again, like all behind them.
+func TestLogWithoutWeights(t *testing.T) {
+	m, q := newToy(4), request("ffn:1,attn:3")
+	log := &memory{notes: map[string]json.RawMessage{}, weights: map[string][]byte{}, left: 1000}
+	q.Log = log
+	want, err := Run(t.Context(), m, m, q)
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := slices.Sorted(maps.Keys(log.weights))
+	delete(log.weights, names[len(names)/2])
+	m = newToy(4)
+	got, err := Run(t.Context(), m, m, q)
+	if err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
