@@ -111,14 +111,14 @@ func (s *state) fit(ctx context.Context, at, stop int, p *Projection, out *Block
 		return "the streams are the same", nil
 	}
 	best := held.energy * (1 - minGain)
-	for _, lambda := range Lambdas {
+	if best, out.Lambda, err = climb(best, func(lambda float64) (float64, float64, error) {
 		x, used, err := fit.solve(lambda)
 		if err != nil {
-			return err.Error(), nil //nolint:nilerr // the block stays as it is
+			return 0, 0, err
 		}
-		if loss := held.loss(x); loss < best {
-			best, out.Lambda = loss, used
-		}
+		return held.loss(x), used, nil
+	}); err != nil {
+		return err.Error(), nil //nolint:nilerr // the block stays as it is
 	}
 	if out.Lambda == 0 {
 		return "no fit lowers the held-out loss", nil

@@ -38,7 +38,7 @@ func ParseMethod(s string) (Method, error) {
 const MaxFull = 6144
 
 // Lambdas are the ridge parameters that are tried, in parts of the mean of G's diagonal.
-var Lambdas = []float64{0.01, 0.1, 1}
+var Lambdas = []float64{0.01, 0.03, 0.1, 0.3, 1, 3, 10}
 
 // minGain is the part of the held-out loss that a block's repair must win.
 const minGain = 1e-3

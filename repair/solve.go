@@ -83,3 +83,38 @@ func (a *normal) loss(x *mat.Dense) float64 {
 	}
 	return sum
 }
+
+// climb looks for the lambda with the least held-out loss: from the middle of [Lambdas] to the side on which the loss falls, until it
+// rises. It returns 0 if none is below most. A solve says which lambda it used, as a larger one may have been needed.
+func climb(most float64, solve func(lambda float64) (loss, used float64, err error)) (best, lambda float64, err error) {
+	best = most
+	at := func(i int) (float64, error) {
+		loss, used, err := solve(Lambdas[i])
+		if err == nil && loss < best {
+			best, lambda = loss, used
+		}
+		return loss, err
+	}
+	middle := len(Lambdas) / 2
+	here, err := at(middle)
+	if err != nil {
+		return best, lambda, err
+	}
+	for _, step := range []int{1, -1} {
+		moved := false
+		for i, last := middle+step, here; i >= 0 && i < len(Lambdas); i += step {
+			loss, err := at(i)
+			if err != nil {
+				return best, lambda, err
+			}
+			if !(loss < last) {
+				break
+			}
+			last, moved = loss, true
+		}
+		if moved {
+			break
+		}
+	}
+	return best, lambda, nil
+}

@@ -228,12 +228,17 @@ func (j Job) write(ctx context.Context, src *Source, q WriteRequest, out *Outcom
 		return err
 	}
 	q.Layout, q.Output, q.Force, q.NoCheck, q.Text, q.Evaluation = j.Layout, j.Output, j.Force, j.NoCheck, j.Text, evaluation
-	if out.Repair, err = j.repair(ctx, src, &q, rep); err != nil {
+	var log *repairLog
+	if out.Repair, log, err = j.repair(ctx, src, &q, rep); err != nil {
 		return err
 	}
+	defer log.Close() //nolint:errcheck // nothing to close once it is removed; else the first error counts
 	q.quantizer = j.quant
 	if out.Write, err = src.Write(ctx, q, rep); err != nil {
 		return err
+	}
+	if err := log.Remove(); err != nil {
+		rep.Warnf("what was kept of the finished repair could not be removed: %v", err)
 	}
 	out.Publish = j.publish(ctx, out.Write, rep)
 	return nil

@@ -2,15 +2,19 @@ package pipeline
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/layout"
+	"github.com/ggufprune/ggufprune/llamabind"
 	"github.com/ggufprune/ggufprune/perplexity"
 	"github.com/ggufprune/ggufprune/repair"
+	"github.com/ggufprune/ggufprune/search"
 )
 
 // Repair says how weights are re-fitted before a file is written.
@@ -56,44 +60,89 @@ func (r Repair) texts(t Text) ([]*perplexity.Corpus, error) {
 // repairer is what a repair needs of a session.
 type repairer interface{ repair.Engine }
 
-// Repair re-fits the loaded model without removed. From now on sessions of s run with the new weights.
-func (s *Source) Repair(ctx context.Context, blocks []layout.Block, removed blockmask.Mask, r Repair, t Text, rep Reporter) (*repair.Result, string, error) {
+// RepairRequest asks for a repair of the loaded model.
+type RepairRequest struct {
+	Blocks  []layout.Block
+	Removed blockmask.Mask
+	Repair  Repair
+	Text    Text
+	Tool    string // version of this program
+	Output  string // the file that the repair is for: what is done is kept beside it until it is written; "": nothing is kept
+}
+
+// Repair re-fits the loaded model without what was removed. From now on sessions of s run with the new weights. It returns the log of
+// what is done, nil if there is none, for the caller to close, or to remove when the file is written.
+func (s *Source) Repair(ctx context.Context, q RepairRequest, rep Reporter) (_ *repair.Result, text string, log *repairLog, err error) {
+	r, t := q.Repair, q.Text
 	texts, err := r.texts(t)
 	if err != nil {
-		return nil, "", err
+		return nil, "", nil, err
 	}
 	length := defaultContext(t.Context, s.Model.Info())
 	nSeq := max(1, repairBatch/length)
 	session, err := s.Session(ctx, nSeq, length)
 	if err != nil {
-		return nil, "", err
+		return nil, "", nil, err
 	}
 	defer session.Close()
 	engine, ok := session.(repairer)
 	if !ok {
-		return nil, "", errors.New("this engine cannot repair")
+		return nil, "", nil, errors.New("this engine cannot repair")
 	}
 	fit, held, err := repair.Batches(s.Model, texts, length, r.Tokens, nSeq, t.Seed)
 	if err != nil {
-		return nil, "", err
+		return nil, "", nil, err
 	}
-	progress := rep.Start("repair", int64(len(blocks)))
+	request := repair.Request{Removed: q.Removed, Method: r.Method, Fit: fit, Held: held}
+	if log, err = s.repairLog(q, nSeq, repair.Digest(fit, held), rep); err != nil {
+		return nil, "", nil, err
+	}
+	if log != nil {
+		request.Log = log
+	}
+	progress := rep.Start("repair", int64(len(q.Blocks)))
 	defer progress.Stop()
-	res, err := repair.Run(ctx, engine, Projections(s.File, blocks), repair.Request{
-		Removed: removed, Method: r.Method, Fit: fit, Held: held,
-		Progress: func(done, total int, b blockmask.Block) {
-			progress.Set(int64(len(blocks)-total+done), b.String())
-		},
-	})
+	request.Progress = func(done, total int, b blockmask.Block) {
+		progress.Set(int64(len(q.Blocks)-total+done), b.String())
+	}
+	res, err := repair.Run(ctx, engine, Projections(s.File, q.Blocks), request)
 	if errors.Is(err, repair.ErrNothing) {
 		rep.Notef("repair: %v", err)
-		return nil, "", nil
+		return nil, "", nil, log.Remove()
 	}
 	if err != nil {
-		return nil, "", err
+		if log.Kept() {
+			rep.Notef("the blocks that are repaired so far are kept beside %s: a repair of the same blocks to the same file goes on from there", q.Output)
+		}
+		return nil, "", nil, errors.Join(err, log.Close())
 	}
 	s.changed = res.Weights
-	return res, describeTexts(texts, res.Positions), nil
+	return res, describeTexts(texts, res.Positions), log, nil
+}
+
+// repairLog opens the log of a repair; nil without an output.
+func (s *Source) repairLog(q RepairRequest, nSeq int, tokens string, rep Reporter) (*repairLog, error) {
+	if q.Output == "" {
+		return nil, nil
+	}
+	hash, err := s.SHA256()
+	if err != nil {
+		return nil, err
+	}
+	config, err := json.Marshal(struct {
+		Removed blockmask.Mask `json:"removed"`
+		Method  repair.Method  `json:"method"`
+		Batch   int            `json:"batch"`
+		Flash   string         `json:"flash_attn"`
+	}{q.Removed, q.Repair.Method, nSeq, s.Runtime.FlashAttn})
+	if err != nil {
+		return nil, err
+	}
+	log, err := openRepairLog(q.Output, search.Header{ModelSHA256: hash, TokensSHA256: tokens, Config: config, Tool: q.Tool, LlamaCpp: llamabind.Version()})
+	if err == nil && log.Kept() {
+		rep.Notef("the repair goes on from %s", filepath.Base(log.path()))
+	}
+	return log, err
 }
 
 // awareTokens are what the strategy aware fits and scores on.
@@ -131,19 +180,21 @@ func describeTexts(texts []*perplexity.Corpus, tokens int) string {
 	return fmt.Sprintf("%s: %d tokens", strings.Join(names, " and "), tokens)
 }
 
-// repair repairs the source before q is written, and completes q.
-func (j Job) repair(ctx context.Context, src *Source, q *WriteRequest, rep Reporter) (*repair.Result, error) {
+// repair repairs the source before q is written, and completes q. The log is nil, or to be closed; see [Source.Repair].
+func (j Job) repair(ctx context.Context, src *Source, q *WriteRequest, rep Reporter) (*repair.Result, *repairLog, error) {
 	src.changed = nil
 	if !j.Repair.wanted() {
-		return nil, nil
+		return nil, nil, nil
 	}
-	res, text, err := src.Repair(ctx, q.Blocks, q.Removed, j.Repair, j.Text, rep)
+	res, text, log, err := src.Repair(ctx, RepairRequest{
+		Blocks: q.Blocks, Removed: q.Removed, Repair: j.Repair, Text: j.Text, Tool: j.Tool, Output: j.Output,
+	}, rep)
 	if err != nil || res == nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if res.Undone {
 		rep.Warnf("the repair would have raised the loss on held-back text from %.4f to %.4f: nothing is changed", res.NLLBefore, res.NLLAfter)
-		return res, nil
+		return res, log, nil
 	}
 	record := &layout.RepairRecord{Calibration: text, Positions: res.Positions, NLLBefore: res.NLLBefore, NLLAfter: res.NLLAfter}
 	for _, b := range res.Blocks {
@@ -156,5 +207,5 @@ func (j Job) repair(ctx context.Context, src *Source, q *WriteRequest, rep Repor
 	if len(record.Tensors) > 0 {
 		q.Provenance.Repair = record
 	}
-	return res, nil
+	return res, log, nil
 }

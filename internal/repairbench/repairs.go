@@ -81,7 +81,9 @@ func (r *rig) repairOne(ctx context.Context, path string, seed uint64, mask bloc
 		fmt.Printf("%s seed %d, %d blocks, %s: instruct %.3f > %.3f > %.3f (%.0f%%)  other %.3f > %.3f > %.3f (%.0f%%)  KLD %.4f > %.4f  %d tensors, %d positions, CPU s %.0f\n",
 			filepath.Base(path), seed, mask.Len(), name, dense.instruct, pruned.instruct, after.instruct, 100*share(dense.instruct, pruned.instruct, after.instruct),
 			dense.other, pruned.other, after.other, 100*share(dense.other, pruned.other, after.other), pruned.kld, after.kld, len(res.Weights), res.Positions, cpu)
+		fmt.Printf("  removed %s\n", mask)
 		for _, b := range res.Blocks {
+			if b.Skipped == "" { fmt.Printf("  %s %.3g %.4f", b.Block, b.Lambda, b.After/b.Before)}
 			if b.Skipped != "" {
 				fmt.Printf("  %s: %s\n", b.Block, b.Skipped)
 			}
