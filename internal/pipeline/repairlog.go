@@ -91,7 +91,9 @@ func (l *repairLog) KeepWeights(tensor string, data []byte) error {
 // Kept reports whether there is anything in the log.
 func (l *repairLog) Kept() bool { return l != nil && l.end > 0 }
 
-func (l *repairLog) path() string { return strings.TrimSuffix(l.weights.Name(), ".weights") + ".journal" }
+func (l *repairLog) path() string {
+	return strings.TrimSuffix(l.weights.Name(), ".weights") + ".journal"
+}
 
 // Close gives the log free; it stays for a later run. A nil log is none.
 func (l *repairLog) Close() error {

@@ -83,7 +83,9 @@ func (r *rig) repairOne(ctx context.Context, path string, seed uint64, mask bloc
 			dense.other, pruned.other, after.other, 100*share(dense.other, pruned.other, after.other), pruned.kld, after.kld, len(res.Weights), res.Positions, cpu)
 		fmt.Printf("  removed %s\n", mask)
 		for _, b := range res.Blocks {
-			if b.Skipped == "" { fmt.Printf("  %s %.3g %.4f", b.Block, b.Lambda, b.After/b.Before)}
+			if b.Skipped == "" {
+				fmt.Printf("  %s %.3g %.4f", b.Block, b.Lambda, b.After/b.Before)
+			}
 			if b.Skipped != "" {
 				fmt.Printf("  %s: %s\n", b.Block, b.Skipped)
 			}
