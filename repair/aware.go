@@ -1,13 +1,11 @@
 package repair
 
 import (
+	"cmp"
 	"context"
-	"errors"
-	"fmt"
+	"encoding/json"
 	"math"
 	"slices"
-
-	"gonum.org/v1/gonum/mat"
 
 	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/perplexity"
@@ -18,19 +16,34 @@ import (
 // make up for. Of a candidate, let y(t) be what the nearest kept block before it adds to the stream, and s(t) what the candidate adds. A
 // linear map M is fitted on Fit so that M y comes close to s (ridge, positions weighted as in [Run]); the score is the perplexity on Held
 // of the model without the candidate, with M y added in its place. Nothing is changed in the model: the repair proper comes after the
-// search.
+// search. (Carrying the maps along, so that later steps see them, found worse masks: docs/BENCHMARKS.md.)
 //
-// After the first step only the Admit candidates that were best in the step before are looked at.
+// After the first step only the Admit candidates that were best in the step before are looked at. They race: from one batch of Held to
+// the next, those drop out that are behind the best by more than Drop standard errors of the difference.
 type Aware struct {
 	Engine    Engine
 	Fit, Held [][]perplexity.Sequence
-	Admit     int // 0: all
+	Admit     int     // 0: all
+	Drop      float64 // 0: none drops out
 
-	last map[string]float64 // scores of the step before
+	Cost    search.Cost           // of the model's blocks
+	MapCost float64               // fitting and using a map, for each token, in blocks
+	Notes   Notes                 // what earlier runs decided; nil: nothing, and nothing is kept
+	OnRun   func(search.BatchRun) // may be nil: is told what ran, as of a [search.Ledger]
+	Stop    func() error          // may be nil: an error ends the search, between batches
+
+	last  map[string]float64 // scores of the step before
+	spent float64
 }
 
-// DefaultAdmit is how many candidates a step looks at.
-const DefaultAdmit = 12
+// Defaults of Aware.
+const (
+	DefaultAdmit = 12
+	DefaultDrop  = 2
+)
+
+// leastLook is how many sequences a difference must have been seen on before somebody drops out.
+const leastLook = 4
 
 // awareLambda is the ridge parameter of the maps, in parts of the mean square of a feature.
 const awareLambda = 0.1
@@ -38,56 +51,158 @@ const awareLambda = 0.1
 // Name implements search.Strategy.
 func (*Aware) Name() string { return "aware" }
 
-// span is a candidate: the kept blocks between two boundaries, and where the kept block before it begins.
-type span struct {
-	mask        blockmask.Mask
-	before      int // boundary before the kept block in front; -1: there is none
-	start, stop int // boundaries
-	eq          *normal
-	x           *mat.Dense // nil: no map
-	loss        float64
+// awareStep is what the notes say of a step: the masks and scores of its candidates.
+type awareStep struct {
+	Base   *float64         `json:"base"` // nil: not finite
+	Masks  []blockmask.Mask `json:"masks"`
+	Scores []*float64       `json:"scores"`
+	Seen   []int            `json:"sequences"` // 0: all
+	Cost   float64          `json:"cost"`
 }
 
 // Choose implements search.Strategy.
 func (a *Aware) Choose(ctx context.Context, removed blockmask.Mask, candidates []blockmask.Mask) (search.Choice, error) {
-	kept := keptBlocks(a.Engine.Blocks(), removed)
-	var spans []*span
-	for _, c := range a.admit(candidates) {
-		s, err := newSpan(a.Engine.Blocks(), kept, c)
-		if err != nil {
+	key := "aware/" + removed.String() + "/" + Digest(a.Fit, a.Held)
+	admitted := a.admit(candidates)
+	step, ok := a.noted(key, admitted)
+	if ok {
+		a.told(search.BatchRun{Candidate: admitted[0], Tokens: a.tokens(), Cost: step.Cost, Replayed: true})
+	} else {
+		var err error
+		if step, err = a.step(ctx, removed, admitted); err != nil {
 			return search.Choice{}, err
 		}
-		spans = append(spans, s)
+		if a.Notes != nil {
+			if err := a.Notes.SetNote(key, step); err != nil {
+				return search.Choice{}, err
+			}
+		}
 	}
-	if err := a.fit(ctx, removed, kept, spans); err != nil {
-		return search.Choice{}, err
-	}
-	base, n, err := a.score(ctx, removed, kept, spans)
-	if err != nil {
-		return search.Choice{}, err
-	}
-	out := search.Choice{Base: ppl(base, n)}
+	out := search.Choice{Base: infinite(step.Base), Cost: step.Cost, PaperCost: a.paperCost(removed, candidates)}
 	a.last = map[string]float64{}
-	for _, s := range spans {
-		score := ppl(s.loss, n)
-		a.last[s.mask.String()] = score
-		out.Scored = append(out.Scored, search.Candidate{Mask: s.mask, Score: score})
-		if score < out.Scored[out.Best].Score {
-			out.Best = len(out.Scored) - 1
+	for i, m := range step.Masks {
+		c := search.Candidate{Mask: m, Score: infinite(step.Scores[i]), Sequences: step.Seen[i]}
+		a.last[m.String()] = c.Score
+		out.Scored = append(out.Scored, c)
+		if best := out.Scored[out.Best]; c.Sequences == 0 && (best.Sequences > 0 || c.Score < best.Score) {
+			out.Best = i
 		}
 	}
 	return out, nil
 }
 
-// ppl is the perplexity of a sum of losses; what exploded is infinite.
-func ppl(loss float64, n int) float64 {
-	if v := math.Exp(loss / float64(n)); !math.IsNaN(v) {
-		return v
+// noted is what an earlier run found for the same candidates.
+func (a *Aware) noted(key string, admitted []blockmask.Mask) (s awareStep, ok bool) {
+	if a.Notes == nil {
+		return s, false
 	}
-	return math.Inf(1)
+	raw := a.Notes.Note(key)
+	ok = raw != nil && json.Unmarshal(raw, &s) == nil && len(s.Masks) == len(s.Scores) && len(s.Masks) == len(s.Seen) &&
+		slices.EqualFunc(s.Masks, admitted, blockmask.Mask.Equal)
+	return s, ok
 }
 
-// admit picks the candidates of a step, in their order.
+// step measures the candidates.
+func (a *Aware) step(ctx context.Context, removed blockmask.Mask, candidates []blockmask.Mask) (s awareStep, err error) {
+	a.spent = 0
+	kept := keptBlocks(a.Engine.Blocks(), removed)
+	var spans []*span
+	for _, c := range candidates {
+		span, err := newSpan(a.Engine.Blocks(), kept, c)
+		if err != nil {
+			return s, err
+		}
+		spans = append(spans, span)
+	}
+	if err := a.fit(ctx, removed, kept, spans); err != nil {
+		return s, err
+	}
+	base, err := a.race(ctx, removed, kept, spans)
+	if err != nil {
+		return s, err
+	}
+	s.Base, s.Cost = finitePPL(mean(base)), a.spent
+	leader := spans[leading(spans)]
+	for _, x := range spans {
+		// Who dropped out is as far behind the winner as it was on the sequences that both have seen.
+		n, score := len(x.losses), mean(leader.losses)
+		score += mean(x.losses) - mean(leader.losses[:n])
+		s.Masks, s.Scores = append(s.Masks, x.mask), append(s.Scores, finitePPL(score))
+		if n == len(leader.losses) {
+			n = 0
+		}
+		s.Seen = append(s.Seen, n)
+	}
+	return s, nil
+}
+
+// leading is the best of those that have seen most.
+func leading(spans []*span) (best int) {
+	for i, s := range spans {
+		b := spans[best]
+		if len(s.losses) > len(b.losses) || len(s.losses) == len(b.losses) && (mean(s.losses) < mean(b.losses) || math.IsNaN(mean(b.losses))) {
+			best = i
+		}
+	}
+	return best
+}
+
+// race runs the model and the candidates on the held part, and returns the model's mean loss of each sequence.
+func (a *Aware) race(ctx context.Context, removed blockmask.Mask, kept []int, spans []*span) (base []float64, err error) {
+	n := len(a.Engine.Blocks())
+	alive := slices.Clone(spans)
+	for _, seqs := range a.Held {
+		tokens := len(seqs) * len(seqs[0].Tokens)
+		x, err := a.streams(ctx, seqs, removed, kept)
+		if err != nil {
+			return nil, err
+		}
+		rows, err := a.Engine.EvalFrom(ctx, seqs, removed, n, x[n])
+		if err != nil {
+			return nil, err
+		}
+		base = append(base, means(rows)...)
+		a.ran(nil, tokens, float64(len(kept))+a.Cost.Head)
+		for _, s := range alive {
+			in, err := a.repaired(ctx, s, x, tokens)
+			if err != nil {
+				return nil, err
+			}
+			if rows, err = a.Engine.EvalFrom(ctx, seqs, removed.Union(s.mask), s.stop, in); err != nil {
+				return nil, err
+			}
+			s.losses = append(s.losses, means(rows)...)
+			a.ran(s.mask, tokens, float64(s.after)+a.Cost.Head+a.MapCost/3)
+			if err := a.stopped(); err != nil {
+				return nil, err
+			}
+		}
+		alive = a.drop(alive)
+	}
+	return base, nil
+}
+
+// drop takes those out that are clearly behind. What is no number is behind everything.
+func (a *Aware) drop(alive []*span) []*span {
+	best := alive[leading(alive)]
+	if a.Drop <= 0 || len(best.losses) < leastLook {
+		return alive
+	}
+	return slices.DeleteFunc(slices.Clone(alive), func(s *span) bool {
+		diff := make([]float64, len(s.losses))
+		for i := range diff {
+			diff[i] = s.losses[i] - best.losses[i]
+		}
+		m, ss := mean(diff), 0.0
+		for _, d := range diff {
+			ss += (d - m) * (d - m)
+		}
+		n := float64(len(diff))
+		return s != best && !(m <= a.Drop*math.Sqrt(ss/(n-1)/n))
+	})
+}
+
+// admit picks the candidates of a step, in their order: the best of the step before. What that did not look at comes in as others go.
 func (a *Aware) admit(candidates []blockmask.Mask) []blockmask.Mask {
 	if a.Admit <= 0 || a.last == nil || len(candidates) <= a.Admit {
 		return candidates
@@ -99,181 +214,95 @@ func (a *Aware) admit(candidates []blockmask.Mask) []blockmask.Mask {
 		return math.Inf(1)
 	}
 	order := slices.Clone(candidates)
-	slices.SortStableFunc(order, func(x, y blockmask.Mask) int {
-		switch p, q := stale(x), stale(y); {
-		case p < q:
-			return -1
-		case p > q:
-			return 1
-		}
-		return 0
-	})
-	// What was not looked at in the last step keeps its place at the end, and comes in as others go.
+	slices.SortStableFunc(order, func(x, y blockmask.Mask) int { return cmp.Compare(stale(x), stale(y)) })
 	chosen := order[:a.Admit]
-	return slices.DeleteFunc(slices.Clone(candidates), func(m blockmask.Mask) bool {
-		return !slices.ContainsFunc(chosen, m.Equal)
-	})
+	return slices.DeleteFunc(slices.Clone(candidates), func(m blockmask.Mask) bool { return !slices.ContainsFunc(chosen, m.Equal) })
 }
 
-// keptBlocks lists the indices of the blocks that are not removed.
-func keptBlocks(blocks []blockmask.Block, removed blockmask.Mask) (kept []int) {
-	for i, b := range blocks {
-		if !removed.Has(b) {
-			kept = append(kept, i)
+// StepCost returns what a step is expected to cost, in block-tokens.
+func (a *Aware) StepCost(unit blockmask.Unit) search.StepCost {
+	fit, held := tokensOf(a.Fit), tokensOf(a.Held)
+	return func(step int, removed blockmask.Mask) float64 {
+		kept := float64(len(a.Cost.Blocks) - len(removed))
+		n := len(blockmask.Candidates(unit, a.Cost.Blocks, removed))
+		if step > 1 && a.Admit > 0 {
+			n = min(n, a.Admit)
 		}
+		look := 1.0 // how much of the held part a candidate sees, on average
+		if a.Drop > 0 && len(a.Held) > 1 {
+			look = 0.6
+		}
+		return fit*(kept+float64(n)*a.MapCost) + held*(kept+a.Cost.Head+look*float64(n)*(kept/2+a.Cost.Head+a.MapCost/3))
 	}
-	return kept
 }
 
-// newSpan finds a candidate among the kept blocks, where it must be in one piece.
-func newSpan(blocks []blockmask.Block, kept []int, c blockmask.Mask) (*span, error) {
-	s := &span{mask: c, before: -1, start: -1}
+// paperCost is what a full pass for each candidate on the same text would cost.
+func (a *Aware) paperCost(removed blockmask.Mask, candidates []blockmask.Mask) float64 {
+	total := 0.0
+	for _, c := range candidates {
+		total += float64(len(a.Cost.Blocks)-len(removed)-len(c)) + a.Cost.Head
+	}
+	return total * (tokensOf(a.Fit) + tokensOf(a.Held))
+}
+
+func (a *Aware) tokens() int { return int(tokensOf(a.Fit) + tokensOf(a.Held)) }
+
+// ran counts a run of so many blocks on so many tokens.
+func (a *Aware) ran(candidate blockmask.Mask, tokens int, blocks float64) {
+	cost := blocks * float64(tokens)
+	a.spent += cost
+	a.told(search.BatchRun{Candidate: candidate, Tokens: tokens, Cost: cost})
+}
+
+func (a *Aware) told(r search.BatchRun) {
+	if a.OnRun != nil {
+		a.OnRun(r)
+	}
+}
+
+func (a *Aware) stopped() error {
+	if a.Stop == nil {
+		return nil
+	}
+	return a.Stop()
+}
+
+// tokensOf counts the positions of a part.
+func tokensOf(part [][]perplexity.Sequence) float64 {
 	n := 0
-	for i, at := range kept {
-		if !c.Has(blocks[at]) {
-			continue
-		}
-		if s.start < 0 {
-			s.start = at
-			if i > 0 {
-				s.before = kept[i-1]
-			}
-		}
-		n++
-		s.stop = len(blocks)
-		if i+1 < len(kept) {
-			s.stop = kept[i+1]
-		}
-		if first := slices.Index(kept, s.start); i-first+1 != n {
-			return nil, fmt.Errorf("the blocks of %s do not follow each other; a search that knows of repair cannot remove them together", c)
-		}
+	for _, batch := range part {
+		n += len(batch) * len(batch[0].Tokens)
 	}
-	if n == 0 {
-		return nil, errors.New("a candidate removes nothing that is left")
-	}
-	return s, nil
+	return float64(n)
 }
 
-// streams runs the pruned model over a batch and returns the stream at every kept block's boundary, and behind the last.
-func (a *Aware) streams(ctx context.Context, seqs []perplexity.Sequence, removed blockmask.Mask, kept []int) (map[int][]float32, error) {
-	n := len(a.Engine.Blocks())
-	out := map[int][]float32{}
-	x, err := a.Engine.Segment(ctx, seqs, removed, -1, kept[0], nil, "", nil)
-	for i, at := range kept {
-		if err != nil {
-			return nil, err
-		}
-		out[at] = x
-		next := n
-		if i+1 < len(kept) {
-			next = kept[i+1]
-		}
-		x, err = a.Engine.Segment(ctx, seqs, removed, at, next, x, "", nil)
-		out[next] = x
-	}
-	return out, err
-}
-
-// fit fits the map of every candidate.
-func (a *Aware) fit(ctx context.Context, removed blockmask.Mask, kept []int, spans []*span) error {
-	for _, seqs := range a.Fit {
-		x, err := a.streams(ctx, seqs, removed, kept)
-		if err != nil {
-			return err
-		}
-		n := len(seqs) * len(seqs[0].Tokens)
-		for _, s := range spans {
-			if s.before < 0 {
-				continue
-			}
-			y, target := difference(x[s.start], x[s.before]), difference(x[s.stop], x[s.start])
-			scaleRows(x[s.stop], n, y, target)
-			if d := len(y) / n; s.eq == nil {
-				s.eq = newNormal(d, d)
-			}
-			s.eq.n += n
-			if err := a.Engine.Product(ctx, "", n, y, y, s.eq.g); err != nil {
-				return err
-			}
-			if err := a.Engine.Product(ctx, "", n, y, target, s.eq.c); err != nil {
-				return err
-			}
-		}
-	}
-	for _, s := range spans {
-		if s.eq == nil {
-			continue
-		}
-		if x, _, err := s.eq.solve(awareLambda); err == nil {
-			s.x = x // else the candidate stands as it is
-		}
-		s.eq = nil
+// finitePPL is the perplexity of a mean loss; nil if it is not finite, which JSON has no word for.
+func finitePPL(loss float64) *float64 {
+	if v := math.Exp(loss); !math.IsNaN(v) && !math.IsInf(v, 0) {
+		return &v
 	}
 	return nil
 }
 
-// score sums the losses of the held part: the model's own, and that of each candidate in its span.
-func (a *Aware) score(ctx context.Context, removed blockmask.Mask, kept []int, spans []*span) (base float64, n int, err error) {
-	for _, seqs := range a.Held {
-		x, err := a.streams(ctx, seqs, removed, kept)
-		if err != nil {
-			return 0, 0, err
-		}
-		losses, err := a.Engine.EvalFrom(ctx, seqs, removed, len(a.Engine.Blocks()), x[len(a.Engine.Blocks())])
-		if err != nil {
-			return 0, 0, err
-		}
-		loss, count := sum(losses)
-		base, n = base+loss, n+count
-		for _, s := range spans {
-			in, err := a.repaired(ctx, s, x, len(seqs)*len(seqs[0].Tokens))
-			if err != nil {
-				return 0, 0, err
-			}
-			if losses, err = a.Engine.EvalFrom(ctx, seqs, removed.Union(s.mask), s.stop, in); err != nil {
-				return 0, 0, err
-			}
-			loss, _ := sum(losses)
-			s.loss += loss
-		}
+func infinite(x *float64) float64 {
+	if x == nil {
+		return math.Inf(1)
 	}
-	return base, n, nil
+	return *x
 }
 
-// repaired is the stream behind a candidate that is not there, with what its map makes of the block before.
-func (a *Aware) repaired(ctx context.Context, s *span, x map[int][]float32, n int) ([]float32, error) {
-	if s.x == nil {
-		return x[s.start], nil
+// means is each sequence's mean loss over the positions that something follows.
+func means(rows [][]float64) (out []float64) {
+	for _, row := range rows {
+		out = append(out, mean(row[:len(row)-1]))
 	}
-	y := difference(x[s.start], x[s.before])
-	d := len(y) / n
-	turned, m := make([]float32, len(y)), make([]float32, d*d)
-	for i := range n {
-		for j := range d {
-			turned[j*n+i] = y[i*d+j]
-		}
-	}
-	for i, v := range s.x.RawMatrix().Data {
-		m[i] = float32(v)
-	}
-	product := make([]float64, n*d)
-	if err := a.Engine.Product(ctx, "", d, turned, m, product); err != nil {
-		return nil, err
-	}
-	out := slices.Clone(x[s.start])
-	for i, v := range product {
-		out[i] += float32(v)
-	}
-	return out, nil
+	return out
 }
 
-// sum adds up the losses of all positions that something follows.
-func sum(losses [][]float64) (total float64, n int) {
-	for _, row := range losses {
-		for _, l := range row[:len(row)-1] {
-			total += l
-			n++
-		}
+func mean(v []float64) float64 {
+	sum := 0.0
+	for _, x := range v {
+		sum += x
 	}
-	return total, n
+	return sum / float64(len(v))
 }

@@ -12,7 +12,6 @@ import (
 
 	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/perplexity"
-	"github.com/ggufprune/ggufprune/search"
 )
 
 const (
@@ -269,88 +268,5 @@ func TestTooLittleText(t *testing.T) {
 	q.Held = nil
 	if _, err := Run(t.Context(), m, m, q); err == nil {
 		t.Error("a repair without anything to choose by")
-	}
-}
-
-// A candidate that the block before can make up for goes first, though without a repair it would be the worst.
-func TestAwareSeesWhatARepairCanDo(t *testing.T) {
-	m := newToy(4)
-	// Block 3 adds twice what block 2 adds: a map of block 2 makes up for it exactly. It reads the stream before block 2.
-	m.a[3] = slices.Clone(m.a[2])
-	for i := range m.a[2] {
-		m.a[2][i], m.a[3][i] = m.a[2][i]*1e-3, m.a[2][i]*1e-3 // nearly linear, so that the stream between hardly matters
-	}
-	for i := range m.w[2] {
-		m.w[2][i] *= 1e3
-		m.w[3][i] = 2 * m.w[2][i]
-	}
-	for i := range m.w {
-		m.first[i] = slices.Clone(m.w[i])
-	}
-	q := request("")
-	a := &Aware{Engine: m, Fit: q.Fit, Held: q.Held}
-	var candidates []blockmask.Mask
-	for _, b := range m.blocks {
-		candidates = append(candidates, blockmask.New(b))
-	}
-	got, err := a.Choose(t.Context(), nil, candidates)
-	if err != nil {
-		t.Fatal(err)
-	}
-	plain := map[string]float64{}
-	for _, c := range candidates {
-		loss, n := 0.0, 0
-		for _, seqs := range q.Held {
-			rows, _ := m.EvalFrom(t.Context(), seqs, c, 0, embed(seqs))
-			l, k := sum(rows)
-			loss, n = loss+l, n+k
-		}
-		plain[c.String()] = ppl(loss, n)
-	}
-	at := func(i int) search.Candidate { return got.Scored[i] }
-	if !(math.Log(at(3).Score) < 0.25*math.Log(plain["ffn:1"])) {
-		t.Errorf("ffn:1 scores %g, without a map %g", at(3).Score, plain["ffn:1"])
-	}
-	if math.Abs(at(0).Score-plain["attn:0"]) > 1e-6*plain["attn:0"] {
-		t.Errorf("attn:0 has no block before it, but scores %g in place of %g", at(0).Score, plain["attn:0"])
-	}
-	if got.Base != 1 {
-		t.Errorf("the whole model's score is %g", got.Base)
-	}
-}
-
-func TestAwareAdmitsTheBestOfTheLastStep(t *testing.T) {
-	a := &Aware{Admit: 2, last: map[string]float64{"attn:0": 3, "attn:1": 1, "attn:2": 2}}
-	var all []blockmask.Mask
-	for l := range 4 {
-		all = append(all, blockmask.New(blockmask.Block{Layer: l}))
-	}
-	got := a.admit(all)
-	if len(got) != 2 || got[0].String() != "attn:1" || got[1].String() != "attn:2" {
-		t.Error(got)
-	}
-	if got := (&Aware{Admit: 2}).admit(all); len(got) != 4 {
-		t.Error("the first step looks at all", got)
-	}
-}
-
-func TestSpans(t *testing.T) {
-	blocks := newToy(3).blocks
-	kept := keptBlocks(blocks, blockmask.New(blocks[1], blocks[5]))
-	for _, c := range []struct {
-		mask                string
-		before, start, stop int
-	}{{"attn:0", -1, 0, 2}, {"attn:1", 0, 2, 3}, {"attn:1,ffn:1", 0, 2, 4}, {"attn:2", 3, 4, 6}} {
-		m, _ := blockmask.Parse(c.mask)
-		s, err := newSpan(blocks, kept, m)
-		if err != nil || s.before != c.before || s.start != c.start || s.stop != c.stop {
-			t.Errorf("%s: %+v, %v", c.mask, s, err)
-		}
-	}
-	for _, bad := range []string{"attn:0,ffn:1", "ffn:0"} {
-		m, _ := blockmask.Parse(bad)
-		if _, err := newSpan(blocks, kept, m); err == nil {
-			t.Errorf("%s was accepted", bad)
-		}
 	}
 }
