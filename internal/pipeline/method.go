@@ -12,6 +12,7 @@ import (
 	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/llamabind"
 	"github.com/ggufprune/ggufprune/perplexity"
+	"github.com/ggufprune/ggufprune/repair"
 	"github.com/ggufprune/ggufprune/search"
 )
 
@@ -41,6 +42,7 @@ type decider struct {
 	fast     *search.Fast   // of the strategies that race
 	refine   *search.Refine // of refine
 	refined  *search.Refined
+	aware    *repair.Aware
 	scoredOn string // of aware: its own text
 	use      []int  // sequences that are decided on; nil is all
 }
@@ -57,7 +59,9 @@ func (s *Source) decider(ctx context.Context, q SearchRequest, session Session, 
 		return d, d.race(m, ledger, q.Unit, steps, plan)
 	case "aware":
 		var err error
-		d.strategy, d.scoredOn, err = s.aware(q, session, set)
+		if d.aware, d.scoredOn, err = s.aware(ctx, q, session, set); err == nil {
+			d.strategy = d.aware
+		}
 		return d, err
 	case "oneshot":
 		d.strategy = search.Oneshot(ledger)

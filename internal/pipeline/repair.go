@@ -25,7 +25,7 @@ type Repair struct {
 }
 
 // DefaultRepairTokens is how many positions a repair is fitted on and chosen by.
-const DefaultRepairTokens = 36864
+const DefaultRepairTokens = 49152
 
 // repairBatch is how many positions run at once.
 const repairBatch = 1024
@@ -149,7 +149,7 @@ func (s *Source) repairLog(q RepairRequest, nSeq int, tokens string, rep Reporte
 const awareTokens = 12288
 
 // aware is the strategy that scores what a repair leaves of the loss, and the text that it does so on.
-func (s *Source) aware(q SearchRequest, session Session, set *perplexity.Set) (*repair.Aware, string, error) {
+func (s *Source) aware(ctx context.Context, q SearchRequest, session Session, set *perplexity.Set) (*repair.Aware, string, error) {
 	engine, ok := session.(repairer)
 	if !ok {
 		return nil, "", errors.New("this engine cannot repair")
@@ -161,7 +161,17 @@ func (s *Source) aware(q SearchRequest, session Session, set *perplexity.Set) (*
 	if err != nil {
 		return nil, "", err
 	}
-	a := &repair.Aware{Engine: engine, Admit: repair.DefaultAdmit}
+	a := &repair.Aware{
+		Engine: engine, Admit: repair.DefaultAdmit, Drop: repair.DefaultDrop, Cost: s.cost(q.Blocks),
+		Stop: func() error { return stopRequested(ctx) },
+	}
+	if q.Journal != nil {
+		a.Notes = q.Journal
+	}
+	if all := BlockWeights(s.File, q.Blocks, blockmask.New(a.Cost.Blocks...)).Params; all > 0 {
+		width := float64(s.Model.Info().NEmbd)
+		a.MapCost = 3 * width * width * float64(len(a.Cost.Blocks)) / float64(all)
+	}
 	nSeq, length := q.Text.shape(set.Longest())
 	a.Fit, a.Held, err = repair.Batches(s.Model, texts, length, awareTokens, nSeq, q.Text.Seed)
 	tokens := 0

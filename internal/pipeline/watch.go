@@ -50,6 +50,9 @@ func newWatcher(rep Reporter, l *search.Ledger, d *decider, q SearchRequest, ste
 	w := &watcher{rep: rep, metric: q.Method.Metric, steps: steps, phase: phaseSearch, began: now, ran: now, line: "search: not begun"}
 	if d.fast != nil {
 		cost = d.fast.StepCost(q.Unit)
+	} else if d.aware != nil {
+		cost = d.aware.StepCost(q.Unit)
+		d.aware.OnRun = w.run
 	} else if _, ok := d.strategy.(*search.Ranked); ok {
 		cost = search.RankedCost(l, q.Unit)
 	}
