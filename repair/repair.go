@@ -52,10 +52,10 @@ type Request struct {
 	Progress  func(done, total int, block blockmask.Block)
 }
 
-// Block says what became of a block.
+// Block says what became of an output projection of a block. A block of experts may have two.
 type Block struct {
 	Block   blockmask.Block
-	Tensor  string // "" if there is none that can be repaired
+	Tensor  string // "" if there is none
 	Skipped string // why it was left alone; "" if it was repaired
 	Method  Method
 	Lambda  float64
@@ -82,7 +82,7 @@ type batch struct {
 	held   bool
 	dense  []float32 // the unpruned stream
 	pruned []float32
-	next   []float32 // the pruned stream behind the block that is being fitted
+	next   []float32 // of a held batch: the pruned stream behind the block that is being fitted, as the model is now; nil: unknown
 }
 
 func (b *batch) positions() int { return len(b.seqs) * len(b.seqs[0].Tokens) }
@@ -93,6 +93,7 @@ type state struct {
 	e       Engine
 	w       Weights
 	batches []*batch
+	waiting []*part // of a block that the next one runs beside
 	res     *Result
 }
 
@@ -202,12 +203,13 @@ func (s *state) heldNLL(ctx context.Context, start int) (float64, error) {
 func (s *state) restore() error {
 	var errs []error
 	for _, b := range s.e.Blocks() {
-		p, _, err := s.w.Projection(b)
-		if err != nil || p == nil || s.res.Weights[p.Name] == nil {
-			errs = append(errs, err)
-			continue
+		all, _, err := s.w.Projections(b)
+		errs = append(errs, err)
+		for _, p := range all {
+			if s.res.Weights[p.Name] != nil {
+				errs = append(errs, s.e.SetWeight(p.Name, p.Data))
+			}
 		}
-		errs = append(errs, s.e.SetWeight(p.Name, p.Data))
 	}
 	s.res.Weights = map[string][]byte{}
 	return errors.Join(errs...)

@@ -13,6 +13,7 @@ type normal struct {
 	g       []float64 // (k, k) sum f f^T
 	c       []float64 // (k, d) sum f r^T
 	energy  float64   // sum |r|^2
+	prior   float64   // what positions without a residual add to G's diagonal, for the ridge only
 }
 
 func newNormal(k, d int) *normal {
@@ -44,10 +45,10 @@ func (a *normal) meanDiagonal() float64 {
 // maxCondition is how badly conditioned a solve may be: single precision has gone into the sums.
 const maxCondition = 1e7
 
-// solve returns X (k, d), the ridge solution with lambda times the mean of G's diagonal added to it, and the lambda that was used: a
+// solve returns X (k, d), the ridge solution with lambda times the mean of G's diagonal, and of the prior, added to it, and the lambda that was used: a
 // larger one where the condition of G asks for it.
 func (a *normal) solve(lambda float64) (*mat.Dense, float64, error) {
-	mean := a.meanDiagonal()
+	mean := a.meanDiagonal() + a.prior
 	if !(mean > 0) || math.IsInf(mean, 0) {
 		return nil, 0, fmt.Errorf("the features of %d positions are all zero or not finite", a.n)
 	}
