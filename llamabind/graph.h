@@ -70,6 +70,8 @@ struct Tap {
     Tensor              ids   = nullptr;     // the experts: i32 (used, positions); null: one matrix for all positions
     std::vector<Tensor> factors;             // of one element, of one for each position, or for each expert of it
     float               scale = 1.0f;        // a further factor
+    size_t              bias_factors = 0;    // how many of factors come before the bias, and do not act on it
+    float               bias_scale   = 1.0f; // what of scale acts on it
 };
 
 // Analysis is what the walk over one built graph finds. Pointers are valid as long as that graph.

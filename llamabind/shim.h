@@ -206,8 +206,8 @@ bp_status bp_segment(bp_session * s, const uint8_t * removed, int32_t start, int
 bp_status bp_tap_shape(bp_session * s, int32_t i, int64_t * k, int64_t * used, const char ** refused, bp_err * err);
 
 // Reads it. With u = max(used, 1): features (positions, u, k), scale (positions, u): what the products are multiplied with before they
-// enter the stream, ids (positions, used).
-bp_status bp_tap_read(bp_session * s, int32_t i, float * features, float * scale, int32_t * ids, bp_err * err);
+// enter the stream, bias_scale (positions, u): what their biases are, ids (positions, used).
+bp_status bp_tap_read(bp_session * s, int32_t i, float * features, float * scale, float * bias_scale, int32_t * ids, bp_err * err);
 
 // bp_eval_base from boundary start with the stream in.
 bp_status bp_eval_from(bp_session * s, const uint8_t * removed, int32_t start, const float * in, double * loss, bp_err * err);

@@ -109,7 +109,7 @@ bp_status bp_tap_shape(bp_session * s, int32_t i, int64_t * k, int64_t * used, c
     });
 }
 
-bp_status bp_tap_read(bp_session * s, int32_t i, float * features, float * scale, int32_t * ids, bp_err * err) {
+bp_status bp_tap_read(bp_session * s, int32_t i, float * features, float * scale, float * bias_scale, int32_t * ids, bp_err * err) {
     return at_edge(err, [&] {
         const bp::Tap & t = tap_of(s, i);
         if (!t.refused.empty()) throw Error(BP_BAD_INPUT, "there is nothing to read: " + t.refused);
@@ -117,11 +117,17 @@ bp_status bp_tap_read(bp_session * s, int32_t i, float * features, float * scale
         if (t.ids) ggml_backend_tensor_get(t.ids, ids, 0, ggml_nbytes(t.ids));
         const size_t slots = size_t(ggml_nelements(t.input) / t.input->ne[0]);
         std::fill(scale, scale + slots, t.scale);
+        std::fill(bias_scale, bias_scale + slots, t.bias_scale);
         std::vector<float> factor;
-        for (Tensor f : t.factors) {
+        for (size_t n = 0; n < t.factors.size(); n++) {
+            Tensor f = t.factors[n];
             factor.resize(size_t(ggml_nelements(f)));
             ggml_backend_tensor_get(f, factor.data(), 0, ggml_nbytes(f));
-            for (size_t j = 0; j < slots; j++) scale[j] *= factor[j * factor.size() / slots];
+            for (size_t j = 0; j < slots; j++) {
+                const float x = factor[j * factor.size() / slots];
+                scale[j] *= x;
+                if (n >= t.bias_factors) bias_scale[j] *= x;
+            }
         }
     });
 }

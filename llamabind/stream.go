@@ -75,8 +75,8 @@ func (s *Session) readTap(op string, i, n int, t *repair.Tap) error {
 	}
 	t.K, t.Used = int(k), int(used)
 	slots := n * max(1, t.Used)
-	t.Features, t.Scale, t.Experts = make([]float32, slots*t.K), make([]float32, slots), make([]int32, n*t.Used)
-	st = C.bp_tap_read(s.c, C.int32_t(i), floatPtr(t.Features), floatPtr(t.Scale), (*C.int32_t)(unsafe.SliceData(t.Experts)), &cerr)
+	t.Features, t.Scale, t.BiasScale, t.Experts = make([]float32, slots*t.K), make([]float32, slots), make([]float32, slots), make([]int32, n*t.Used)
+	st = C.bp_tap_read(s.c, C.int32_t(i), floatPtr(t.Features), floatPtr(t.Scale), floatPtr(t.BiasScale), (*C.int32_t)(unsafe.SliceData(t.Experts)), &cerr)
 	return toError(op, st, &cerr)
 }
 

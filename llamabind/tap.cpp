@@ -60,6 +60,10 @@ Tap Analysis::tap(ggml_cgraph * gf, const std::string & weight) const {
         }
         switch (n->op) {
             case GGML_OP_ADD: case GGML_OP_ADD_ID: case GGML_OP_VIEW: case GGML_OP_RESHAPE: case GGML_OP_CONT: case GGML_OP_GET_ROWS:
+                if (n->op == GGML_OP_ADD_ID || (n->op == GGML_OP_ADD && is_leaf(n->src[n->src[0] == cur ? 1 : 0]))) {
+                    t.bias_factors = t.factors.size();
+                    t.bias_scale   = 1.0f;
+                }
                 if (n->src[1] == cur && n->op != GGML_OP_ADD) t.refused = "its output projection's product picks rows";
                 break;
             case GGML_OP_SCALE: {
@@ -67,6 +71,7 @@ Tap Analysis::tap(ggml_cgraph * gf, const std::string & weight) const {
                 memcpy(scale, n->op_params, sizeof(scale));
                 if (scale[1] != 0.0f) t.refused = "a constant is added to its output projection's product";
                 t.scale *= scale[0];
+                t.bias_scale *= scale[0];
                 break;
             }
             case GGML_OP_MUL: {

@@ -27,13 +27,14 @@ type Engine interface {
 // Tap is what a weight's matrix is multiplied with at every position, and what its product is multiplied with on its way into the stream.
 // With u = max(Used, 1), the number of matrices that work on a position, the engine fills in:
 type Tap struct {
-	Weight   string
-	K        int       // inputs
-	Used     int       // experts for each position; 0: there is one matrix for all positions
-	Features []float32 // (positions, u, K)
-	Scale    []float32 // (positions, u)
-	Experts  []int32   // (positions, Used)
-	Refused  string    // why there is nothing of all this: the product does not enter the stream in that way
+	Weight    string
+	K         int       // inputs
+	Used      int       // experts for each position; 0: there is one matrix for all positions
+	Features  []float32 // (positions, u, K)
+	Scale     []float32 // (positions, u)
+	BiasScale []float32 // (positions, u), what a bias behind it is multiplied with
+	Experts   []int32   // (positions, Used)
+	Refused   string    // why there is nothing of all this: the product does not enter the stream in that way
 }
 
 // Projection is an output projection of a block: a matrix whose product is added to the stream, or one matrix for each expert.

@@ -90,7 +90,7 @@ func (r *rows) unbias(p *part) {
 		return
 	}
 	t := r.taps[p]
-	for slot, scale := range t.Scale {
+	for slot, scale := range t.BiasScale {
 		e, at := t.expert(slot), slot/max(1, t.Used)
 		for o, b := range p.Bias[e*p.Out : (e+1)*p.Out] {
 			r.out[at*p.Out+o] -= scale * b
@@ -141,10 +141,10 @@ func (p *part) product(t *Tap, i int, out []float64) {
 			for j, v := range w[o*p.In : (o+1)*p.In] {
 				sum += float64(v) * float64(f[j])
 			}
-			if p.Bias != nil {
-				sum += float64(p.Bias[e*p.Out+o])
-			}
 			out[o] += float64(t.Scale[slot]) * sum
+			if p.Bias != nil {
+				out[o] += float64(t.BiasScale[slot]) * float64(p.Bias[e*p.Out+o])
+			}
 		}
 	}
 }
