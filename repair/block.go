@@ -28,9 +28,11 @@ func newPart(b blockmask.Block, p *Projection) *part {
 // affordable reports whether a fit of every single weight is.
 func (p *part) affordable() bool { return p.In <= MaxFull && bytesOf(p.In, p.Out) <= maxExpertBytes }
 
+func (p *part) fitted() bool { return p.out.Method != "" }
+
 // left says why a part was left alone, unless it was fitted.
 func (p *part) left(reason string) {
-	if p.out.Method == "" {
+	if !p.fitted() {
 		p.out.Skipped = reason
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"iter"
 	"math"
+	"slices"
 )
 
 // rows is what one batch gives at one block. All is divided by the size of the unpruned stream at its position.
@@ -37,7 +38,8 @@ func (s *state) pass(ctx context.Context, at, stop int, parts []*part, held bool
 			}
 		}
 		added := difference(after, x.pruned)
-		if i == 0 {
+		// Once a part is fitted its weights are others than those that were read, and the form has been tested.
+		if i == 0 && !slices.ContainsFunc(parts, (*part).fitted) {
 			if reason := linear(parts, added, r); reason != "" {
 				return reason, nil
 			}

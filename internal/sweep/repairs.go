@@ -72,6 +72,9 @@ func (r *modelRun) tryRepaired(ctx context.Context, mask blockmask.Mask, path st
 	}()
 	for _, b := range res.Blocks {
 		note(forms, b)
+		if (b.Skipped == "") != (res.Weights[b.Tensor] != nil) {
+			return false, fmt.Errorf("%s: the result says %q", b.Tensor, b.Skipped)
+		}
 	}
 	if len(res.Weights) == 0 {
 		return false, nil
