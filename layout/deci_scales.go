@@ -62,9 +62,12 @@ func (m *model) foldedScale(d deciSource, i int, rest string) float32 {
 
 // scaled plans an unquantised tensor times scale, as F32.
 func (m *model) scaled(t gguf.Tensor, scale float32) (gguf.PlanTensor, error) {
-	raw := make([]byte, t.Size)
-	if _, err := io.ReadFull(m.src.Data(t), raw); err != nil {
-		return gguf.PlanTensor{}, fmt.Errorf("read tensor %s: %w", t.Name, err)
+	raw, changed := m.changed[t.Name]
+	if !changed {
+		raw = make([]byte, t.Size)
+		if _, err := io.ReadFull(m.src.Data(t), raw); err != nil {
+			return gguf.PlanTensor{}, fmt.Errorf("read tensor %s: %w", t.Name, err)
+		}
 	}
 	if math.IsNaN(float64(scale)) {
 		return gguf.PlanTensor{}, fmt.Errorf("the factor of tensor %s is not a number", t.Name)

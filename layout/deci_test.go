@@ -1,6 +1,7 @@
 package layout
 
 import (
+	"encoding/binary"
 	"math"
 	"slices"
 	"strings"
@@ -356,5 +357,26 @@ func TestToFloat32(t *testing.T) {
 	}
 	if _, err := toFloat32(make([]byte, 34), gguf.Q8_0); err == nil {
 		t.Error("Q8_0 was decoded as plain numbers")
+	}
+}
+
+// TestDeciFoldsIntoRepairedWeights: what a factor is folded into is what a repair put in the place of the source's weights.
+func TestDeciFoldsIntoRepairedWeights(t *testing.T) {
+	f := fixture{arch: "llama", layers: 2, layer: append([]string{"ffn_down.scale 1"}, llamaLayer...)}
+	src := f.open(t)
+	const name = "blk.0.ffn_down.weight"
+	changed := slices.Clone(data(t, src, name))
+	for i := 0; i < len(changed); i += 4 { // any numbers that are not the source's
+		binary.LittleEndian.PutUint32(changed[i:], math.Float32bits(float32(i%400)))
+	}
+	res, err := Build(Request{Source: src, Blocks: blocksOf(src), Removed: mask(t, "attn:1"), Changed: map[string][]byte{name: changed}})
+	if err != nil || res.Kind != Deci {
+		t.Fatalf("%+v, %v", res, err)
+	}
+	scale := floats(t, src, "blk.0.ffn_down.scale")[0]
+	for i, v := range floats(t, written(t, res), name) {
+		if want := float32(4*i%400) * scale; v != want {
+			t.Fatalf("weight %d is %g, want %g", i, v, want)
+		}
 	}
 }

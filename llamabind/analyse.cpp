@@ -302,20 +302,6 @@ void assign_weights(const Walker & w, const std::vector<std::pair<Edge, int>> & 
 
 } // namespace
 
-Tensor Analysis::input_of(ggml_cgraph * gf, const std::string & weight) const {
-    Tensor found = nullptr;
-    for (int i = 0; i < ggml_graph_n_nodes(gf); i++) {
-        Tensor t = ggml_graph_node(gf, i);
-        for (int s = 0; s < GGML_MAX_SRC; s++) {
-            if (!t->src[s] || weight != t->src[s]->name) continue;
-            if (found || s != 0 || t->op != GGML_OP_MUL_MAT) unsupported("the weight " + weight + " is more than the matrix of one product");
-            found = t->src[1];
-        }
-    }
-    if (!found) unsupported("the weight " + weight + " is in no product of the graph");
-    return found;
-}
-
 std::unordered_map<std::string, Tensor> Analysis::loaded_weights(ggml_cgraph * gf) const {
     std::unordered_map<std::string, Tensor> out;
     for (const Block & b : blocks) {
@@ -367,7 +353,8 @@ Analysis analyse(ggml_cgraph * gf) {
         }
     }
     if (a.blocks.empty()) unsupported("no residual block was found in the graph");
-    a.end = w.joins.back().add;
+    a.end   = w.joins.back().add;
+    a.trunk = w.trunk;
     assign_weights(w, edges, a.blocks);
     std::stable_sort(a.blocks.begin(), a.blocks.end(), [](const Block & x, const Block & y) {
         return x.layer != y.layer ? x.layer < y.layer : x.kind < y.kind;

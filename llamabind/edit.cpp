@@ -196,6 +196,8 @@ void reduce_to_input(Tensor t) {
 
 Editor::~Editor() { ggml_free(headers); }
 
+static const size_t tap_headers = 8; // tensor headers of one tap at most
+
 void Editor::apply(ggml_cgraph * gf, Request & req) {
     Analysis a = analyse(gf);
     if (!reference.empty() && a.blocks.size() != reference.size()) {
@@ -208,7 +210,7 @@ void Editor::apply(ggml_cgraph * gf, Request & req) {
     const size_t n = a.blocks.size();
 
     ggml_free(headers);
-    headers = ggml_init({(2*n + 16 + nll_headers(req.n_rows)) * ggml_tensor_overhead(), nullptr, true});
+    headers = ggml_init({(2*n + 16 + tap_headers * req.taps.size() + nll_headers(req.n_rows)) * ggml_tensor_overhead(), nullptr, true});
     if (!headers) throw Error(BP_OOM, "no memory for tensor headers");
     targets_.clear();
 
@@ -223,13 +225,7 @@ void Editor::apply(ggml_cgraph * gf, Request & req) {
     if (req.start >= 0) start(gf, a, req, rw);
     std::vector<Tensor> outputs;
     if (!req.capture.empty()) capture(gf, a, req, rw, outputs);
-    if (!req.tap.empty()) {
-        Tensor f   = rw.resolve(a.input_of(gf, req.tap));
-        req.tapped = ggml_cont(headers, f);
-        ggml_set_output(req.tapped);
-        rw.mark(f);
-        rw.after[f].push_back(req.tapped);
-    }
+    for (Tap & t : req.taps) tap(gf, a, t, rw, outputs);
 
     req.logits = a.logits;
     if (req.capture_only) {
@@ -288,6 +284,24 @@ void Editor::capture(ggml_cgraph * gf, const Analysis & a, Request & req, Rewrit
         if (is_leaf(from)) outputs.push_back(cp);
         else               rw.after[from].push_back(cp);
     }
+}
+
+// Copies what a tap is about, and leaves the copies in t.
+void Editor::tap(ggml_cgraph * gf, const Analysis & a, Tap & t, Rewrite & rw, std::vector<Tensor> & outputs) {
+    t = a.tap(gf, t.weight);
+    if (t.refused.empty() && t.factors.size() + 2 > tap_headers) t.refused = "its output projection's product is multiplied too often";
+    if (!t.refused.empty()) return;
+    auto copy = [&](Tensor & x) {
+        Tensor from = rw.resolve(x);
+        x           = ggml_cont(headers, from);
+        ggml_set_output(x);
+        rw.mark(from);
+        if (is_leaf(from)) outputs.push_back(x);
+        else               rw.after[from].push_back(x);
+    };
+    copy(t.input);
+    if (t.ids) copy(t.ids);
+    for (Tensor & f : t.factors) copy(f);
 }
 
 void Editor::upload(const Request & req) {

@@ -61,14 +61,28 @@ struct Block {
     Tensor                   boundary = nullptr; // the residual stream right before the block
 };
 
+// Tap is what the matrix of a weight is multiplied with, and what becomes of the product on its way into the residual stream: it is
+// multiplied with a number for each position, or for each expert of it, and things are added; anything else is refused.
+struct Tap {
+    std::string         weight;
+    std::string         refused;             // why there is no tap; the rest is then empty
+    Tensor              input = nullptr;     // (k, positions), of experts (k, used, positions)
+    Tensor              ids   = nullptr;     // the experts: i32 (used, positions); null: one matrix for all positions
+    std::vector<Tensor> factors;             // of one element, of one for each position, or for each expert of it
+    float               scale = 1.0f;        // a further factor
+    size_t              bias_factors = 0;    // how many of factors come before the bias, and do not act on it
+    float               bias_scale   = 1.0f; // what of scale acts on it
+};
+
 // Analysis is what the walk over one built graph finds. Pointers are valid as long as that graph.
 struct Analysis {
     std::vector<Block> blocks; // front to back, mixer before FFN
     Tensor             logits = nullptr;
     Tensor             end    = nullptr; // the stream behind the last block
+    TensorSet          trunk;            // the residual stream
 
-    // What the weight of this name is multiplied with. Throws UNSUPPORTED_ARCH unless it is the matrix of one product.
-    Tensor input_of(ggml_cgraph * gf, const std::string & weight) const;
+    // Follows the product of the weight of this name into the stream.
+    Tap tap(ggml_cgraph * gf, const std::string & weight) const;
 
     // The tensors behind the names of the blocks' weights. They live as long as the model.
     std::unordered_map<std::string, Tensor> loaded_weights(ggml_cgraph * gf) const;
@@ -88,7 +102,7 @@ struct Request {
     bool                         look_only    = false; // edit nothing: refuse what llama.cpp's kernels would abort on
     bool                         capture_only = false; // stop at the last captured boundary: no head, no losses
     const std::vector<float> *   stream    = nullptr;  // the residual stream at start, in place of a captured one
-    std::string                  tap;                  // weight of which the input is wanted; "": none
+    std::vector<Tap>             taps;                 // weights whose inputs are wanted; the rest is filled by the hook, with copies
 
     // filled by the hook
     int    n_calls = 0;
@@ -96,7 +110,6 @@ struct Request {
     bool   no_logits = false;               // it is not computed and must not be copied
     struct Rows { Tensor lmax, lt, pmax; }; // per chunk of n rows: (n), (k, n), (n); -log q(target) = lmax - log(pmax) - lt
     std::vector<Rows>        rows;
-    Tensor                   tapped = nullptr; // what the tap's matrix is multiplied with: (k, positions)
     std::unique_ptr<Error>   error;
 };
 
@@ -137,6 +150,7 @@ struct Editor {
 private:
     void start(ggml_cgraph * gf, const Analysis & a, Request & req, Rewrite & rw);
     void capture(ggml_cgraph * gf, const Analysis & a, Request & req, Rewrite & rw, std::vector<Tensor> & outputs);
+    void tap(ggml_cgraph * gf, const Analysis & a, Tap & t, Rewrite & rw, std::vector<Tensor> & outputs);
 
     std::vector<Tensor> targets_;           // i32 inputs, one per chunk of rows
     Tensor              stream_ = nullptr;  // where the request's stream goes

@@ -24,6 +24,8 @@ struct bp_session {
     std::vector<int32_t> ref_ids;  // (n_rows, k)
     std::vector<float>   ref_logp; // (n_rows, k)
 
+    std::vector<bp::Tap> taps; // of the last segment: copies, until the next decode
+
     std::unique_ptr<ggml_backend, decltype(&ggml_backend_free)> products{nullptr, ggml_backend_free}; // where matrix products of the repair run
 
     ~bp_session() {

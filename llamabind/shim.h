@@ -197,9 +197,17 @@ bp_status bp_influence(bp_session * s, double * block_cosine, double * layer_cos
 // A stream is (positions, n_embd) floats. Boundary i lies before block i, boundary n_blocks behind the last one.
 
 // Runs from boundary start with the stream in to boundary stop and writes the stream there. start -1 with in NULL: from the
-// embeddings. With tap also what that weight is multiplied with, (positions, k) floats in all.
+// embeddings. taps are names of weights, one a line, NULL for none: what each is multiplied with is kept until the next decode.
 bp_status bp_segment(bp_session * s, const uint8_t * removed, int32_t start, int32_t stop, const float * in, float * out,
-                     const char * tap, float * features, int64_t n_features, bp_err * err);
+                     const char * taps, bp_err * err);
+
+// The shape of the last segment's i-th tap: k inputs, used experts for each position (0: one matrix for all). refused, in the session's
+// memory, says why it has none; "" if it has.
+bp_status bp_tap_shape(bp_session * s, int32_t i, int64_t * k, int64_t * used, const char ** refused, bp_err * err);
+
+// Reads it. With u = max(used, 1): features (positions, u, k), scale (positions, u): what the products are multiplied with before they
+// enter the stream, bias_scale (positions, u): what their biases are, ids (positions, used).
+bp_status bp_tap_read(bp_session * s, int32_t i, float * features, float * scale, float * bias_scale, int32_t * ids, bp_err * err);
 
 // bp_eval_base from boundary start with the stream in.
 bp_status bp_eval_from(bp_session * s, const uint8_t * removed, int32_t start, const float * in, double * loss, bp_err * err);

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <sstream>
 
 namespace {
 
@@ -47,11 +48,27 @@ void accumulate(ggml_backend_t backend, int64_t n, int64_t rows, const float * a
     for (size_t i = 0; i < out.size(); i++) acc[i] += out[i];
 }
 
+// Refuses a tap without one row for each of n positions.
+void check_tap(bp::Tap & t, int64_t n) {
+    if (!t.refused.empty()) return;
+    const int64_t slots = n * (t.ids ? t.ids->ne[0] : 1);
+    bool          ok    = t.input->type == GGML_TYPE_F32 && ggml_nelements(t.input) == t.input->ne[0] * slots;
+    ok = ok && (!t.ids || (t.ids->type == GGML_TYPE_I32 && ggml_nelements(t.ids) == slots));
+    for (Tensor f : t.factors) ok = ok && f->type == GGML_TYPE_F32 && (ggml_nelements(f) == 1 || ggml_nelements(f) == n || ggml_nelements(f) == slots);
+    if (!ok) t.refused = "its output projection does not have one row for each position";
+}
+
+const bp::Tap & tap_of(const bp_session * s, int32_t i) {
+    if (i < 0 || size_t(i) >= s->taps.size()) throw Error(BP_BAD_INPUT, "no such tap");
+    return s->taps[i];
+}
+
 } // namespace
 
 bp_status bp_segment(bp_session * s, const uint8_t * removed, int32_t start, int32_t stop, const float * in, float * out,
-                     const char * tap, float * features, int64_t n_features, bp_err * err) {
+                     const char * taps, bp_err * err) {
     return at_edge(err, [&] {
+        s->taps.clear();
         bp::check_mask(s, &s->params);
         const int32_t n    = int32_t(s->editor.reference.size());
         const size_t  size = s->targets.size() * size_t(llama_model_n_embd(s->model->model));
@@ -69,16 +86,49 @@ bp_status bp_segment(bp_session * s, const uint8_t * removed, int32_t start, int
             stream.assign(in, in + size);
             req.stream = &stream;
         }
-        if (tap) req.tap = tap;
+        std::istringstream names(taps ? taps : "");
+        for (std::string name; std::getline(names, name);) {
+            req.taps.emplace_back();
+            req.taps.back().weight = name;
+        }
         bp::decode(s, &req);
         const std::vector<float> after = s->editor.cache.read(s->editor.cache.slot_of[stop]);
         if (after.size() != size) throw Error(BP_UNSUPPORTED_ARCH, "the residual stream does not have one row for each position");
         std::copy(after.begin(), after.end(), out);
-        if (!tap) return;
-        if (req.tapped->type != GGML_TYPE_F32 || ggml_nelements(req.tapped) != n_features) {
-            throw Error(BP_UNSUPPORTED_ARCH, std::string("the input of ") + tap + " does not have one row for each position");
+        s->taps = std::move(req.taps);
+        for (bp::Tap & t : s->taps) check_tap(t, int64_t(s->targets.size()));
+    });
+}
+
+bp_status bp_tap_shape(bp_session * s, int32_t i, int64_t * k, int64_t * used, const char ** refused, bp_err * err) {
+    return at_edge(err, [&] {
+        const bp::Tap & t = tap_of(s, i);
+        *refused          = t.refused.c_str();
+        *k                = t.refused.empty() ? t.input->ne[0] : 0;
+        *used             = t.refused.empty() && t.ids ? t.ids->ne[0] : 0;
+    });
+}
+
+bp_status bp_tap_read(bp_session * s, int32_t i, float * features, float * scale, float * bias_scale, int32_t * ids, bp_err * err) {
+    return at_edge(err, [&] {
+        const bp::Tap & t = tap_of(s, i);
+        if (!t.refused.empty()) throw Error(BP_BAD_INPUT, "there is nothing to read: " + t.refused);
+        ggml_backend_tensor_get(t.input, features, 0, ggml_nbytes(t.input));
+        if (t.ids) ggml_backend_tensor_get(t.ids, ids, 0, ggml_nbytes(t.ids));
+        const size_t slots = size_t(ggml_nelements(t.input) / t.input->ne[0]);
+        std::fill(scale, scale + slots, t.scale);
+        std::fill(bias_scale, bias_scale + slots, t.bias_scale);
+        std::vector<float> factor;
+        for (size_t n = 0; n < t.factors.size(); n++) {
+            Tensor f = t.factors[n];
+            factor.resize(size_t(ggml_nelements(f)));
+            ggml_backend_tensor_get(f, factor.data(), 0, ggml_nbytes(f));
+            for (size_t j = 0; j < slots; j++) {
+                const float x = factor[j * factor.size() / slots];
+                scale[j] *= x;
+                if (n >= t.bias_factors) bias_scale[j] *= x;
+            }
         }
-        ggml_backend_tensor_get(req.tapped, features, 0, ggml_nbytes(req.tapped));
     });
 }
 

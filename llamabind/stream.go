@@ -9,10 +9,12 @@ import "C"
 import (
 	"context"
 	"fmt"
+	"strings"
 	"unsafe"
 
 	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/perplexity"
+	"github.com/ggufprune/ggufprune/repair"
 )
 
 // Segment runs one batch from boundary start, with the residual stream in, to boundary stop, and returns the stream there: one row
@@ -22,21 +24,60 @@ import (
 func (s *Session) Segment(ctx context.Context, batch []perplexity.Sequence, removed blockmask.Mask, start, stop int, in []float32,
 	tap string, features []float32,
 ) ([]float32, error) {
+	if tap == "" {
+		return s.Tapped(ctx, batch, removed, start, stop, in, nil)
+	}
+	t := &repair.Tap{Weight: tap}
+	out, err := s.Tapped(ctx, batch, removed, start, stop, in, []*repair.Tap{t})
+	if err == nil && (t.Refused != "" || len(t.Features) != len(features)) {
+		err = &Error{Code: UnsupportedArch, Op: "run a block", Text: fmt.Sprintf("the input of %s does not have one row for each position %s", tap, t.Refused)}
+	}
+	copy(features, t.Features)
+	return out, err
+}
+
+// Tapped is [Session.Segment] with any number of taps, which it fills; what cannot be tapped says so. It implements [repair.Engine].
+func (s *Session) Tapped(ctx context.Context, batch []perplexity.Sequence, removed blockmask.Mask, start, stop int, in []float32,
+	taps []*repair.Tap,
+) ([]float32, error) {
 	const op = "run a block"
 	mask, n, err := s.setStream(ctx, op, batch, removed, in, start >= 0)
 	if err != nil {
 		return nil, err
 	}
-	out := make([]float32, n*s.model.info.NEmbd)
-	var ctap *C.char
-	if tap != "" {
-		ctap = C.CString(tap)
-		defer C.free(unsafe.Pointer(ctap))
+	var names []string
+	for _, t := range taps {
+		names = append(names, t.Weight)
 	}
+	cnames := C.CString(strings.Join(names, "\n"))
+	defer C.free(unsafe.Pointer(cnames))
+	out := make([]float32, n*s.model.info.NEmbd)
 	err = s.run(ctx, op, func(e *C.bp_err) C.bp_status {
-		return C.bp_segment(s.c, bytePtr(mask), C.int32_t(start), C.int32_t(stop), floatPtr(in), floatPtr(out), ctap, floatPtr(features), C.int64_t(len(features)), e)
+		return C.bp_segment(s.c, bytePtr(mask), C.int32_t(start), C.int32_t(stop), floatPtr(in), floatPtr(out), cnames, e)
 	})
+	for i := 0; err == nil && i < len(taps); i++ {
+		err = s.readTap(op, i, n, taps[i])
+	}
 	return out, err
+}
+
+// readTap reads the i-th tap of the last segment, of n positions.
+func (s *Session) readTap(op string, i, n int, t *repair.Tap) error {
+	var cerr C.bp_err
+	var k, used C.int64_t
+	var refused *C.char
+	st := C.bp_tap_shape(s.c, C.int32_t(i), &k, &used, &refused, &cerr)
+	if err := toError(op, st, &cerr); err != nil {
+		return err
+	}
+	if t.Refused = C.GoString(refused); t.Refused != "" {
+		return nil
+	}
+	t.K, t.Used = int(k), int(used)
+	slots := n * max(1, t.Used)
+	t.Features, t.Scale, t.BiasScale, t.Experts = make([]float32, slots*t.K), make([]float32, slots), make([]float32, slots), make([]int32, n*t.Used)
+	st = C.bp_tap_read(s.c, C.int32_t(i), floatPtr(t.Features), floatPtr(t.Scale), floatPtr(t.BiasScale), (*C.int32_t)(unsafe.SliceData(t.Experts)), &cerr)
+	return toError(op, st, &cerr)
 }
 
 // EvalFrom returns the losses of a batch from boundary start on, with the residual stream in; see [Session.Segment].

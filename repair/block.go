@@ -2,202 +2,307 @@ package repair
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"slices"
-
-	"gonum.org/v1/gonum/mat"
 
 	"github.com/ggufprune/ggufprune/blockmask"
 )
 
+// part is an output projection of a block, and what is collected about it.
+type part struct {
+	*Projection
+	block blockmask.Block
+	power []float64 // (matrices, In) sums of squares of what comes in, from all positions
+	rows  []int     // (matrices) how many
+	out   Block
+}
+
+func newPart(b blockmask.Block, p *Projection) *part {
+	return &part{
+		Projection: p, block: b, out: Block{Block: b, Tensor: p.Name},
+		power: make([]float64, p.matrices()*p.In), rows: make([]int, p.matrices()),
+	}
+}
+
+// affordable reports whether a fit of every single weight is.
+func (p *part) affordable() bool { return p.In <= MaxFull && bytesOf(p.In, p.Out) <= maxExpertBytes }
+
+func (p *part) fitted() bool { return p.out.Method != "" }
+
+// left says why a part was left alone, unless it was fitted.
+func (p *part) left(reason string) {
+	if !p.fitted() {
+		p.out.Skipped = reason
+	}
+}
+
 // block brings both streams to boundary stop, and repairs the block at index at on the way.
 func (s *state) block(ctx context.Context, b blockmask.Block, at, stop int) error {
-	out := Block{Block: b}
-	p, reason, err := s.w.Projection(b)
+	all, reason, err := s.w.Projections(b)
 	if err != nil {
 		return err
 	}
-	if p != nil {
-		out.Tensor = p.Name
-	}
-	var fit, held *normal
-	if reason == "" {
-		if out.Method = s.method(p); out.Method == Map {
-			fit, held = newNormal(p.Out, p.Out), newNormal(p.Out, p.Out)
-		} else {
-			fit, held = newNormal(p.In, p.Out), newNormal(p.In, p.Out)
-		}
-	}
-	power := make([]float64, 0)
-	if p != nil {
-		power = make([]float64, p.In)
-	}
-	if reason, err = s.advance(ctx, at, stop, p, reason, &out, fit, held, power); err != nil {
+	parts, reason, err := s.beside(ctx, at, reason)
+	if err != nil {
 		return err
 	}
-	if reason == "" {
-		if reason, err = s.fit(ctx, at, stop, p, &out, fit, held, power); err != nil {
+	for _, p := range all {
+		parts = append(parts, newPart(b, p))
+	}
+	same := true
+	for _, x := range s.batches {
+		before := x.dense
+		if x.dense, err = s.e.Segment(ctx, x.seqs, nil, at, stop, before, "", nil); err != nil {
 			return err
 		}
+		same = same && slices.Equal(before, x.dense)
 	}
-	out.Skipped = reason
-	s.res.Blocks = append(s.res.Blocks, out)
+	// A mixer and an FFN that run side by side start at the same boundary: the mixer waits, and both are added at the FFN.
+	if blocks := s.e.Blocks(); same && reason == "" && stop < len(blocks) && blocks[stop].Layer == b.Layer {
+		s.waiting = parts
+		return nil
+	}
+	s.waiting = nil
+	if reason == "" {
+		reason, err = s.refit(ctx, at, stop, parts)
+	}
+	if err != nil {
+		return err
+	}
+	if len(all) == 0 {
+		s.res.Blocks = append(s.res.Blocks, Block{Block: b, Skipped: reason})
+	}
+	for _, p := range parts {
+		if reason != "" {
+			p.out.Skipped = reason
+		}
+		s.res.Blocks = append(s.res.Blocks, p.out)
+	}
 	for _, x := range s.batches {
+		if x.next == nil {
+			if x.next, err = s.e.Segment(ctx, x.seqs, s.Removed, at, stop, x.pruned, "", nil); err != nil {
+				return err
+			}
+		}
 		x.pruned, x.next = x.next, nil
 	}
 	return nil
 }
 
-func (s *state) method(p *Projection) Method {
-	switch {
-	case s.Method != Auto:
-		return s.Method
-	case p.In <= MaxFull:
-		return Full
+// beside are the parts of a kept mixer that runs side by side with the block at index at, so that both are added between the same
+// boundaries. The first block of a repair finds it out itself; for the others it waits.
+func (s *state) beside(ctx context.Context, at int, reason string) ([]*part, string, error) {
+	blocks := s.e.Blocks()
+	if len(s.res.Blocks) > 0 || s.waiting != nil || at == 0 || blocks[at-1].Layer != blocks[at].Layer || s.Removed.Has(blocks[at-1]) {
+		return s.waiting, reason, nil
 	}
-	return Map
+	x := s.batches[0]
+	after, err := s.e.Segment(ctx, x.seqs, nil, at-1, at, x.dense, "", nil)
+	if err != nil || !slices.Equal(after, x.dense) {
+		return nil, reason, err
+	}
+	all, why, err := s.w.Projections(blocks[at-1])
+	var parts []*part
+	for _, p := range all {
+		parts = append(parts, newPart(blocks[at-1], p))
+	}
+	if reason == "" {
+		reason = why
+	}
+	return parts, reason, err
 }
 
-// advance runs every batch over the block, unpruned and pruned, and collects the normal equations.
-func (s *state) advance(ctx context.Context, at, stop int, p *Projection, reason string, out *Block, fit, held *normal, power []float64) (string, error) {
-	for _, x := range s.batches {
-		n := x.positions()
-		var err error
-		if x.dense, err = s.e.Segment(ctx, x.seqs, nil, at, stop, x.dense, "", nil); err != nil {
-			return "", err
+// refit fits the parts of a block, which lies between two boundaries. reason says why their form does not allow it; what else became of a
+// part is written down in it.
+func (s *state) refit(ctx context.Context, at, stop int, parts []*part) (reason string, err error) {
+	mapped := newMapFit(parts)
+	for i, fits := range s.rounds(parts, mapped) {
+		taken, reason, err := s.round(ctx, at, stop, parts, fits, i == 0)
+		if err != nil || reason != "" {
+			return reason, err
 		}
-		tap, features := "", []float32(nil)
-		if reason == "" {
-			tap, features = p.Name, make([]float32, n*p.In)
+		if taken == fit(mapped) {
+			break
 		}
-		if x.next, err = s.e.Segment(ctx, x.seqs, s.Removed, at, stop, x.pruned, tap, features); err != nil {
-			return "", err
-		}
-		if reason != "" {
-			continue
-		}
-		if reason = linear(p, x.pruned, x.next, features, n); reason != "" {
-			continue
-		}
-		residual := difference(x.dense, x.next)
-		scaleRows(x.dense, n, residual, features)
-		eq := fit
-		if x.held {
-			eq = held
-		}
-		eq.n += n
-		eq.energy += square(residual)
-		for i, f := range features {
-			power[i%p.In] += float64(f) * float64(f)
-		}
-		used := features
-		if out.Method == Map {
-			used = outputs(p, x.pruned, x.next, n)
-			scaleRows(x.dense, n, used)
-		}
-		if err := s.e.Product(ctx, p.Name, n, used, used, eq.g); err != nil {
-			return "", err
-		}
-		if err := s.e.Product(ctx, p.Name, n, used, residual, eq.c); err != nil {
-			return "", err
-		}
-	}
-	return reason, nil
-}
-
-// fit chooses lambda, changes the weights, and runs the pruned batches through them.
-func (s *state) fit(ctx context.Context, at, stop int, p *Projection, out *Block, fit, held *normal, power []float64) (reason string, err error) {
-	out.Before = held.energy / float64(held.n*held.d)
-	if held.energy == 0 {
-		return "the streams are the same", nil
-	}
-	best := held.energy * (1 - minGain)
-	if best, out.Lambda, err = climb(best, func(lambda float64) (float64, float64, error) {
-		x, used, err := fit.solve(lambda)
-		if err != nil {
-			return 0, 0, err
-		}
-		return held.loss(x), used, nil
-	}); err != nil {
-		return err.Error(), nil //nolint:nilerr // the block stays as it is
-	}
-	if out.Lambda == 0 {
-		return "no fit lowers the held-out loss", nil
-	}
-	x, _, err := fit.plus(held).solve(out.Lambda)
-	if err != nil {
-		return err.Error(), nil //nolint:nilerr // the block stays as it is
-	}
-	weights, err := s.changed(ctx, p, x, out.Method)
-	if err != nil {
-		return "", err
-	}
-	importance := make([]float32, p.In)
-	for i := range importance {
-		importance[i] = float32(power[i] / float64(fit.n+held.n))
-	}
-	data, err := s.w.Encode(p, weights, importance)
-	if err != nil {
-		return "", err
-	}
-	if slices.Equal(data, p.Data) {
-		return "the change is below the precision of the weights", nil
-	}
-	return s.install(ctx, at, stop, p, out, held, data)
-}
-
-// changed returns W + X^T, or W + X^T W.
-func (s *state) changed(ctx context.Context, p *Projection, x *mat.Dense, method Method) ([]float32, error) {
-	w := slices.Clone(p.Weights)
-	if method == Map {
-		m := make([]float32, p.Out*p.Out)
-		for i := range p.Out {
-			for j, v := range x.RawRowView(i) {
-				m[i*p.Out+j] = float32(v)
-			}
-		}
-		change := make([]float64, p.Out*p.In)
-		if err := s.e.Product(ctx, p.Name, p.Out, m, p.Weights, change); err != nil {
-			return nil, err
-		}
-		for i, v := range change {
-			w[i] += float32(v)
-		}
-		return w, nil
-	}
-	for i := range p.In {
-		for j, v := range x.RawRowView(i) {
-			w[j*p.In+i] += float32(v)
-		}
-	}
-	return w, nil
-}
-
-// install puts the new weights into the model and runs the pruned batches again. When the encoded weights turn out not to help, the old
-// ones come back.
-func (s *state) install(ctx context.Context, at, stop int, p *Projection, out *Block, held *normal, data []byte) (string, error) {
-	if err := s.e.SetWeight(p.Name, data); err != nil {
-		return "", err
-	}
-	s.res.Weights[p.Name] = data
-	after, streams := 0.0, make([][]float32, len(s.batches))
-	for i, x := range s.batches {
-		var err error
-		if streams[i], err = s.e.Segment(ctx, x.seqs, s.Removed, at, stop, x.pruned, "", nil); err != nil {
-			return "", err
-		}
-		if x.held {
-			residual := difference(x.dense, streams[i])
-			scaleRows(x.dense, x.positions(), residual)
-			after += square(residual)
-		}
-	}
-	out.After = after / float64(held.n*held.d)
-	if !(after < held.energy) {
-		delete(s.res.Weights, p.Name)
-		return "rounding to the tensor's type undoes the fit", s.e.SetWeight(p.Name, p.Data)
-	}
-	for i, x := range s.batches {
-		x.next = streams[i]
 	}
 	return "", nil
+}
+
+// rounds says what is fitted one after the other: of each round, the best fit is taken. A map is fitted to all parts at once; without
+// one, what a part leaves of the residual is the next one's to fit.
+func (s *state) rounds(parts []*part, mapped fit) (out [][]fit) {
+	if s.Method == Map || s.Method == Auto && !slices.ContainsFunc(parts, (*part).affordable) {
+		return [][]fit{{mapped}}
+	}
+	for _, p := range parts {
+		switch {
+		case p.Experts == 0 && (p.affordable() || s.Method == Full):
+			out = append(out, []fit{newFullFit(p)})
+		case p.affordable():
+			out = append(out, []fit{newExpertsFit(p)})
+		default:
+			p.left(fmt.Sprintf("its %d inputs are too many to be fitted by themselves; a map may do", p.In))
+		}
+	}
+	// One map for all experts needs less text than a fit of each.
+	if s.Method == Auto && len(out) > 0 && slices.ContainsFunc(parts, func(p *part) bool { return p.Experts > 0 }) {
+		out[0] = append(out[0], mapped)
+	}
+	return out
+}
+
+// round runs all batches over the block, lets the fits collect what they need, and installs the best of them if it lowers the held-out
+// loss; that one is taken.
+func (s *state) round(ctx context.Context, at, stop int, parts []*part, fits []fit, first bool) (taken fit, reason string, err error) {
+	before, held := 0.0, 0
+	reason, err = s.pass(ctx, at, stop, parts, true, func(x *batch, r *rows) error {
+		if x.held {
+			before += square(r.residual)
+			held += len(r.residual)
+		}
+		for _, p := range parts {
+			if first {
+				p.count(r.taps[p])
+			}
+		}
+		for _, f := range fits {
+			if err := f.add(ctx, s.e, x.held, r); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil || reason != "" {
+		return nil, reason, err
+	}
+	for _, f := range fits {
+		for f.again(s) {
+			reason, err = s.pass(ctx, at, stop, parts, false, func(x *batch, r *rows) error { return f.add(ctx, s.e, x.held, r) })
+			if err != nil || reason != "" {
+				return nil, reason, err
+			}
+		}
+	}
+	best, taken, failed, err := s.choose(ctx, at, stop, fits, before)
+	if err != nil {
+		return nil, "", err
+	}
+	reason = failed
+	if taken != nil {
+		if reason, err = s.adopt(ctx, at, stop, taken, best, before, float64(held)); err != nil {
+			return nil, "", err
+		}
+		if reason == "" {
+			return taken, "", nil
+		}
+	}
+	for _, f := range fits {
+		for _, p := range f.parts() {
+			p.out.Before = before / float64(held)
+			p.left(reason)
+		}
+	}
+	return nil, "", nil
+}
+
+// choose picks the candidate with the lowest held-out loss, if it is clearly below before; failed says why there is none.
+func (s *state) choose(ctx context.Context, at, stop int, fits []fit, before float64) (best candidate, taken fit, failed string, err error) {
+	if before == 0 {
+		return best, nil, "the streams are the same", nil
+	}
+	failed = "no fit lowers the held-out loss"
+	best.loss = before * (1 - minGain)
+	for _, f := range fits {
+		all, why, err := f.candidates()
+		if err != nil {
+			return best, nil, "", err
+		}
+		if why != "" {
+			failed = why
+		}
+		for _, c := range all {
+			if c.data != nil {
+				if c.loss, err = s.try(ctx, at, stop, f, c.data); err != nil {
+					return best, nil, "", err
+				}
+			}
+			if c.loss < best.loss {
+				best, taken = c, f
+			}
+		}
+	}
+	return best, taken, failed, nil
+}
+
+// try is the held-out loss with other weights, which are taken back.
+func (s *state) try(ctx context.Context, at, stop int, f fit, data [][]byte) (float64, error) {
+	if err := s.set(f.parts(), data); err != nil {
+		return 0, err
+	}
+	loss, err := s.judge(ctx, at, stop)
+	return loss, errors.Join(err, s.set(f.parts(), nil))
+}
+
+// adopt installs what a fit gives. When the encoded weights turn out not to help, the old ones come back.
+func (s *state) adopt(ctx context.Context, at, stop int, f fit, c candidate, before, held float64) (reason string, err error) {
+	data, reason, err := f.build(ctx, s, c)
+	if err != nil || reason != "" {
+		return reason, err
+	}
+	if !slices.ContainsFunc(f.parts(), func(p *part) bool { return !slices.Equal(p.Data, data[slices.Index(f.parts(), p)]) }) {
+		return "the change is below the precision of the weights", nil
+	}
+	if err := s.set(f.parts(), data); err != nil {
+		return "", err
+	}
+	after, err := s.judge(ctx, at, stop)
+	if err != nil {
+		return "", err
+	}
+	if !(after < before) {
+		return "rounding to the tensor's type undoes the fit", s.set(f.parts(), nil)
+	}
+	for _, p := range f.parts() {
+		p.out.Skipped, p.out.Method, p.out.Lambda = "", f.method(), c.lambda
+		p.out.Before, p.out.After = before/held, after/held
+	}
+	return "", nil
+}
+
+// set gives the parts other contents; nil: their own.
+func (s *state) set(parts []*part, data [][]byte) error {
+	for _, x := range s.batches {
+		x.next = nil
+	}
+	for i, p := range parts {
+		if data == nil {
+			delete(s.res.Weights, p.Name)
+			if err := s.e.SetWeight(p.Name, p.Data); err != nil {
+				return err
+			}
+			continue
+		}
+		s.res.Weights[p.Name] = data[i]
+		if err := s.e.SetWeight(p.Name, data[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// judge runs the held batches through the block as it is now, and returns their loss.
+func (s *state) judge(ctx context.Context, at, stop int) (loss float64, err error) {
+	for _, x := range s.batches {
+		if !x.held {
+			continue
+		}
+		if x.next, err = s.e.Segment(ctx, x.seqs, s.Removed, at, stop, x.pruned, "", nil); err != nil {
+			return 0, err
+		}
+		residual := difference(x.dense, x.next)
+		scaleRows(x.dense, x.positions(), residual)
+		loss += square(residual)
+	}
+	return loss, nil
 }

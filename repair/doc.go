@@ -18,7 +18,12 @@
 // closed form of that loss needs their G and C only. In the end the whole repair must lower the perplexity of these sequences, or
 // nothing is changed.
 //
-// Two streams are kept for every position, and a third while a block is fitted: positions x n_embd x 4 bytes each.
+// The matrix of a mixture of experts is fitted expert by expert, each on the positions that it works on with its share of the residual, or
+// with one map for all; the held-out loss of the changed block chooses. A product that enters the stream multiplied with a number for
+// each position (a gate, an expert's weight, a constant) is fitted as if f had been multiplied with it. Blocks that run side by side,
+// and the shared expert beside the others, are fitted one after the other. Any other form is left alone.
+//
+// Two streams are kept for every position, and one of the held-out ones more while a block is fitted: positions x n_embd x 4 bytes each.
 //
 // Related: Prune&Comp (arXiv 2507.18212) and FLAP (2312.11983) restore a mean; ReplaceMe (2505.02819) fits one linear map for a gap.
 package repair

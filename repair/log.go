@@ -33,23 +33,27 @@ const noteBefore = "repair/before"
 
 // done is what the log says of a block.
 type done struct {
-	Block   Block
+	Blocks  []Block  // what became of its projections
 	Tensors []string // whose weights were kept
+	Waits   bool     // nothing yet: it is repaired with the next block
 }
 
 func noteOf(b blockmask.Block) string { return "repair/" + b.String() }
 
-// keep writes down that a block is done. had are the tensors that were changed before it.
-func (s *state) keep(b Block, had map[string]bool) error {
+// keep writes down that a block is done. Of the result's blocks those from index from on are its, and had are the tensors that were
+// changed before.
+func (s *state) keep(b blockmask.Block, from int, had map[string]bool) error {
 	if s.Log == nil {
 		return nil
 	}
-	for _, x := range []*float64{&b.Before, &b.After} {
-		if math.IsNaN(*x) || math.IsInf(*x, 0) {
-			*x = -1 // JSON has no such numbers
+	d := done{Blocks: s.res.Blocks[from:], Waits: s.waiting != nil}
+	for i := range d.Blocks {
+		for _, x := range []*float64{&d.Blocks[i].Before, &d.Blocks[i].After} {
+			if math.IsNaN(*x) || math.IsInf(*x, 0) {
+				*x = -1 // JSON has no such numbers
+			}
 		}
 	}
-	d := done{Block: b}
 	for name, data := range s.res.Weights {
 		if had[name] {
 			continue
@@ -60,7 +64,7 @@ func (s *state) keep(b Block, had map[string]bool) error {
 		d.Tensors = append(d.Tensors, name)
 	}
 	slices.Sort(d.Tensors)
-	return s.Log.SetNote(noteOf(b.Block), d)
+	return s.Log.SetNote(noteOf(b), d)
 }
 
 // names are the tensors that were changed so far.
@@ -78,9 +82,14 @@ func (s *state) logged(blocks []blockmask.Block, kept []int) (known []done, weig
 	if s.Log == nil || json.Unmarshal(s.Log.Note(noteBefore), &s.res.NLLBefore) != nil {
 		return nil, weights, nil
 	}
+	defer func() {
+		for len(known) > 0 && known[len(known)-1].Waits { // what waits is run again with what it waits for
+			known = known[:len(known)-1]
+		}
+	}()
 	for _, at := range kept {
 		var d done
-		if raw := s.Log.Note(noteOf(blocks[at])); raw == nil || json.Unmarshal(raw, &d) != nil || d.Block.Block != blocks[at] {
+		if raw := s.Log.Note(noteOf(blocks[at])); raw == nil || json.Unmarshal(raw, &d) != nil {
 			return known, weights, nil
 		}
 		of := map[string][]byte{}
@@ -106,7 +115,7 @@ func (s *state) recall(known []done, weights map[string][]byte) error {
 		}
 	}
 	for _, d := range known {
-		s.res.Blocks = append(s.res.Blocks, d.Block)
+		s.res.Blocks = append(s.res.Blocks, d.Blocks...)
 	}
 	return nil
 }

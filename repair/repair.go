@@ -53,10 +53,10 @@ type Request struct {
 	Log       Log // what is done already; nil: nothing, and nothing is kept
 }
 
-// Block says what became of a block.
+// Block says what became of an output projection of a block. A block of experts may have two.
 type Block struct {
 	Block   blockmask.Block
-	Tensor  string // "" if there is none that can be repaired
+	Tensor  string // "" if there is none
 	Skipped string // why it was left alone; "" if it was repaired
 	Method  Method
 	Lambda  float64
@@ -83,7 +83,7 @@ type batch struct {
 	held   bool
 	dense  []float32 // the unpruned stream
 	pruned []float32
-	next   []float32 // the pruned stream behind the block that is being fitted
+	next   []float32 // of a held batch: the pruned stream behind the block that is being fitted, as the model is now; nil: unknown
 }
 
 func (b *batch) positions() int { return len(b.seqs) * len(b.seqs[0].Tokens) }
@@ -94,6 +94,7 @@ type state struct {
 	e       Engine
 	w       Weights
 	batches []*batch
+	waiting []*part // of a block that the next one runs beside
 	res     *Result
 }
 
@@ -139,11 +140,11 @@ func (s *state) walk(ctx context.Context) error {
 		if s.Progress != nil {
 			s.Progress(i, len(kept), blocks[kept[i]])
 		}
-		had := s.names()
+		had, from := s.names(), len(s.res.Blocks)
 		if err := s.block(ctx, blocks[kept[i]], kept[i], stop); err != nil {
 			return err
 		}
-		if err := s.keep(s.res.Blocks[len(s.res.Blocks)-1], had); err != nil {
+		if err := s.keep(blocks[kept[i]], from, had); err != nil {
 			return err
 		}
 	}
@@ -241,12 +242,13 @@ func (s *state) heldNLL(ctx context.Context, start int) (float64, error) {
 func (s *state) restore() error {
 	var errs []error
 	for _, b := range s.e.Blocks() {
-		p, _, err := s.w.Projection(b)
-		if err != nil || p == nil || s.res.Weights[p.Name] == nil {
-			errs = append(errs, err)
-			continue
+		all, _, err := s.w.Projections(b)
+		errs = append(errs, err)
+		for _, p := range all {
+			if s.res.Weights[p.Name] != nil {
+				errs = append(errs, s.e.SetWeight(p.Name, p.Data))
+			}
 		}
-		errs = append(errs, s.e.SetWeight(p.Name, p.Data))
 	}
 	s.res.Weights = map[string][]byte{}
 	return errors.Join(errs...)

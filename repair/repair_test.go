@@ -26,12 +26,13 @@ type toy struct {
 	w      [][]float32 // (width, features)
 	first  [][]float32 // w as it was
 	post   map[int]bool
-	flat   bool // the loss is the same whatever the weights are
+	moe    map[int]bool // its weights are those of experts, of which two work on a position
+	flat   bool         // the loss is the same whatever the weights are
 }
 
 func newToy(layers int) *toy {
 	rng := rand.New(rand.NewPCG(5, 6))
-	t := &toy{post: map[int]bool{}}
+	t := &toy{post: map[int]bool{}, moe: map[int]bool{}}
 	for l := range layers {
 		for _, k := range []blockmask.Kind{blockmask.Mixer, blockmask.FFN} {
 			t.blocks = append(t.blocks, blockmask.Block{Layer: l, Kind: k})
@@ -55,27 +56,55 @@ func (t *toy) Blocks() []blockmask.Block { return t.blocks }
 
 func name(i int) string { return "w" + string(rune('a'+i)) }
 
-// apply runs block i on one position, and returns what its weights are multiplied with.
-func (t *toy) apply(i int, x []float32, w []float32) []float32 {
-	f := make([]float32, features)
+const experts = 3
+
+// experted makes block i one of experts, each with weights of its own.
+func (t *toy) experted(i int) {
+	rng := rand.New(rand.NewPCG(7, uint64(i)))
+	t.moe[i], t.w[i] = true, make([]float32, experts*width*features)
+	for j := range t.w[i] {
+		t.w[i][j] = float32(rng.NormFloat64() / 4)
+	}
+	t.first[i] = slices.Clone(t.w[i])
+}
+
+// route says which matrices work on a position, and what their products are multiplied with.
+func (t *toy) route(i int, x []float32) (ids []int32, scale []float32) {
+	if !t.moe[i] {
+		return []int32{0}, []float32{1}
+	}
+	best := int32(0)
+	for j := range int32(experts) {
+		if x[j] > x[best] {
+			best = j
+		}
+	}
+	return []int32{best, (best + 1) % experts}, []float32{0.8, 0.5}
+}
+
+// apply runs block i on one position, and returns what each of its matrices there is multiplied with, and then the product.
+func (t *toy) apply(i int, x []float32, w []float32) (f []float32, scale []float32, ids []int32) {
+	ids, scale = t.route(i, x)
+	f = make([]float32, len(ids)*features)
 	for j := range f {
-		sum := 0.0
+		sum := 0.3 * float64(j/features)
 		for k, v := range x {
-			sum += t.a[i][j*width+k] * float64(v)
+			sum += t.a[i][j%features*width+k] * float64(v)
 		}
 		f[j] = float32(math.Tanh(sum))
 	}
 	for o := range x {
 		sum := float32(0)
 		for j, v := range f {
-			sum += w[o*features+j] * v
+			slot := j / features
+			sum += scale[slot] * w[(int(ids[slot])*width+o)*features+j%features] * v
 		}
 		if t.post[i] {
 			sum *= 0.5
 		}
 		x[o] += sum
 	}
-	return f
+	return f, scale, ids
 }
 
 func embed(batch []perplexity.Sequence) []float32 {
@@ -91,7 +120,11 @@ func embed(batch []perplexity.Sequence) []float32 {
 	return out
 }
 
-func (t *toy) Segment(_ context.Context, batch []perplexity.Sequence, removed blockmask.Mask, start, stop int, in []float32, tap string, feat []float32) ([]float32, error) {
+func (t *toy) Segment(ctx context.Context, batch []perplexity.Sequence, removed blockmask.Mask, start, stop int, in []float32, _ string, _ []float32) ([]float32, error) {
+	return t.Tapped(ctx, batch, removed, start, stop, in, nil)
+}
+
+func (t *toy) Tapped(_ context.Context, batch []perplexity.Sequence, removed blockmask.Mask, start, stop int, in []float32, taps []*Tap) ([]float32, error) {
 	if start < 0 {
 		in, start = embed(batch), 0
 	}
@@ -101,9 +134,15 @@ func (t *toy) Segment(_ context.Context, batch []perplexity.Sequence, removed bl
 			continue
 		}
 		for p := range len(out) / width {
-			f := t.apply(i, out[p*width:(p+1)*width], t.w[i])
-			if tap == name(i) {
-				copy(feat[p*features:], f)
+			f, scale, ids := t.apply(i, out[p*width:(p+1)*width], t.w[i])
+			for _, tap := range taps {
+				if tap.Weight != name(i) {
+					continue
+				}
+				tap.K, tap.Features, tap.Scale = features, append(tap.Features, f...), append(tap.Scale, scale...)
+				if t.moe[i] {
+					tap.Used, tap.Experts = len(ids), append(tap.Experts, ids...)
+				}
 			}
 		}
 	}
@@ -171,10 +210,14 @@ func encode(w []float32) (out []byte) {
 	return out
 }
 
-// Projection and Encode make a toy its own Weights.
-func (t *toy) Projection(b blockmask.Block) (*Projection, string, error) {
+// Projections and Encode make a toy its own Weights.
+func (t *toy) Projections(b blockmask.Block) ([]*Projection, string, error) {
 	i := slices.Index(t.blocks, b)
-	return &Projection{Name: name(i), In: features, Out: width, Weights: t.first[i], Data: encode(t.first[i])}, "", nil
+	p := &Projection{Name: name(i), In: features, Out: width, Weights: t.first[i], Data: encode(t.first[i])}
+	if t.moe[i] {
+		p.Experts = experts
+	}
+	return []*Projection{p}, "", nil
 }
 
 func (t *toy) Encode(_ *Projection, weights, _ []float32) ([]byte, error) {
@@ -258,7 +301,7 @@ func TestWhatIsNoPlainProductIsLeftAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	i := slices.IndexFunc(res.Blocks, func(b Block) bool { return b.Block == m.blocks[1] })
-	if i < 0 || !strings.Contains(res.Blocks[i].Skipped, "a norm or a scale follows") || res.Weights[name(1)] != nil {
+	if i < 0 || !strings.Contains(res.Blocks[i].Skipped, "more than its output projection") || res.Weights[name(1)] != nil {
 		t.Errorf("%+v", res.Blocks)
 	}
 }

@@ -1,44 +1,154 @@
 package repair
 
-import "math"
+import (
+	"context"
+	"iter"
+	"math"
+	"slices"
+)
+
+// rows is what one batch gives at one block. All is divided by the size of the unpruned stream at its position.
+type rows struct {
+	n        int
+	residual []float32      // (n, d): what the pruned stream behind the block lacks
+	out      []float32      // (n, d): what the block adds, less its biases
+	taps     map[*part]*Tap // features multiplied with their scale
+}
+
+// pass runs batches, those of the held part too where they are wanted, over a block whose parts are tapped. reason says why the block's
+// form does not allow a fit.
+func (s *state) pass(ctx context.Context, at, stop int, parts []*part, held bool, visit func(*batch, *rows) error) (reason string, err error) {
+	for i, x := range s.batches {
+		if x.held && !held {
+			continue
+		}
+		r := &rows{n: x.positions(), taps: map[*part]*Tap{}}
+		var taps []*Tap
+		for _, p := range parts {
+			t := &Tap{Weight: p.Name}
+			taps, r.taps[p] = append(taps, t), t
+		}
+		after, err := s.e.Tapped(ctx, x.seqs, s.Removed, at, stop, x.pruned, taps)
+		if err != nil {
+			return "", err
+		}
+		for _, t := range taps {
+			if t.Refused != "" {
+				return t.Refused, nil
+			}
+		}
+		added := difference(after, x.pruned)
+		// Once a part is fitted its weights are others than those that were read, and the form has been tested.
+		if i == 0 && !slices.ContainsFunc(parts, (*part).fitted) {
+			if reason := linear(parts, added, r); reason != "" {
+				return reason, nil
+			}
+		}
+		r.residual, r.out = difference(x.dense, after), added
+		for _, p := range parts {
+			r.unbias(p)
+			r.taps[p].apply()
+			scaleRows(x.dense, r.n, r.taps[p].Features)
+		}
+		scaleRows(x.dense, r.n, r.residual, r.out)
+		if err := visit(x, r); err != nil {
+			return "", err
+		}
+	}
+	return "", nil
+}
+
+// slots yields what a matrix is multiplied with, for one position after the other and for its experts.
+func (t *Tap) slots() iter.Seq2[int, []float32] {
+	return func(yield func(int, []float32) bool) {
+		for i := range t.Scale {
+			if !yield(i, t.Features[i*t.K:(i+1)*t.K]) {
+				return
+			}
+		}
+	}
+}
+
+// expert is which matrix works on a slot.
+func (t *Tap) expert(slot int) int {
+	if t.Used == 0 {
+		return 0
+	}
+	return int(t.Experts[slot])
+}
+
+// apply multiplies the features with the scale.
+func (t *Tap) apply() {
+	for slot, f := range t.slots() {
+		for i := range f {
+			f[i] *= t.Scale[slot]
+		}
+	}
+}
+
+// unbias takes the biases of a part away from what the block adds.
+func (r *rows) unbias(p *part) {
+	if p.Bias == nil {
+		return
+	}
+	t := r.taps[p]
+	for slot, scale := range t.BiasScale {
+		e, at := t.expert(slot), slot/max(1, t.Used)
+		for o, b := range p.Bias[e*p.Out : (e+1)*p.Out] {
+			r.out[at*p.Out+o] -= scale * b
+		}
+	}
+}
 
 // maxNonlinear is how far, in parts of its norm, the product of the tapped features and the weights may be from what the block adds:
 // llama.cpp rounds activations to 8 bits for quantised weights.
 const maxNonlinear = 0.02
 
-// linear makes sure, on a few positions, that the block adds the product of its projection and nothing else: behind a norm or a scale the
-// closed form would be wrong.
-func linear(p *Projection, before, after, features []float32, n int) string {
+// linear makes sure, on a few positions, that the block adds the products of its parts and nothing else: behind a norm the closed form
+// would be wrong.
+func linear(parts []*part, added []float32, r *rows) string {
+	d := parts[0].Out
+	for _, p := range parts {
+		if t := r.taps[p]; p.Out != d || t.K != p.In || (t.Used > 0) != (p.Experts > 0) || len(t.Scale) != r.n*max(1, t.Used) {
+			return "its output projections do not have one row for each position"
+		}
+	}
 	var diff, norm float64
-	for i := 0; i < n; i += max(1, n/8) {
-		for o := range p.Out {
-			sum := 0.0
-			for j, w := range p.Weights[o*p.In : (o+1)*p.In] {
-				sum += float64(w) * float64(features[i*p.In+j])
-			}
-			if p.Bias != nil {
-				sum += float64(p.Bias[o])
-			}
-			got := float64(after[i*p.Out+o]) - float64(before[i*p.Out+o])
-			diff += (got - sum) * (got - sum)
+	want := make([]float64, d)
+	for i := 0; i < r.n; i += max(1, r.n/8) {
+		clear(want)
+		for _, p := range parts {
+			p.product(r.taps[p], i, want)
+		}
+		for o, w := range want {
+			got := float64(added[i*d+o])
+			diff += (got - w) * (got - w)
 			norm += got * got
 		}
 	}
 	if !(math.Sqrt(diff) <= maxNonlinear*math.Sqrt(norm)) {
-		return "what it adds to the stream is more than its output projection's product (a norm or a scale follows)"
+		return "what it adds to the stream is more than its output projection's product"
 	}
 	return ""
 }
 
-// outputs is W f for every position: what the block adds, less its bias.
-func outputs(p *Projection, before, after []float32, n int) []float32 {
-	out := difference(after, before)
-	for i := range out {
-		if p.Bias != nil {
-			out[i] -= p.Bias[i%p.Out]
+// product adds what a part adds to the stream at position i.
+func (p *part) product(t *Tap, i int, out []float64) {
+	u := max(1, t.Used)
+	for slot := i * u; slot < (i+1)*u; slot++ {
+		e, f := t.expert(slot), t.Features[slot*t.K:(slot+1)*t.K]
+		w := p.matrix(e)
+		for o := range out {
+			sum := 0.0
+			for j, v := range w[o*p.In : (o+1)*p.In] {
+				sum += float64(v) * float64(f[j])
+			}
+			out[o] += float64(t.Scale[slot]) * sum
+			if p.Bias != nil {
+				out[o] += float64(t.BiasScale[slot]) * float64(p.Bias[e*p.Out+o])
+			}
 		}
 	}
-	return out[:n*p.Out]
 }
 
 // scaleRows divides the rows of some matrices by the root mean square of a stream at their position.

@@ -13,6 +13,7 @@ type normal struct {
 	g       []float64 // (k, k) sum f f^T
 	c       []float64 // (k, d) sum f r^T
 	energy  float64   // sum |r|^2
+	prior   float64   // what positions without a residual add to G's diagonal, for the ridge only
 }
 
 func newNormal(k, d int) *normal {
@@ -44,10 +45,10 @@ func (a *normal) meanDiagonal() float64 {
 // maxCondition is how badly conditioned a solve may be: single precision has gone into the sums.
 const maxCondition = 1e7
 
-// solve returns X (k, d), the ridge solution with lambda times the mean of G's diagonal added to it, and the lambda that was used: a
+// solve returns X (k, d), the ridge solution with lambda times the mean of G's diagonal, and of the prior, added to it, and the lambda that was used: a
 // larger one where the condition of G asks for it.
 func (a *normal) solve(lambda float64) (*mat.Dense, float64, error) {
-	mean := a.meanDiagonal()
+	mean := a.meanDiagonal() + a.prior
 	if !(mean > 0) || math.IsInf(mean, 0) {
 		return nil, 0, fmt.Errorf("the features of %d positions are all zero or not finite", a.n)
 	}
@@ -84,10 +85,10 @@ func (a *normal) loss(x *mat.Dense) float64 {
 	return sum
 }
 
-// climb looks for the lambda with the least held-out loss: from the middle of [Lambdas] to the side on which the loss falls, until it
-// rises. It returns 0 if none is below most. A solve says which lambda it used, as a larger one may have been needed.
-func climb(most float64, solve func(lambda float64) (loss, used float64, err error)) (best, lambda float64, err error) {
-	best = most
+// climb looks for the lambda with the least loss: from the middle of [Lambdas] to the side on which the loss falls, until it rises. A
+// solve says which lambda it used, as a larger one may have been needed.
+func climb(solve func(lambda float64) (loss, used float64, err error)) (best, lambda float64, err error) {
+	best = math.Inf(1)
 	at := func(i int) (float64, error) {
 		loss, used, err := solve(Lambdas[i])
 		if err == nil && loss < best {
@@ -96,25 +97,19 @@ func climb(most float64, solve func(lambda float64) (loss, used float64, err err
 		return loss, err
 	}
 	middle := len(Lambdas) / 2
-	here, err := at(middle)
-	if err != nil {
-		return best, lambda, err
-	}
+	start, err := at(middle)
 	for _, step := range []int{1, -1} {
-		moved := false
-		for i, last := middle+step, here; i >= 0 && i < len(Lambdas); i += step {
-			loss, err := at(i)
-			if err != nil {
-				return best, lambda, err
-			}
-			if !(loss < last) {
+		last := start
+		for i := middle + step; err == nil && i >= 0 && i < len(Lambdas); i += step {
+			var loss float64
+			if loss, err = at(i); !(loss < last) {
 				break
 			}
-			last, moved = loss, true
+			last = loss
 		}
-		if moved {
-			break
+		if last < start {
+			break // the other side is higher
 		}
 	}
-	return best, lambda, nil
+	return best, lambda, err
 }

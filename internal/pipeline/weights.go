@@ -32,27 +32,39 @@ func Projections(f *gguf.File, blocks []layout.Block) repair.Weights {
 	return p
 }
 
-// Projection implements repair.Weights.
-func (p projections) Projection(b blockmask.Block) (*repair.Projection, string, error) {
-	var found []string
+// Projections implements repair.Weights.
+func (p projections) Projections(b blockmask.Block) (all []*repair.Projection, reason string, err error) {
 	for _, name := range p.blocks[b] {
-		if layout.IsOutput(name, b.Kind) && strings.HasSuffix(name, ".weight") {
-			found = append(found, name)
+		if !layout.IsOutput(name, b.Kind) || !strings.HasSuffix(name, ".weight") {
+			continue
 		}
+		q, reason, err := p.projection(name)
+		if err != nil || reason != "" {
+			return nil, reason, err
+		}
+		all = append(all, q)
 	}
-	if len(found) != 1 {
-		return nil, fmt.Sprintf("it has %d output projections", len(found)), nil
+	if len(all) == 0 {
+		return nil, "it has no output projection", nil
 	}
-	t, ok := p.file.Tensor(found[0])
+	return all, "", nil
+}
+
+// projection reads one of them.
+func (p projections) projection(name string) (*repair.Projection, string, error) {
+	t, ok := p.file.Tensor(name)
 	switch {
 	case !ok:
 		return nil, "its output projection is not in the file", nil
 	case p.users[t.Name] > 1:
 		return nil, "other blocks share its output projection", nil
-	case len(t.Dims) != 2:
-		return nil, "its output projection is one of many experts", nil
+	case len(t.Dims) < 2 || len(t.Dims) > 3:
+		return nil, "its output projection is no matrix", nil
 	}
 	out := &repair.Projection{Name: t.Name, In: int(t.Dims[0]), Out: int(t.Dims[1])}
+	if len(t.Dims) == 3 {
+		out.Experts = int(t.Dims[2])
+	}
 	var err error
 	if out.Data, out.Weights, err = p.read(t); err != nil {
 		return nil, "", err

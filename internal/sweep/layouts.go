@@ -52,6 +52,7 @@ type layoutSweep struct {
 	out                io.Writer
 	tmp                string
 	ok, refused, wrong int
+	repaired           repaired
 }
 
 // layouts writes, for every model in dir and several masks, the file that layout.Build plans, loads it as a user's would be
@@ -83,7 +84,12 @@ func layouts(ctx context.Context, dir, filter string) error {
 		}
 	}
 	fmt.Fprintf(sw.out, "figure layouts_ok %d\nfigure layouts_refused %d\nfigure layouts_wrong %d\n", sw.ok, sw.refused, sw.wrong)
+	fmt.Fprintf(sw.out, "figure repair_archs_ok %d\nfigure repair_archs_left_alone %d\nfigure repair_archs_wrong %d\n", sw.repaired.ok, sw.repaired.alone, sw.repaired.wrong)
 	switch {
+	case sw.repaired.wrong > 0:
+		return fmt.Errorf("%d repaired models compute other numbers than their files", sw.repaired.wrong)
+	case filter == "" && dir == defaultDir && sw.repaired.ok < repairsFloor:
+		return fmt.Errorf("only %d architectures were repaired right, %d were before", sw.repaired.ok, repairsFloor)
 	case sw.wrong > 0:
 		return fmt.Errorf("%d files compute other numbers than the masked original", sw.wrong)
 	case filter == "" && dir == defaultDir && sw.ok < layoutsFloor:
@@ -134,6 +140,7 @@ func (sw *layoutSweep) model(ctx context.Context, name, path string) {
 		}
 		sw.report(name, c, res, d, err)
 	}
+	sw.repairs(ctx, name, run, layoutCases(run.session.Blocks()))
 }
 
 // report prints a line of the table and counts it.
@@ -237,7 +244,7 @@ func openModel(ctx context.Context, path string) (*modelRun, error) {
 	if r.file, err = gguf.Open(path); err != nil {
 		return nil, err
 	}
-	r.model, err = llamabind.LoadModel(ctx, path, llamabind.ModelParams{})
+	r.model, err = llamabind.LoadModel(ctx, path, llamabind.ModelParams{NoMmap: true})
 	if err != nil {
 		r.close()
 		return nil, err

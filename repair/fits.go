@@ -1,0 +1,191 @@
+package repair
+
+import (
+	"context"
+	"math"
+
+	"gonum.org/v1/gonum/mat"
+)
+
+// fit is one way to change parts of a block. It collects what every batch gives, and then has candidates.
+type fit interface {
+	parts() []*part
+	method() Method
+	add(ctx context.Context, e Engine, held bool, r *rows) error
+	// again reports whether the batches of the fit must be added once more.
+	again(s *state) bool
+	// candidates are what could be done, with their held-out losses or with the parts' contents, to be tried. failed says why there is none.
+	candidates() (all []candidate, failed string, err error)
+	// build makes the contents of the parts; reason says why it cannot.
+	build(ctx context.Context, s *state, c candidate) (data [][]byte, reason string, err error)
+}
+
+// candidate is one outcome of a fit.
+type candidate struct {
+	lambda float64
+	loss   float64  // on the held part
+	data   [][]byte // of each part; nil: made when wanted
+}
+
+// dense are the normal equations of a fit with one matrix, on both parts of the text.
+type dense struct {
+	k, d      int
+	fit, held *normal
+}
+
+func (q *dense) again(*state) bool { return false }
+
+// sum adds n positions with their features and residuals.
+func (q *dense) sum(ctx context.Context, e Engine, weight string, held bool, n int, features, residual []float32) error {
+	if q.fit == nil {
+		q.fit, q.held = newNormal(q.k, q.d), newNormal(q.k, q.d)
+	}
+	eq := q.fit
+	if held {
+		eq = q.held
+	}
+	eq.n += n
+	eq.energy += square(residual)
+	if err := e.Product(ctx, weight, n, features, features, eq.g); err != nil {
+		return err
+	}
+	return e.Product(ctx, weight, n, features, residual, eq.c)
+}
+
+func (q *dense) candidates() (all []candidate, failed string, err error) {
+	c := candidate{}
+	c.loss, c.lambda, err = climb(func(lambda float64) (float64, float64, error) {
+		x, used, err := q.fit.solve(lambda)
+		if err != nil {
+			return 0, 0, err
+		}
+		return q.held.loss(x), used, nil
+	})
+	if err != nil {
+		return nil, err.Error(), nil //nolint:nilerr // the block stays as it is
+	}
+	return []candidate{c}, "", nil
+}
+
+// solve fits all of the text.
+func (q *dense) solve(lambda float64) (*mat.Dense, error) {
+	x, _, err := q.fit.plus(q.held).solve(lambda)
+	return x, err
+}
+
+// fullFit fits every weight of a part with one matrix.
+type fullFit struct {
+	dense
+	p *part
+}
+
+func newFullFit(p *part) *fullFit { return &fullFit{dense{k: p.In, d: p.Out}, p} }
+
+func (f *fullFit) parts() []*part { return []*part{f.p} }
+func (f *fullFit) method() Method { return Full }
+
+func (f *fullFit) add(ctx context.Context, e Engine, held bool, r *rows) error {
+	return f.sum(ctx, e, f.p.Name, held, r.n, r.taps[f.p].Features, r.residual)
+}
+
+func (f *fullFit) build(_ context.Context, s *state, c candidate) ([][]byte, string, error) {
+	x, err := f.solve(c.lambda)
+	if err != nil {
+		return nil, err.Error(), nil //nolint:nilerr // the block stays as it is
+	}
+	data, err := s.encode(f.p, 0, plusTransposed(f.p.Weights, x))
+	return [][]byte{data}, "", err
+}
+
+// plusTransposed is W + X^T: W is (d, k), X (k, d).
+func plusTransposed(w []float32, x *mat.Dense) []float32 {
+	k, d := x.Dims()
+	out := make([]float32, d*k)
+	for i := range k {
+		for j, v := range x.RawRowView(i) {
+			out[j*k+i] = w[j*k+i] + float32(v)
+		}
+	}
+	return out
+}
+
+// mapFit fits a map of what the block adds to the stream, which all of its matrices are then multiplied with.
+type mapFit struct {
+	dense
+	all []*part
+}
+
+func newMapFit(all []*part) *mapFit { return &mapFit{dense{k: all[0].Out, d: all[0].Out}, all} }
+
+func (f *mapFit) parts() []*part { return f.all }
+func (f *mapFit) method() Method { return Map }
+
+func (f *mapFit) add(ctx context.Context, e Engine, held bool, r *rows) error {
+	return f.sum(ctx, e, f.all[0].Name, held, r.n, r.out, r.residual)
+}
+
+func (f *mapFit) build(ctx context.Context, s *state, c candidate) (data [][]byte, reason string, err error) {
+	x, err := f.solve(c.lambda)
+	if err != nil {
+		return nil, err.Error(), nil //nolint:nilerr // the block stays as it is
+	}
+	d := f.all[0].Out
+	m := make([]float32, d*d)
+	for i, v := range x.RawMatrix().Data {
+		m[i] = float32(v)
+	}
+	for _, p := range f.all {
+		var bytes []byte
+		for e := range p.matrices() {
+			w := p.matrix(e)
+			change := make([]float64, len(w)) // X^T W
+			if err := s.e.Product(ctx, p.Name, d, m, w, change); err != nil {
+				return nil, "", err
+			}
+			changed := make([]float32, len(w))
+			for i, v := range change {
+				changed[i] = w[i] + float32(v)
+			}
+			one, err := s.encode(p, e, changed)
+			if err != nil {
+				return nil, "", err
+			}
+			bytes = append(bytes, one...)
+		}
+		data = append(data, bytes)
+	}
+	return data, "", nil
+}
+
+// matrix is the e-th matrix of a part, (Out, In).
+func (p *part) matrix(e int) []float32 { return p.Weights[e*p.Out*p.In : (e+1)*p.Out*p.In] }
+
+// count adds up how strong the part's inputs are.
+func (p *part) count(t *Tap) {
+	for slot, f := range t.slots() {
+		e := t.expert(slot)
+		p.rows[e]++
+		for i, v := range f {
+			p.power[e*p.In+i] += float64(v) * float64(v)
+		}
+	}
+}
+
+// encode encodes the e-th matrix of a part. An expert that no position came to is rounded by what came to the others.
+func (s *state) encode(p *part, e int, weights []float32) ([]byte, error) {
+	power, rows := p.power[e*p.In:(e+1)*p.In], p.rows[e]
+	if rows == 0 {
+		power = make([]float64, p.In)
+		for i, v := range p.power {
+			power[i%p.In] += v
+		}
+		for _, n := range p.rows {
+			rows += n
+		}
+	}
+	importance := make([]float32, p.In)
+	for i := range importance {
+		importance[i] = float32(power[i] / math.Max(1, float64(rows)))
+	}
+	return s.w.Encode(p.Projection, weights, importance)
+}
