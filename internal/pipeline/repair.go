@@ -145,8 +145,8 @@ func (s *Source) repairLog(q RepairRequest, nSeq int, tokens string, rep Reporte
 	return log, err
 }
 
-// awareTokens are what the strategy aware fits and scores on.
-const awareTokens = 12288
+// AwareTokens are what the strategy aware fits and scores on.
+const AwareTokens = 12288
 
 // aware is the strategy that scores what a repair leaves of the loss, and the text that it does so on.
 func (s *Source) aware(ctx context.Context, q SearchRequest, session Session, set *perplexity.Set) (*repair.Aware, string, error) {
@@ -173,7 +173,7 @@ func (s *Source) aware(ctx context.Context, q SearchRequest, session Session, se
 		a.MapCost = 3 * width * width * float64(len(a.Cost.Blocks)) / float64(all)
 	}
 	nSeq, length := q.Text.shape(set.Longest())
-	a.Fit, a.Held, err = repair.Batches(s.Model, texts, length, awareTokens, nSeq, q.Text.Seed)
+	a.Fit, a.Held, err = repair.Batches(s.Model, texts, length, AwareTokens, nSeq, q.Text.Seed)
 	tokens := 0
 	for _, batch := range slices.Concat(a.Fit, a.Held) {
 		tokens += len(batch) * length

@@ -3,65 +3,124 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
 	"strings"
 
 	"github.com/ggufprune/ggufprune/blockmask"
+	"github.com/ggufprune/ggufprune/perplexity"
 	"github.com/ggufprune/ggufprune/repair"
 	"github.com/ggufprune/ggufprune/search"
 )
 
-// awareTokens are what the search that knows of repair fits and scores on: three quarters and one.
-const awareTokens = 12288
-
-// aware sets the search that knows of repair against fast, with and without a repair behind it, at equal numbers of blocks.
+// aware sets the search that knows of repair against others that are calibrated on the same tokens, with and without a repair behind
+// them, at equal numbers of blocks.
 func (r *rig) aware(ctx context.Context) error {
 	path := strings.Split(r.models, ",")[0]
-	plain, repaired := map[int][]float64{}, map[int][]float64{}
-	for seed := uint64(1); seed <= uint64(r.seeds); seed++ {
-		fast, err := r.order(ctx, path, seed, maxOf(r.blocks))
-		if err != nil {
-			return err
-		}
-		knowing, err := r.awareOrder(ctx, path, seed)
-		if err != nil {
-			return err
+	gain, ahead := map[int][]float64{}, map[int][]float64{}
+	for seed := r.from; seed < r.from+uint64(r.seeds); seed++ {
+		results := map[string]map[int]outcome{}
+		for _, name := range strings.Split(r.strategies, ",") {
+			order, err := r.mixedOrder(ctx, path, seed, name)
+			if err != nil {
+				return err
+			}
+			results[name] = map[int]outcome{}
+			for _, n := range numbers(r.blocks) {
+				got, err := r.judgeRepaired(ctx, path, seed, blockmask.New(order[:n]...))
+				if err != nil {
+					return err
+				}
+				results[name][n] = got
+				fmt.Printf("sample %d, %d blocks, %s: %.1f%% of the parameters gone; %.3f / %.3f, repaired %.3f / %.3f; %s\n", seed, n, name,
+					100*got.gone, got.before.instruct, got.before.other, got.after.instruct, got.after.other, blockmask.New(order[:n]...))
+			}
 		}
 		for _, n := range numbers(r.blocks) {
-			before, after, err := r.judgeRepaired(ctx, path, seed, blockmask.New(fast[:n]...))
-			if err != nil {
-				return err
+			greedy, ok := results["greedy"][n]
+			knowing, ok2 := results["aware"][n]
+			if ok && ok2 {
+				gain[n] = append(gain[n], 100*(1-knowing.after.instruct/greedy.before.instruct))
+				ahead[n] = append(ahead[n], 100*(1-knowing.after.instruct/greedy.after.instruct))
 			}
-			_, best, err := r.judgeRepaired(ctx, path, seed, blockmask.New(knowing[:n]...))
-			if err != nil {
-				return err
-			}
-			fmt.Printf("seed %d, %d blocks: fast %.3f / %.3f, repaired %.3f / %.3f; aware and repaired %.3f / %.3f (%s)\n", seed, n, before.instruct,
-				before.other, after.instruct, after.other, best.instruct, best.other, blockmask.New(knowing[:n]...))
-			plain[n] = append(plain[n], 100*(1-best.instruct/before.instruct))
-			repaired[n] = append(repaired[n], 100*(1-best.instruct/after.instruct))
 		}
 	}
-	for n := range plain {
-		r.figure(fmt.Sprintf("aware_gain_pct_%d", n), mean(plain[n]))
-		r.figure(fmt.Sprintf("aware_vs_repaired_pct_%d", n), mean(repaired[n]))
+	for n := range gain {
+		r.figure(fmt.Sprintf("aware_gain_pct_%d", n), mean(gain[n]))
+		r.figure(fmt.Sprintf("aware_vs_greedy_repaired_pct_%d", n), mean(ahead[n]))
 	}
 	return nil
 }
 
-// awareOrder is what the search that knows of repair removes.
-func (r *rig) awareOrder(ctx context.Context, path string, seed uint64) ([]blockmask.Block, error) {
+// outcome is a pruned model, and the same repaired.
+type outcome struct {
+	before, after judged
+	gone          float64 // part of the parameters
+}
+
+// mixed is the calibration text of all strategies: what aware fits and scores on.
+func (r *rig) mixed(o *open, seed uint64) (fit, held [][]perplexity.Sequence, set *perplexity.Set, err error) {
+	if fit, held, err = repair.Batches(o.model, r.texts(), r.window, r.awareTokens, batchSeqs, seed); err != nil {
+		return nil, nil, nil, err
+	}
+	set = &perplexity.Set{Convention: perplexity.Samples, Corpus: "both texts", Context: r.window}
+	for _, part := range [][][]perplexity.Sequence{fit, held} {
+		for _, batch := range part {
+			for _, q := range batch {
+				q.Targets = append([]perplexity.Token(nil), q.Targets...)
+				q.Targets[len(q.Targets)-1] = -1 // nothing follows
+				set.Sequences = append(set.Sequences, q)
+			}
+		}
+	}
+	return fit, held, set, nil
+}
+
+// mixedOrder is what a strategy removes, by the same text as the others.
+func (r *rig) mixedOrder(ctx context.Context, path string, seed uint64, name string) ([]blockmask.Block, error) {
+	key := fmt.Sprintf("%s %d", name, seed)
+	if got, ok := r.mixedOrders[key]; ok {
+		return got, nil
+	}
 	o, err := r.open(ctx, path)
 	if err != nil {
 		return nil, err
 	}
 	defer o.close()
-	a := &repair.Aware{Engine: o.session, Admit: repair.DefaultAdmit}
-	if a.Fit, a.Held, err = repair.Batches(o.model, r.texts(), r.window, awareTokens, batchSeqs, seed); err != nil {
+	fit, held, set, err := r.mixed(o, seed)
+	if err != nil {
 		return nil, err
 	}
+	cost := search.Cost{Blocks: o.session.Blocks()}
+	var s search.Strategy = &repair.Aware{
+		Engine: o.session, Admit: repair.DefaultAdmit, Drop: repair.DefaultDrop, Fit: fit, Held: held, Cost: cost,
+	}
 	cpu := cpuSeconds()
-	order, err := steps(ctx, a, o.session.Blocks(), maxOf(r.blocks))
-	fmt.Printf("seed %d: the search that knows of repair took %.0f CPU s\n", seed, cpuSeconds()-cpu)
+	if name != "aware" {
+		if name == "fast-kld" {
+			if set, err = perplexity.WithReferences(ctx, o.session, set, perplexity.TopTokens, nil); err != nil {
+				return nil, err
+			}
+		}
+		v, err := perplexity.NewEvaluator(o.session, set)
+		if err != nil {
+			return nil, err
+		}
+		l := search.NewLedger(v, cost, nil, "")
+		switch name {
+		case "greedy":
+			s = search.Greedy{Scorer: l}
+		case "fast", "fast-kld":
+			s = search.NewFast(l, seed)
+		default:
+			return nil, fmt.Errorf("no strategy %q", name)
+		}
+	}
+	order, err := steps(ctx, s, o.session.Blocks(), max(maxOf(r.blocks), maxOf(r.curve)))
+	fmt.Printf("sample %d: %s took %.0f CPU s: %v\n", seed, name, cpuSeconds()-cpu, order)
+	if r.mixedOrders == nil {
+		r.mixedOrders = map[string][]blockmask.Block{}
+	}
+	r.mixedOrders[key] = order
 	return order, err
 }
 
@@ -84,22 +143,80 @@ func steps(ctx context.Context, s search.Strategy, blocks []blockmask.Block, n i
 }
 
 // judgeRepaired judges a mask as it is, and repaired.
-func (r *rig) judgeRepaired(ctx context.Context, path string, seed uint64, mask blockmask.Mask) (before, after judged, err error) {
+func (r *rig) judgeRepaired(ctx context.Context, path string, seed uint64, mask blockmask.Mask) (outcome, error) {
+	key := fmt.Sprintf("%s %d", mask, seed)
+	if got, ok := r.outcomes[key]; ok {
+		return got, nil
+	}
+	var out outcome
 	o, err := r.open(ctx, path)
 	if err != nil {
-		return before, after, err
+		return out, err
 	}
 	defer o.close()
-	if before, err = o.judge(ctx, mask); err != nil {
-		return before, after, err
+	out.gone = o.gone(mask)
+	if out.before, err = o.judge(ctx, mask); err != nil {
+		return out, err
 	}
 	fit, held, err := repair.Batches(o.model, r.texts(), r.window, r.tokens, batchSeqs, seed)
 	if err != nil {
-		return before, after, err
+		return out, err
 	}
 	if _, err = repair.Run(ctx, o.session, o.weights, repair.Request{Removed: mask, Method: repair.Auto, Fit: fit, Held: held}); err != nil {
-		return before, after, err
+		return out, err
 	}
-	after, err = o.judge(ctx, mask)
-	return before, after, err
+	out.after, err = o.judge(ctx, mask)
+	if r.outcomes == nil {
+		r.outcomes = map[string]outcome{}
+	}
+	r.outcomes[key] = out
+	return out, err
+}
+
+// curve is how perplexity grows with what is removed: greedy, greedy and a repair, the search that knows of repair and a repair.
+func (r *rig) curves(ctx context.Context) error {
+	path := strings.Split(r.models, ",")[0]
+	greedy, err := r.mixedOrder(ctx, path, r.from, "greedy")
+	if err != nil {
+		return err
+	}
+	knowing, err := r.mixedOrder(ctx, path, r.from, "aware")
+	if err != nil {
+		return err
+	}
+	fmt.Println("blocks | parameters gone, greedy | greedy | repaired | parameters gone, aware | aware, repaired")
+	for _, n := range numbers(r.curve) {
+		a, err := r.judgeRepaired(ctx, path, r.from, blockmask.New(greedy[:n]...))
+		if err != nil {
+			return err
+		}
+		b, err := r.judgeRepaired(ctx, path, r.from, blockmask.New(knowing[:n]...))
+		if err != nil {
+			return err
+		}
+		fmt.Printf("%d | %.1f%% | %.3f / %.3f | %.3f / %.3f | %.1f%% | %.3f / %.3f\n", n, 100*a.gone, a.before.instruct, a.before.other,
+			a.after.instruct, a.after.other, 100*b.gone, b.after.instruct, b.after.other)
+	}
+	return nil
+}
+
+// dense judges whole models: the rivals of pruned ones.
+func (r *rig) dense(ctx context.Context) error {
+	for _, path := range strings.Split(r.models, ",") {
+		o, err := r.open(ctx, path)
+		if err != nil {
+			return err
+		}
+		got, err := o.judge(ctx, nil)
+		o.close()
+		if err != nil {
+			return err
+		}
+		info, err := os.Stat(path)
+		if err != nil {
+			return err
+		}
+		fmt.Printf("%s: %d bytes, %.3f / %.3f\n", path, info.Size(), got.instruct, got.other)
+	}
+	return nil
 }

@@ -9,14 +9,18 @@ import (
 	"os/signal"
 	"slices"
 	"strings"
+
+	"github.com/ggufprune/ggufprune/internal/pipeline"
 )
 
 type options struct {
 	models, calib, heldOut, other string
 	seeds, window, threads, judge int
-	tokens                        int
+	tokens, awareTokens           int
+	from                          uint64
 	mask                          string
-	blocks, methods, parts        string
+	blocks, curve, methods, parts string
+	strategies                    string
 }
 
 func main() {
@@ -29,10 +33,14 @@ func main() {
 	flag.IntVar(&o.window, "c", 256, "tokens of a sequence")
 	flag.IntVar(&o.threads, "t", 2, "threads")
 	flag.IntVar(&o.judge, "judge", 64, "sequences of each text to judge on")
-	flag.IntVar(&o.tokens, "repair-tokens", 36864, "positions of a repair")
+	flag.IntVar(&o.tokens, "repair-tokens", pipeline.DefaultRepairTokens, "positions of a repair")
+	flag.IntVar(&o.awareTokens, "aware-tokens", pipeline.AwareTokens, "positions that searches of the part aware are calibrated on")
+	flag.Uint64Var(&o.from, "from", 1, "the first sample's seed")
+	flag.StringVar(&o.curve, "curve", "2,4,6,8,10,12,14", "removed blocks of the part curve")
+	flag.StringVar(&o.strategies, "strategies", "greedy,fast-kld,aware", "searches of the part aware")
 	flag.StringVar(&o.blocks, "blocks", "4,8,12", "removed blocks")
 	flag.StringVar(&o.methods, "methods", "full,map", "repairs")
-	flag.StringVar(&o.parts, "parts", "repair,aware", "what to measure")
+	flag.StringVar(&o.parts, "parts", "repair,aware,curve", "what to measure: repair, aware, curve, dense, cost")
 	flag.StringVar(&o.mask, "mask", "", "removed blocks in order, in place of a search (one sample)")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -48,7 +56,7 @@ func run(ctx context.Context, o options) error {
 	if err := r.read(); err != nil {
 		return err
 	}
-	known := map[string]func(context.Context) error{"repair": r.repairs, "aware": r.aware}
+	known := map[string]func(context.Context) error{"repair": r.repairs, "aware": r.aware, "curve": r.curves, "dense": r.dense}
 	for _, part := range strings.Split(o.parts, ",") {
 		f, ok := known[part]
 		if !ok {

@@ -22,7 +22,7 @@ func (r *rig) repairs(ctx context.Context) error {
 		kind := strings.ToLower(typeName.FindString(filepath.Base(path)))
 		kind = strings.TrimSuffix(kind, ".gguf")
 		shares := map[string][]float64{}
-		for seed := uint64(1); seed <= uint64(r.seeds); seed++ {
+		for seed := r.from; seed < r.from+uint64(r.seeds); seed++ {
 			order, err := r.order(ctx, models[0], seed, maxOf(r.blocks))
 			if err != nil {
 				return err
@@ -48,7 +48,7 @@ func (r *rig) repairOne(ctx context.Context, path string, seed uint64, mask bloc
 			return err
 		}
 		defer o.close()
-		dense, err := o.judge(ctx, nil)
+		dense, err := r.whole(ctx, o, path)
 		if err != nil {
 			return err
 		}
@@ -83,9 +83,6 @@ func (r *rig) repairOne(ctx context.Context, path string, seed uint64, mask bloc
 			dense.other, pruned.other, after.other, 100*share(dense.other, pruned.other, after.other), pruned.kld, after.kld, len(res.Weights), res.Positions, cpu)
 		fmt.Printf("  removed %s\n", mask)
 		for _, b := range res.Blocks {
-			if b.Skipped == "" {
-				fmt.Printf("  %s %.3g %.4f", b.Block, b.Lambda, b.After/b.Before)
-			}
 			if b.Skipped != "" {
 				fmt.Printf("  %s: %s\n", b.Block, b.Skipped)
 			}

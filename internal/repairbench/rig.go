@@ -24,7 +24,11 @@ type rig struct {
 	calib, heldOut           *perplexity.Corpus
 	otherCalib, otherHeldOut *perplexity.Corpus // nil: there is no other text
 	figures                  []string
-	orders                   map[uint64][]blockmask.Block
+	orders                   map[uint64][]blockmask.Block // by sample
+	mixedOrders              map[string][]blockmask.Block // by strategy and sample
+	outcomes                 map[string]outcome           // by mask and sample
+	sets                     map[string]*perplexity.Set   // by file and text
+	wholes                   map[string]judged            // by file
 }
 
 // batchSeqs sequences run at once.
@@ -78,6 +82,7 @@ type open struct {
 	model    *llamabind.Model
 	session  *llamabind.Session
 	weights  repair.Weights
+	blocks   []layout.Block
 	instruct *perplexity.Evaluator
 	other    *perplexity.Evaluator
 	kld      *perplexity.Evaluator // on instruct's text
@@ -95,21 +100,25 @@ func (r *rig) open(ctx context.Context, path string) (*open, error) {
 	if o.session, err = o.model.NewSession(ctx, llamabind.SessionParams{NSeq: batchSeqs, SeqLen: r.window, Threads: r.threads}); err != nil {
 		return nil, err
 	}
-	var blocks []layout.Block
 	for _, b := range o.session.Blocks() {
-		blocks = append(blocks, layout.Block{Block: b, Weights: o.session.Weights(b)})
+		o.blocks = append(o.blocks, layout.Block{Block: b, Weights: o.session.Weights(b)})
 	}
-	o.weights = pipeline.Projections(o.file, blocks)
-	if o.instruct, err = r.evaluator(ctx, o, r.heldOut, false); err != nil {
+	o.weights = pipeline.Projections(o.file, o.blocks)
+	if o.instruct, err = r.evaluator(ctx, o, path, r.heldOut, false); err != nil {
 		return nil, err
 	}
-	if o.kld, err = r.evaluator(ctx, o, r.heldOut, true); err != nil {
+	if o.kld, err = r.evaluator(ctx, o, path, r.heldOut, true); err != nil {
 		return nil, err
 	}
 	if r.otherHeldOut != nil {
-		o.other, err = r.evaluator(ctx, o, r.otherHeldOut, false)
+		o.other, err = r.evaluator(ctx, o, path, r.otherHeldOut, false)
 	}
 	return o, err
+}
+
+// gone is the part of the parameters that a mask removes.
+func (o *open) gone(mask blockmask.Mask) float64 {
+	return float64(pipeline.BlockWeights(o.file, o.blocks, mask).Params) / float64(o.file.Params())
 }
 
 func (o *open) close() {
@@ -118,15 +127,38 @@ func (o *open) close() {
 	o.file.Close()
 }
 
-func (r *rig) evaluator(ctx context.Context, o *open, c *perplexity.Corpus, kld bool) (*perplexity.Evaluator, error) {
-	set, err := perplexity.NewSet(perplexity.Samples, c, o.model, perplexity.SetOptions{Context: r.window, Max: r.judge})
-	if err == nil && kld {
-		set, err = perplexity.WithReferences(ctx, o.session, set, perplexity.TopTokens, nil)
-	}
-	if err != nil {
-		return nil, err
+// evaluator judges the model on a text. What does not change with the weights is made once for each file.
+func (r *rig) evaluator(ctx context.Context, o *open, path string, c *perplexity.Corpus, kld bool) (*perplexity.Evaluator, error) {
+	key := fmt.Sprint(path, c.Name, kld)
+	set, ok := r.sets[key]
+	if !ok {
+		var err error
+		set, err = perplexity.NewSet(perplexity.Samples, c, o.model, perplexity.SetOptions{Context: r.window, Max: r.judge})
+		if err == nil && kld {
+			set, err = perplexity.WithReferences(ctx, o.session, set, perplexity.TopTokens, nil)
+		}
+		if err != nil {
+			return nil, err
+		}
+		if r.sets == nil {
+			r.sets = map[string]*perplexity.Set{}
+		}
+		r.sets[key] = set
 	}
 	return perplexity.NewEvaluator(o.session, set)
+}
+
+// whole judges the unpruned model, once for each file.
+func (r *rig) whole(ctx context.Context, o *open, path string) (judged, error) {
+	if got, ok := r.wholes[path]; ok {
+		return got, nil
+	}
+	got, err := o.judge(ctx, nil)
+	if r.wholes == nil {
+		r.wholes = map[string]judged{}
+	}
+	r.wholes[path] = got
+	return got, err
 }
 
 // judged are held-out numbers of a model.
