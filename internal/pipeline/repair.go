@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/ggufprune/ggufprune/blockmask"
+	"github.com/ggufprune/ggufprune/gguf"
 	"github.com/ggufprune/ggufprune/layout"
 	"github.com/ggufprune/ggufprune/perplexity"
 	"github.com/ggufprune/ggufprune/repair"
@@ -18,6 +19,7 @@ type Repair struct {
 	Method repair.Method // Off or "": not at all
 	Files  []string      // texts to fit on; none: the job's calibration text and the one that comes with the program
 	Tokens int           // positions in all
+	Type   *gguf.Type    // what lower types of the tensors that it changes are raised to; nil: none are
 }
 
 // DefaultRepairTokens is how many positions a repair is fitted on and chosen by.
@@ -77,9 +79,11 @@ func (s *Source) Repair(ctx context.Context, blocks []layout.Block, removed bloc
 	if err != nil {
 		return nil, "", err
 	}
+	weights := Projections(s.File, blocks).(projections)
+	weights.types = s.types
 	progress := rep.Start("repair", int64(len(blocks)))
 	defer progress.Stop()
-	res, err := repair.Run(ctx, engine, Projections(s.File, blocks), repair.Request{
+	res, err := repair.Run(ctx, engine, weights, repair.Request{
 		Removed: removed, Method: r.Method, Fit: fit, Held: held,
 		Progress: func(done, total int, b blockmask.Block) {
 			progress.Set(int64(len(blocks)-total+done), b.String())
@@ -133,12 +137,19 @@ func describeTexts(texts []*perplexity.Corpus, tokens int) string {
 
 // repair repairs the source before q is written, and completes q.
 func (j Job) repair(ctx context.Context, src *Source, q *WriteRequest, rep Reporter) (*repair.Result, error) {
-	src.changed = nil
+	src.changed, src.types = nil, nil
 	if !j.Repair.wanted() {
 		return nil, nil
 	}
+	dir := j.scratchFolder()
+	if err := src.raise(ctx, q.Blocks, q.Removed, j.Repair, dir, rep); err != nil {
+		return nil, err
+	}
 	res, text, err := src.Repair(ctx, q.Blocks, q.Removed, j.Repair, j.Text, rep)
-	if err != nil || res == nil {
+	if err != nil {
+		return nil, err
+	}
+	if err := src.lower(ctx, dir, rep); err != nil || res == nil {
 		return nil, err
 	}
 	if res.Undone {
@@ -151,6 +162,9 @@ func (j Job) repair(ctx context.Context, src *Source, q *WriteRequest, rep Repor
 			record.Tensors = append(record.Tensors, b.Tensor)
 			record.Methods = append(record.Methods, string(b.Method))
 			record.Lambdas = append(record.Lambdas, b.Lambda)
+			if j.Repair.Type != nil {
+				record.Types = append(record.Types, src.typeOf(b.Tensor).Name())
+			}
 		}
 	}
 	if len(record.Tensors) > 0 {

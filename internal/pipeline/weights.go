@@ -17,7 +17,8 @@ import (
 type projections struct {
 	file   *gguf.File
 	blocks map[blockmask.Block][]string
-	users  map[string]int // blocks that use a tensor
+	users  map[string]int       // blocks that use a tensor
+	types  map[string]gguf.Type // of tensors that the loaded model has in another type than the file
 }
 
 // Projections finds and encodes the output projections of a model's blocks, for a repair.
@@ -32,8 +33,8 @@ func Projections(f *gguf.File, blocks []layout.Block) repair.Weights {
 	return p
 }
 
-// Projection implements repair.Weights.
-func (p projections) Projection(b blockmask.Block) (*repair.Projection, string, error) {
+// find returns the output projection of a block. reason says why it has none that can be repaired.
+func (p projections) find(b blockmask.Block) (t gguf.Tensor, reason string) {
 	var found []string
 	for _, name := range p.blocks[b] {
 		if layout.IsOutput(name, b.Kind) && strings.HasSuffix(name, ".weight") {
@@ -41,34 +42,51 @@ func (p projections) Projection(b blockmask.Block) (*repair.Projection, string, 
 		}
 	}
 	if len(found) != 1 {
-		return nil, fmt.Sprintf("it has %d output projections", len(found)), nil
+		return t, fmt.Sprintf("it has %d output projections", len(found))
 	}
 	t, ok := p.file.Tensor(found[0])
 	switch {
 	case !ok:
-		return nil, "its output projection is not in the file", nil
+		reason = "its output projection is not in the file"
 	case p.users[t.Name] > 1:
-		return nil, "other blocks share its output projection", nil
+		reason = "other blocks share its output projection"
 	case len(t.Dims) != 2:
-		return nil, "its output projection is one of many experts", nil
+		reason = "its output projection is one of many experts"
+	}
+	return t, reason
+}
+
+// typeOf is the type that the loaded model has a tensor in.
+func (p projections) typeOf(t gguf.Tensor) gguf.Type {
+	if typ, ok := p.types[t.Name]; ok {
+		return typ
+	}
+	return t.Type
+}
+
+// Projection implements repair.Weights.
+func (p projections) Projection(b blockmask.Block) (*repair.Projection, string, error) {
+	t, reason := p.find(b)
+	if reason != "" {
+		return nil, reason, nil
 	}
 	out := &repair.Projection{Name: t.Name, In: int(t.Dims[0]), Out: int(t.Dims[1])}
 	var err error
-	if out.Data, out.Weights, err = p.read(t); err != nil {
+	if out.Data, out.Weights, err = encodedAs(p.file, t, p.typeOf(t)); err != nil {
 		return nil, "", err
 	}
 	bias := strings.TrimSuffix(t.Name, ".weight") + ".bias"
 	if b, ok := p.file.Tensor(bias); ok {
-		if _, out.Bias, err = p.read(b); err != nil {
+		if _, out.Bias, err = readTensor(p.file, b); err != nil {
 			return nil, "", err
 		}
 	}
 	return out, "", nil
 }
 
-// read reads and decodes a tensor.
-func (p projections) read(t gguf.Tensor) ([]byte, []float32, error) {
-	data, err := io.ReadAll(p.file.Data(t))
+// readTensor reads and decodes a tensor.
+func readTensor(f *gguf.File, t gguf.Tensor) ([]byte, []float32, error) {
+	data, err := io.ReadAll(f.Data(t))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -88,5 +106,5 @@ func (p projections) Encode(q *repair.Projection, weights, importance []float32)
 	if !slices.ContainsFunc(importance, func(x float32) bool { return x > 0 }) {
 		importance = nil
 	}
-	return llamabind.FromFloat(uint32(t.Type), weights, q.In, importance)
+	return llamabind.FromFloat(uint32(p.typeOf(t)), weights, q.In, importance)
 }

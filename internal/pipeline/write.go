@@ -46,7 +46,7 @@ type WriteResult struct {
 // model is closed on the way. On an error, a *CheckError among them, no file is left.
 func (s *Source) Write(ctx context.Context, q WriteRequest, rep Reporter) (*WriteResult, error) {
 	res, err := layout.Build(layout.Request{
-		Source: s.File, Blocks: q.Blocks, Removed: q.Removed, Kind: q.Layout, Provenance: q.Provenance, Changed: s.changed,
+		Source: s.File, Blocks: q.Blocks, Removed: q.Removed, Kind: q.Layout, Provenance: q.Provenance, Changed: s.changed, Types: s.types,
 	})
 	if err != nil {
 		return nil, err
