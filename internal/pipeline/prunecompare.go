@@ -36,4 +36,6 @@ func (j Job) compare(ctx context.Context, out *Outcome, rep Reporter) error {
 }
 
 // repaired reports whether the written file has weights that the original has not.
-func (o *Outcome) repaired() bool { return o.Repair != nil && !o.Repair.Undone && len(o.Repair.Weights) > 0 }
+func (o *Outcome) repaired() bool {
+	return o.Repair != nil && !o.Repair.Undone && len(o.Repair.Weights) > 0
+}
