@@ -5,8 +5,8 @@ import (
 	"slices"
 )
 
-// Data is where the bytes of a written tensor come from. Copy, Rows, Zeros and Bytes make one; all of them stream, so that
-// writing takes constant memory.
+// Data is where the bytes of a written tensor come from. Copy, Rows, Zeros, Bytes, Changed and Made make one. The first three
+// stream, so that writing takes constant memory; Made holds one tensor at a time.
 type Data interface {
 	// Size is the number of bytes.
 	Size() int64
@@ -106,6 +106,8 @@ func SourceOf(d Data) (Tensor, bool) {
 		return d.t, true
 	case rowsData:
 		return d.t, true
+	case changedData:
+		return d.t, true
 	}
 	return Tensor{}, false
 }
@@ -135,3 +137,34 @@ func (d byteData) Size() int64             { return int64(len(d)) }
 func (d byteData) check() error            { return nil }
 func (d byteData) source() *File           { return nil }
 func (d byteData) writeTo(s *stream) error { return s.write(d) }
+
+// Changed is new bytes of tensor t: [SourceOf] still leads to it.
+func Changed(t Tensor, b []byte) Data { return changedData{byteData(b), t} }
+
+type changedData struct {
+	byteData
+	t Tensor
+}
+
+// Made is n bytes that make returns when they are written.
+func Made(n int64, make func() ([]byte, error)) Data { return madeData{n, make} }
+
+type madeData struct {
+	n    int64
+	make func() ([]byte, error)
+}
+
+func (d madeData) Size() int64   { return d.n }
+func (d madeData) check() error  { return nil }
+func (d madeData) source() *File { return nil }
+
+func (d madeData) writeTo(s *stream) error {
+	b, err := d.make()
+	if err != nil {
+		return err
+	}
+	if int64(len(b)) != d.n {
+		return fmt.Errorf("%d bytes were made of a tensor that takes %d", len(b), d.n)
+	}
+	return s.write(b)
+}

@@ -328,6 +328,7 @@ func TestZerosAndBytes(t *testing.T) {
 	p := &Plan{KVs: []KV{kv}, Tensors: []PlanTensor{
 		{"zero.weight", F32, []uint64{600 << 10}, Zeros(2400 << 10)},
 		{"bytes.weight", I8, []uint64{3}, Bytes([]byte{1, 2, 3})},
+		{"made.weight", I8, []uint64{3}, Made(3, func() ([]byte, error) { return []byte{1, 2, 3}, nil })},
 	}}
 	f, err := openBytes(t, planBytes(t, p))
 	if err != nil {
@@ -341,5 +342,20 @@ func TestZerosAndBytes(t *testing.T) {
 	}
 	if f.Bytes() != p.Size() || f.Alignment() != 64 {
 		t.Errorf("%d bytes, planned %d", f.Bytes(), p.Size())
+	}
+}
+
+func TestMadeOfAnotherSize(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "out.gguf")
+	for _, c := range []struct {
+		made []byte
+		err  error
+		want string
+	}{{[]byte{1, 2}, nil, "2 bytes were made of a tensor that takes 3"}, {nil, errors.New("no such weights"), "no such weights"}} {
+		p := &Plan{Tensors: []PlanTensor{{"made.weight", I8, []uint64{3}, Made(3, func() ([]byte, error) { return c.made, c.err })}}}
+		_, err := WriteTemp(t.Context(), path, p, WriteOptions{})
+		if err == nil || !strings.Contains(err.Error(), c.want) || len(names(t, filepath.Dir(path))) != 0 {
+			t.Errorf("%v, want %q; folder has %v", err, c.want, names(t, filepath.Dir(path)))
+		}
 	}
 }

@@ -41,8 +41,10 @@ type Request struct {
 	Kind       Kind // "" is Auto
 	Provenance Provenance
 
-	// Changed are new contents of tensors of Source, of the same type and shape, by name: what a repair changed.
+	// Changed are new contents of tensors of Source, of the same shape, by name: what a repair changed. They have the tensor's type, or
+	// the one that Types has for it.
 	Changed map[string][]byte
+	Types   map[string]gguf.Type
 }
 
 // Block is a block with the names of the tensors that it alone uses. Norms may be missing from Weights; they are told by

@@ -50,14 +50,15 @@ type model struct {
 	blocks  []blockmask.Block
 	removed blockmask.Mask
 	changed map[string][]byte
-	layers  []layer // block_count of them: nLayer, then those of a multi-token-prediction head
+	types   map[string]gguf.Type // of changed
+	layers  []layer              // block_count of them: nLayer, then those of a multi-token-prediction head
 	nLayer  int
 	tensors []gguf.Tensor // those of no layer
 }
 
 // newModel takes the request apart and checks that it is sound.
 func newModel(r Request) (*model, error) {
-	m := &model{src: r.Source, arch: r.Source.Arch(), removed: r.Removed, changed: r.Changed}
+	m := &model{src: r.Source, arch: r.Source.Arch(), removed: r.Removed, changed: r.Changed, types: r.Types}
 	if err := m.checkChanged(); err != nil {
 		return nil, err
 	}
@@ -233,14 +234,35 @@ func (m *model) paramsOf(mask blockmask.Mask) uint64 {
 	return n
 }
 
-// checkChanged makes sure that changed tensors exist and keep their size. A layout may move the rows of other tensors, but copies output
-// projections as they are.
+// checkChanged makes sure that changed tensors exist and have the size of their type. A layout may move the rows of other tensors, but
+// copies output projections as they are.
 func (m *model) checkChanged() error {
 	for name, data := range m.changed {
 		t, ok := m.src.Tensor(name)
-		if !ok || int64(len(data)) != t.Size || !IsOutput(name, blockmask.Mixer) && !IsOutput(name, blockmask.FFN) {
+		if !ok || int64(len(data)) != sizeAs(t, m.typeOf(t)) || !IsOutput(name, blockmask.Mixer) && !IsOutput(name, blockmask.FFN) {
 			return fmt.Errorf("%s cannot be changed: it is no output projection of this size", name)
 		}
 	}
+	for name := range m.types {
+		if m.changed[name] == nil {
+			return fmt.Errorf("%s cannot have another type: it is not changed", name)
+		}
+	}
 	return nil
+}
+
+// typeOf is the type that a tensor is written in.
+func (m *model) typeOf(t gguf.Tensor) gguf.Type {
+	if typ, ok := m.types[t.Name]; ok {
+		return typ
+	}
+	return t.Type
+}
+
+// sizeAs is what t takes as typ, -1 where its rows are no whole number of the type's blocks.
+func sizeAs(t gguf.Tensor, typ gguf.Type) int64 {
+	if !typ.Known() || t.Dims[0]%typ.BlockSize() != 0 {
+		return -1
+	}
+	return typ.RowBytes(t.Dims[0]) * t.Rows()
 }

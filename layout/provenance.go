@@ -25,6 +25,7 @@ type RepairRecord struct {
 	Tensors     []string  // the changed tensors, by their names in the source
 	Methods     []string  // of each: full or map
 	Lambdas     []float64 // of each
+	Types       []string  // of each, such as Q6_K, where types were raised; nil: each has its own
 	Calibration string
 	Positions   int     // tokens that it was fitted on and chosen by
 	NLLBefore   float64 // mean on the part that it was chosen by, nats
@@ -48,6 +49,7 @@ type RepairRecord struct {
 //	ggufprune.repair.tensors  [string]  where a repair changed weights: which, by their names in the source
 //	ggufprune.repair.methods  [string]  of each, full or map
 //	ggufprune.repair.lambdas  [float64] of each
+//	ggufprune.repair.types    [string]  of each, where --repair-type raised types
 //	ggufprune.repair.calibration, .positions (uint64), .nll_before, .nll_after (float64)
 //	ggufprune.tool            string
 //	ggufprune.llama_cpp       string
@@ -92,6 +94,9 @@ func addProvenance(meta *metadata, m *model, p Provenance, res *Result) error {
 	if r := p.Repair; r != nil {
 		pairs = append(pairs, "repair.tensors", r.Tensors, "repair.methods", r.Methods, "repair.lambdas", r.Lambdas,
 			"repair.calibration", r.Calibration, "repair.positions", uint64(r.Positions), "repair.nll_before", r.NLLBefore, "repair.nll_after", r.NLLAfter)
+		if len(r.Types) > 0 {
+			pairs = append(pairs, "repair.types", r.Types)
+		}
 	}
 	for i := 0; i < len(pairs); i += 2 {
 		if pairs[i+1] == "" {

@@ -144,7 +144,7 @@ func (m *model) tensorsOf(slots []slot, zero func(layerTensor) gguf.PlanTensor) 
 func (m *model) copyOf(t gguf.Tensor, name string) gguf.PlanTensor {
 	p := gguf.PlanTensor{Name: name, Type: t.Type, Dims: t.Dims, Data: gguf.Copy(m.src, t)}
 	if data, ok := m.changed[t.Name]; ok {
-		p.Data = gguf.Bytes(data)
+		p.Type, p.Data = m.typeOf(t), gguf.Changed(t, data)
 	}
 	return p
 }

@@ -132,6 +132,9 @@ func (c *applyCommand) job(fs *pflag.FlagSet) (j pipeline.Job, goals []search.Go
 	if err := c.repair.fill(&j); err != nil {
 		return j, nil, err
 	}
+	if err := c.repair.checkType(c.quant.typ, goals...); err != nil {
+		return j, nil, err
+	}
 	if err := c.output.fill(&j); err != nil {
 		return j, nil, err
 	}

@@ -31,6 +31,7 @@ type comparisonJSON struct {
 type comparedJSON struct {
 	Label      string          `json:"label"`
 	Model      string          `json:"model,omitempty"`
+	Pruning    string          `json:"pruning,omitempty"`
 	Arch       string          `json:"arch,omitempty"`
 	Type       string          `json:"type,omitempty"`
 	Bytes      int64           `json:"bytes,omitempty"`
@@ -113,7 +114,7 @@ func newComparisonJSON(c *pipeline.Comparison) *comparisonJSON {
 	}
 	for _, r := range c.Rows {
 		j.Models = append(j.Models, comparedJSON{
-			Label: r.Label, Model: r.Path, Arch: r.Arch, Type: r.Type, Bytes: r.Bytes, Params: r.Params,
+			Label: r.Label, Model: r.Path, Pruning: r.Pruned, Arch: r.Arch, Type: r.Type, Bytes: r.Bytes, Params: r.Params,
 			PPL: number(r.PPL.Value), StdErr: number(r.PPL.StdErr), Divergence: newDivergenceJSON(r.KL), Speed: newSpeedJSON(r.Speed),
 		})
 	}

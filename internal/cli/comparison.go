@@ -82,8 +82,10 @@ func measured(c *pipeline.Comparison) []report.Measured {
 		switch {
 		case i == 0:
 			m.Role = report.Original
-		case c.Rival != nil && r.Path == "":
+		case c.Rival != nil && c.Rival.Type != "" && i == len(c.Rows)-1:
 			m.Role = report.Rival
+		case r.Pruned == pipeline.Repaired:
+			m.Role = report.Repaired
 		}
 		if r.KL != nil {
 			m.KLD = r.KL.KLD.Value
@@ -140,6 +142,7 @@ func sizeLines(line lines) {
 	}
 	model("file", func(r pipeline.Row) string { return formatSize(r.Bytes) })
 	model("parameters", func(r pipeline.Row) string { return formatCount(r.Params) })
+	model("pruning", func(r pipeline.Row) string { return r.Pruned })
 	model("type", func(r pipeline.Row) string { return r.Type })
 }
 

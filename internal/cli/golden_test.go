@@ -6,6 +6,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -97,7 +98,12 @@ func fullOutcome() *pipeline.Outcome {
 		},
 	}
 	o.Publish = &pipeline.Publication{Modelfile: "o.Modelfile", Name: "m:pruned"}
+	o.Raised = map[string]gguf.Type{"blk.2.attn_output.weight": gguf.F16}
 	o.Comparison = exampleComparison()
+	repaired := o.Comparison.Rows[1]
+	repaired.Label, repaired.Pruned, repaired.KL = pipeline.Repaired, pipeline.Repaired, exampleKL(0.125)
+	o.Comparison.Rows[1].Path, o.Comparison.Rows[1].Pruned, o.Comparison.Rows[1].Speed = "", pipeline.Pruned, nil
+	o.Comparison.Rows = slices.Insert(o.Comparison.Rows, 2, repaired)
 	o.Report = &pipeline.WrittenReport{Page: "r.html", Card: "README.md", Charts: []string{"charts/curve-size.svg", "charts/curve-size.png"}}
 	return o
 }

@@ -152,7 +152,7 @@ func newResultJSON(command string, out *pipeline.Outcome, plan string) resultJSO
 		})
 	}
 	if w := out.Write; w != nil {
-		r.Repair = newRepairJSON(out.Repair)
+		r.Repair = newRepairJSON(out)
 		r.Output = &outputJSON{
 			Path: w.Path, Bytes: w.Bytes, Layout: string(w.Layout.Kind), SHA256: w.SHA256,
 			ParamsRemoved: w.Layout.ParamsRemoved, Ratio: float64(w.Layout.ParamsRemoved) / float64(w.Layout.ParamsTotal),

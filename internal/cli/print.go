@@ -121,7 +121,7 @@ func auditText(a *search.Audit) string {
 
 // printWrite prints the written file and its check.
 func printWrite(u *ui.UI, out *pipeline.Outcome) {
-	printRepair(u, out.Repair)
+	printRepair(u, out)
 	w := out.Write
 	u.Resultf("output  %s", w.Path)
 	u.Resultf("        %s (was %s), %.1f%% of the parameters gone, layout %s", formatSize(w.Bytes), formatSize(out.Model.Bytes),

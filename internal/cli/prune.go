@@ -77,6 +77,9 @@ func (c *pruneCommand) run(ctx context.Context, fs *pflag.FlagSet, u *ui.UI) err
 	if err := c.repair.fill(&j); err != nil {
 		return err
 	}
+	if err := c.repair.checkType(c.quant.typ, j.Goal); err != nil {
+		return err
+	}
 	if j.Method.Strategy == "aware" && j.Repair.Method == "" {
 		return usagef("--strategy aware counts on a repair of what it leaves; add --repair auto")
 	}

@@ -5,9 +5,11 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/ggufprune/ggufprune/gguf"
 	"github.com/ggufprune/ggufprune/internal/pipeline"
 	"github.com/ggufprune/ggufprune/internal/ui"
 	"github.com/ggufprune/ggufprune/repair"
+	"github.com/ggufprune/ggufprune/search"
 )
 
 const repairUsage = `
@@ -16,6 +18,8 @@ Repair: re-fits the output projections of the blocks that stay, so that less is 
       --repair-text FILE   text to fit on, may be given several times; give what the model is for and something else
                            (default: the calibration text and the built-in one)
       --repair-tokens N    tokens to fit on and choose by (default: 36864)
+      --repair-type TYPE   raise the tensors that it changes to this type, where theirs is lower: Q6_K, Q8_0, F16 ...; it takes
+                           room for a copy of the original while it runs (default: each keeps its own)
 `
 
 // repairFlags say whether and how weights are re-fitted.
@@ -23,12 +27,14 @@ type repairFlags struct {
 	method string
 	texts  []string
 	tokens int
+	typ    string
 }
 
 func (r *repairFlags) add(fs *pflag.FlagSet, method repair.Method) {
 	fs.StringVar(&r.method, "repair", string(method), "")
 	fs.StringArrayVar(&r.texts, "repair-text", nil, "")
 	fs.IntVar(&r.tokens, "repair-tokens", pipeline.DefaultRepairTokens, "")
+	fs.StringVar(&r.typ, "repair-type", "", "")
 }
 
 // fill checks the flags and puts them into the job. Weights can only be changed in a model that is not mapped.
@@ -44,10 +50,36 @@ func (r *repairFlags) fill(j *pipeline.Job) error {
 		if len(r.texts) > 0 {
 			return usagef("--repair-text goes with --repair; add --repair auto")
 		}
+		if r.typ != "" {
+			return usagef("--repair-type goes with --repair; add --repair auto")
+		}
 		return nil
 	}
 	j.Repair = pipeline.Repair{Method: method, Files: r.texts, Tokens: r.tokens}
+	if r.typ != "" {
+		t, err := pipeline.ParseRepairType(r.typ)
+		if err != nil {
+			return usagef("--repair-type: %v", err)
+		}
+		j.Repair.Type = &t
+	}
 	j.Runtime.Model.NoMmap = true
+	return nil
+}
+
+// checkType refuses --repair-type where it would not mean what it says. goals are what the file is to reach.
+func (r *repairFlags) checkType(quantize string, goals ...search.Goal) error {
+	if r.typ == "" {
+		return nil
+	}
+	if quantize != "" {
+		return usagef("--repair-type does not go with --quantize, which gives every tensor its type; use --tensor-type NAME=TYPE")
+	}
+	for _, g := range goals {
+		if g.Size > 0 {
+			return usagef("--target-size is the size without --repair-type, so they do not go together; give --ratio or --blocks")
+		}
+	}
 	return nil
 }
 
@@ -65,6 +97,7 @@ type repairJSON struct {
 type repairBlockJSON struct {
 	Block   string  `json:"block"`
 	Tensor  string  `json:"tensor,omitempty"`
+	Type    string  `json:"type,omitempty"`
 	Method  string  `json:"method,omitempty"`
 	Lambda  float64 `json:"lambda,omitempty"`
 	Before  float64 `json:"mse_before,omitempty"`
@@ -72,13 +105,18 @@ type repairBlockJSON struct {
 	Skipped string  `json:"skipped,omitempty"`
 }
 
-func newRepairJSON(r *repair.Result) *repairJSON {
+func newRepairJSON(o *pipeline.Outcome) *repairJSON {
+	r := o.Repair
 	if r == nil {
 		return nil
 	}
 	out := &repairJSON{Positions: r.Positions, PPLBefore: number(math.Exp(r.NLLBefore)), PPLAfter: number(math.Exp(r.NLLAfter)), Undone: r.Undone, Blocks: []repairBlockJSON{}}
 	for _, b := range r.Blocks {
-		out.Blocks = append(out.Blocks, repairBlockJSON{b.Block.String(), b.Tensor, string(b.Method), b.Lambda, b.Before, b.After, b.Skipped})
+		block := repairBlockJSON{b.Block.String(), b.Tensor, "", string(b.Method), b.Lambda, b.Before, b.After, b.Skipped}
+		if t, ok := o.Raised[b.Tensor]; ok {
+			block.Type = t.Name()
+		}
+		out.Blocks = append(out.Blocks, block)
 		if b.Skipped == "" {
 			out.Method = string(b.Method)
 		}
@@ -87,7 +125,8 @@ func newRepairJSON(r *repair.Result) *repairJSON {
 }
 
 // printRepair prints what a repair did.
-func printRepair(u *ui.UI, r *repair.Result) {
+func printRepair(u *ui.UI, o *pipeline.Outcome) {
+	r := o.Repair
 	if r == nil {
 		return
 	}
@@ -97,4 +136,13 @@ func printRepair(u *ui.UI, r *repair.Result) {
 	}
 	u.Resultf("repair  %d of %d blocks re-fitted on %d tokens; PPL on text held back from the fit %.4f, was %.4f", len(r.Weights), len(r.Blocks),
 		r.Positions, math.Exp(r.NLLAfter), math.Exp(r.NLLBefore))
+	count := map[gguf.Type]int{}
+	for _, t := range o.Raised {
+		count[t]++
+	}
+	for _, t := range pipeline.RepairTypes {
+		if count[t] > 0 {
+			u.Resultf("        %d tensors raised to %s", count[t], t)
+		}
+	}
 }

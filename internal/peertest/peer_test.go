@@ -176,18 +176,28 @@ func TestPrunedFilesInLlamaPerplexity(t *testing.T) {
 // The same for repaired files, in each layout: what the tool says of the model whose weights it changed in memory, llama-perplexity
 // finds in the file.
 func TestRepairedFilesInLlamaPerplexity(t *testing.T) {
-	for _, c := range []struct{ kind, mask, layout string }{
-		{"F16", "attn:3,ffn:3", "native"}, {"Q8_0", "attn:3,ffn:5", "deci"}, {"Q4_0", "attn:3,ffn:5", "zeros"},
+	for _, c := range []struct{ kind, mask, layout, raised string }{
+		{"F16", "attn:3,ffn:3", "native", ""},
+		{"Q8_0", "attn:3,ffn:5", "deci", ""},
+		{"Q4_0", "attn:3,ffn:5", "zeros", ""},
+		{"Q4_0", "attn:3,ffn:5", "deci", "Q8_0"},
 	} {
-		out := filepath.Join(dir, "repaired-"+c.kind+".gguf")
-		raw := ggufprune(t, "apply", "-m", models[c.kind], "--mask", c.mask, "--layout", c.layout, "--repair", "auto", "--repair-tokens", "12288",
-			"-f", text, "-c", "128", "--chunks", "6", "-o", out, "--json", "-q")
+		out := filepath.Join(dir, "repaired-"+c.kind+c.raised+".gguf")
+		args := []string{
+			"apply", "-m", models[c.kind], "--mask", c.mask, "--layout", c.layout, "--repair", "auto", "--repair-tokens", "12288",
+			"-f", text, "-c", "128", "--chunks", "6", "-o", out, "--json", "-q",
+		}
+		if c.raised != "" {
+			args = append(args, "--repair-type", c.raised)
+		}
+		raw := ggufprune(t, args...)
 		var o struct {
 			outcome
 			Repair struct {
 				Undone bool `json:"undone"`
 				Blocks []struct {
 					Skipped string `json:"skipped"`
+					Type    string `json:"type"`
 				} `json:"blocks"`
 			} `json:"repair"`
 		}
@@ -198,6 +208,9 @@ func TestRepairedFilesInLlamaPerplexity(t *testing.T) {
 		for _, b := range o.Repair.Blocks {
 			if b.Skipped == "" {
 				fitted++
+			}
+			if (b.Skipped == "") != (b.Type == c.raised) && c.raised != "" {
+				t.Errorf("%s raised to %s: a block skipped for %q has type %q", c.kind, c.raised, b.Skipped, b.Type)
 			}
 		}
 		if o.Repair.Undone || fitted == 0 || o.Output.Layout != c.layout || o.Check.MaxAbsDiff != 0 {

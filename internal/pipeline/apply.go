@@ -84,7 +84,10 @@ func openApply(ctx context.Context, j Job, rep Reporter, oneFile bool) (*applica
 	if a.src, err = Open(ctx, j.Runtime); err != nil {
 		return nil, err
 	}
-	if a.job.quant, err = j.Quantize.prepare(ctx, a.src.File, a.src.Model.Info().NLayer); err == nil {
+	if err = j.Repair.checkType(a.src.File); err == nil {
+		a.job.quant, err = j.Quantize.prepare(ctx, a.src.File, a.src.Model.Info().NLayer)
+	}
+	if err == nil {
 		err = a.identify(ctx)
 	}
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 	"github.com/google/renameio/v2"
 	"golang.org/x/sys/unix"
 
+	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/gguf"
 	"github.com/ggufprune/ggufprune/llamabind"
 	"github.com/ggufprune/ggufprune/perplexity"
@@ -20,6 +21,7 @@ import (
 // runner is a loaded model of a comparison.
 type runner struct {
 	label, path string
+	removed     blockmask.Mask // left out of its graph
 	model       Model
 	bench       Bench // nil until its speed is measured
 }
@@ -48,7 +50,7 @@ func (c *comparer) load(ctx context.Context, m Contender, f *gguf.File) (*runner
 	if err != nil {
 		return nil, loadError(m.Path, f.Arch(), err)
 	}
-	r := &runner{label: m.Label, path: m.Path, model: model}
+	r := &runner{label: m.Label, path: m.Path, removed: m.Removed, model: model}
 	if err := c.checkTokens(r); err != nil {
 		r.close()
 		return nil, err
@@ -190,10 +192,15 @@ func (c *comparer) measure(ctx context.Context, r *runner) (*perplexity.KLReport
 func (c *comparer) run(ctx context.Context, r *runner, window func(rows [][]float32) error) error {
 	seqs := perplexity.WindowSet(c.out.Text, c.shape, r.model).Sequences
 	nSeq, seqLen := c.j.Text.shape(c.shape.Context)
-	s, err := r.model.NewSession(ctx, llamabind.SessionParams{
+	p := llamabind.SessionParams{
 		NSeq: nSeq, SeqLen: seqLen, Threads: c.j.Runtime.Threads, FlashAttn: c.j.Runtime.FlashAttn,
 		Unedited: true, UBatch: c.ubatch(nSeq, seqLen),
-	})
+	}
+	if r.removed.Len() > 0 { // an edited session makes one graph of a batch: of as many tokens as the others' graphs
+		nSeq = max(1, p.UBatch/seqLen)
+		p.NSeq, p.Unedited, p.UBatch = nSeq, false, 0
+	}
+	s, err := r.model.NewSession(ctx, p)
 	if err != nil {
 		return err
 	}
@@ -203,7 +210,7 @@ func (c *comparer) run(ctx context.Context, r *runner, window func(rows [][]floa
 	done := 0
 	for batch := range slices.Chunk(seqs, nSeq) {
 		rows := make([][][]float32, len(batch))
-		err := s.Logits(ctx, batch, nil, func(seq, _ int, logits []float32) error {
+		err := s.Logits(ctx, batch, r.removed, func(seq, _ int, logits []float32) error {
 			rows[seq] = append(rows[seq], logits)
 			return nil
 		})

@@ -1,11 +1,13 @@
 package pipeline
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
 	"os"
 
+	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/gguf"
 	"github.com/ggufprune/ggufprune/perplexity"
 )
@@ -23,10 +25,25 @@ type CompareJob struct {
 
 	Speed *SpeedTest // nil: none
 	Rival string     // what the first model is quantised to for comparison: RivalOff, RivalAuto or a type
+
+	Subject int // the index in Models of the one that the rival is set against; 0 is the second one, 1
 }
 
-// Contender is one model of a comparison.
-type Contender struct{ Label, Path string }
+// Contender is one model of a comparison: a file, or what a file would be without some blocks.
+type Contender struct {
+	Label, Path string
+
+	// Removed are blocks that are left out of the graph of Path; then File says what a file of its own would be, and no speed is measured.
+	Removed blockmask.Mask
+	File    FileFacts
+}
+
+// FileFacts describe a model's file.
+type FileFacts struct {
+	Arch   string
+	Bytes  int64
+	Params uint64
+}
 
 // Comparison is the answer.
 type Comparison struct {
@@ -42,12 +59,15 @@ type Comparison struct {
 	Rows    []Row  // the first one is what the others are compared with
 	Rival   *Rival // nil where none was asked for
 	Verdict string // pruning or quantising, in a sentence; "" without a rival
+
+	subject int // of Models, for the verdict
 }
 
 // Row is one model of a comparison.
 type Row struct {
 	Label  string
-	Path   string
+	Path   string // "" where it has no file that stays
+	Pruned string // Pruned, Repaired, or "" where nothing says that this program pruned it
 	Arch   string // "" for a base file
 	Type   string // of most of its weights, such as Q8_0
 	Bytes  int64
@@ -57,6 +77,23 @@ type Row struct {
 	KL  *perplexity.KLReport // nil for the reference
 
 	Speed *Speed // nil where it was not measured
+}
+
+// What Row.Pruned may be.
+const (
+	Pruned   = "pruned"
+	Repaired = "pruned + repaired"
+)
+
+// prunedText reads from its metadata what this program did to a file.
+func prunedText(f *gguf.File) string {
+	switch {
+	case len(texts(f, "ggufprune.repair.tensors")) > 0:
+		return Repaired
+	case text(f, "ggufprune.mask") != "":
+		return Pruned
+	}
+	return ""
 }
 
 // comparer is a comparison under way.
@@ -76,7 +113,7 @@ type comparer struct {
 
 // Compare runs the models one after the other over the text.
 func Compare(ctx context.Context, j CompareJob, rep Reporter) (*Comparison, error) {
-	c := &comparer{j: j, rep: rep, out: &Comparison{BaseLogits: j.BaseLogits, Speed: j.Speed}}
+	c := &comparer{j: j, rep: rep, out: &Comparison{BaseLogits: j.BaseLogits, Speed: j.Speed, subject: cmp.Or(j.Subject, 1)}}
 	defer c.close()
 	if err := c.open(); err != nil {
 		return nil, err
@@ -134,7 +171,10 @@ func (c *comparer) inputs() []string {
 
 // model measures one model, and adds its row.
 func (c *comparer) model(ctx context.Context, i int, m Contender, f *gguf.File) error {
-	row := Row{Label: m.Label, Path: m.Path, Arch: f.Arch(), Type: mainType(f), Bytes: f.Bytes(), Params: f.Params()}
+	row := Row{Label: m.Label, Path: m.Path, Pruned: prunedText(f), Arch: f.Arch(), Type: mainType(f), Bytes: f.Bytes(), Params: f.Params()}
+	if m.Removed.Len() > 0 {
+		row.Path, row.Pruned, row.Arch, row.Bytes, row.Params = "", Pruned, m.File.Arch, m.File.Bytes, m.File.Params
+	}
 	r, err := c.load(ctx, m, f)
 	if err != nil {
 		return err
@@ -156,6 +196,9 @@ func (c *comparer) model(ctx context.Context, i int, m Contender, f *gguf.File) 
 		row.PPL = row.KL.PPL
 	}
 	c.out.Rows = append(c.out.Rows, row)
+	if m.Removed.Len() > 0 {
+		return nil
+	}
 	return c.speed(ctx, r)
 }
 

@@ -112,3 +112,27 @@ func TestCompareCancelled(t *testing.T) {
 		t.Errorf("%v, %d models are open", err, open)
 	}
 }
+
+// What a pruned model without its repair is in a comparison, where it has no file, is what its file would be.
+func TestCompareWithoutFile(t *testing.T) {
+	apply := applyJob(t, func(string) error { return nil })
+	apply.NoCheck = true
+	out, err := Apply(t.Context(), apply, quiet())
+	if err != nil {
+		t.Fatal(err)
+	}
+	j := compareJob(nil)
+	facts := FileFacts{Arch: "deci", Bytes: out.Write.Bytes, Params: 7}
+	j.Models = []Contender{{"original", tinyModel, nil, FileFacts{}}, {"pruned", tinyModel, apply.Mask, facts}, {"file", apply.Output, nil, FileFacts{}}}
+	c, err := Compare(t.Context(), j, quiet())
+	if err != nil {
+		t.Fatal(err)
+	}
+	without, with := c.Rows[1], c.Rows[2]
+	if *without.KL != *with.KL || !(without.KL.KLD.Value > 0) {
+		t.Errorf("without a file KLD %v, PPL %v, with it %v, %v", without.KL.KLD, without.PPL, with.KL.KLD, with.PPL)
+	}
+	if without.Path != "" || without.Speed != nil || without.Bytes != with.Bytes || without.Params != 7 || without.Pruned != Pruned || with.Pruned != Pruned || c.Rows[0].Pruned != "" {
+		t.Errorf("rows %+v and %+v", without, with)
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/ggufprune/ggufprune/blockmask"
+	"github.com/ggufprune/ggufprune/gguf"
 	"github.com/ggufprune/ggufprune/layout"
 	"github.com/ggufprune/ggufprune/llamabind"
 	"github.com/ggufprune/ggufprune/perplexity"
@@ -46,9 +47,10 @@ type Outcome struct {
 	Plan    *search.Plan // nil when a mask was applied
 	Steps   []search.Step
 	Removed blockmask.Mask
-	Write   *WriteResult   // nil for search
-	Repair  *repair.Result // nil: none was asked for, or nothing could be repaired
-	Publish *Publication   // what was made for Ollama of the file; nil if nothing
+	Write   *WriteResult         // nil for search
+	Repair  *repair.Result       // nil: none was asked for, or nothing could be repaired
+	Raised  map[string]gguf.Type // of repaired tensors in another type than the source's, by their names there
+	Publish *Publication         // what was made for Ollama of the file; nil if nothing
 
 	Comparison *Comparison    // nil where nothing was compared
 	Report     *WrittenReport // nil without one
@@ -89,6 +91,9 @@ func (j Job) searchThen(ctx context.Context, rep Reporter, write bool) (*Outcome
 		return nil, err
 	}
 	defer src.Close()
+	if err := j.Repair.checkType(src.File); err != nil {
+		return nil, err
+	}
 	if j.quant, err = j.Quantize.prepare(ctx, src.File, src.Model.Info().NLayer); err != nil {
 		return nil, err
 	}
@@ -233,7 +238,7 @@ func (j Job) write(ctx context.Context, src *Source, q WriteRequest, out *Outcom
 		return err
 	}
 	defer log.Close() //nolint:errcheck // nothing to close once it is removed; else the first error counts
-	q.quantizer = j.quant
+	out.Raised, q.quantizer = src.types, j.quant
 	if out.Write, err = src.Write(ctx, q, rep); err != nil {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/ggufprune/ggufprune/blockmask"
+	"github.com/ggufprune/ggufprune/gguf"
 	"github.com/ggufprune/ggufprune/layout"
 	"github.com/ggufprune/ggufprune/llamabind"
 	"github.com/ggufprune/ggufprune/perplexity"
@@ -22,6 +23,7 @@ type Repair struct {
 	Method repair.Method // Off or "": not at all
 	Files  []string      // texts to fit on; none: the job's calibration text and the one that comes with the program
 	Tokens int           // positions in all
+	Type   *gguf.Type    // what lower types of the tensors that it changes are raised to; nil: none are
 }
 
 // DefaultRepairTokens is how many positions a repair is fitted on and chosen by.
@@ -100,12 +102,14 @@ func (s *Source) Repair(ctx context.Context, q RepairRequest, rep Reporter) (_ *
 	if log != nil {
 		request.Log = log
 	}
+	weights := Projections(s.File, q.Blocks).(projections)
+	weights.types = s.types
 	progress := rep.Start("repair", int64(len(q.Blocks)))
 	defer progress.Stop()
 	request.Progress = func(done, total int, b blockmask.Block) {
 		progress.Set(int64(len(q.Blocks)-total+done), b.String())
 	}
-	res, err := repair.Run(ctx, engine, Projections(s.File, q.Blocks), request)
+	res, err := repair.Run(ctx, engine, weights, request)
 	if errors.Is(err, repair.ErrNothing) {
 		rep.Notef("repair: %v", err)
 		return nil, "", nil, log.Remove()
@@ -134,7 +138,8 @@ func (s *Source) repairLog(q RepairRequest, nSeq int, tokens string, rep Reporte
 		Method  repair.Method  `json:"method"`
 		Batch   int            `json:"batch"`
 		Flash   string         `json:"flash_attn"`
-	}{q.Removed, q.Repair.Method, nSeq, s.Runtime.FlashAttn})
+		Type    *gguf.Type     `json:"type,omitempty"`
+	}{q.Removed, q.Repair.Method, nSeq, s.Runtime.FlashAttn, q.Repair.Type})
 	if err != nil {
 		return nil, err
 	}
@@ -192,15 +197,22 @@ func describeTexts(texts []*perplexity.Corpus, tokens int) string {
 
 // repair repairs the source before q is written, and completes q. The log is nil, or to be closed; see [Source.Repair].
 func (j Job) repair(ctx context.Context, src *Source, q *WriteRequest, rep Reporter) (*repair.Result, *repairLog, error) {
-	src.changed = nil
+	src.changed, src.types = nil, nil
 	if !j.Repair.wanted() {
 		return nil, nil, nil
+	}
+	dir := j.scratchFolder()
+	if err := src.raise(ctx, q.Blocks, q.Removed, j.Repair, dir, rep); err != nil {
+		return nil, nil, err
 	}
 	res, text, log, err := src.Repair(ctx, RepairRequest{
 		Blocks: q.Blocks, Removed: q.Removed, Repair: j.Repair, Text: j.Text, Tool: j.Tool, Output: j.Output,
 	}, rep)
-	if err != nil || res == nil {
+	if err != nil {
 		return nil, nil, err
+	}
+	if err := src.lower(ctx, dir, rep); err != nil || res == nil {
+		return nil, nil, errors.Join(err, log.Close())
 	}
 	if res.Undone {
 		rep.Warnf("the repair would have raised the loss on held-back text from %.4f to %.4f: nothing is changed", res.NLLBefore, res.NLLAfter)
@@ -212,6 +224,9 @@ func (j Job) repair(ctx context.Context, src *Source, q *WriteRequest, rep Repor
 			record.Tensors = append(record.Tensors, b.Tensor)
 			record.Methods = append(record.Methods, string(b.Method))
 			record.Lambdas = append(record.Lambdas, b.Lambda)
+			if j.Repair.Type != nil {
+				record.Types = append(record.Types, src.typeOf(b.Tensor).Name())
+			}
 		}
 	}
 	if len(record.Tensors) > 0 {

@@ -3,6 +3,8 @@ package pipeline
 import (
 	"context"
 	"fmt"
+	"math"
+	"slices"
 	"strings"
 
 	"github.com/ggufprune/ggufprune/gguf"
@@ -102,7 +104,7 @@ func readPruned(ctx context.Context, path string, plan *search.Plan) (*report.Mo
 
 // describe is what a model's file says about itself.
 func describe(f *gguf.File, path string) *report.Model {
-	m := &report.Model{Path: path, Bytes: f.Bytes(), Params: f.Params(), Layout: text(f, "ggufprune.layout")}
+	m := &report.Model{Path: path, Bytes: f.Bytes(), Params: f.Params(), Layout: text(f, "ggufprune.layout"), Repair: repairOf(f)}
 	m.Meta = report.Meta{
 		Name: text(f, "general.name"), Author: text(f, "general.author"), License: text(f, "general.license"),
 		LicenseName: text(f, "general.license.name"), LicenseLink: text(f, "general.license.link"), Repository: text(f, "general.repo_url"),
@@ -118,6 +120,22 @@ func describe(f *gguf.File, path string) *report.Model {
 		}
 	}
 	return m
+}
+
+// repairOf reads what a repair changed in a file, nil for nothing.
+func repairOf(f *gguf.File) *report.Repair {
+	tensors := texts(f, "ggufprune.repair.tensors")
+	if len(tensors) == 0 {
+		return nil
+	}
+	r := &report.Repair{Tensors: len(tensors), Text: text(f, "ggufprune.repair.calibration")}
+	r.Types = slices.Compact(slices.Sorted(slices.Values(texts(f, "ggufprune.repair.types"))))
+	for key, to := range map[string]*float64{"nll_before": &r.Before, "nll_after": &r.After} {
+		if nll, found, err := f.Float("ggufprune.repair." + key); found && err == nil {
+			*to = math.Exp(nll)
+		}
+	}
+	return r
 }
 
 // text returns a string of the metadata; what is none counts as absent, for nothing depends on it.

@@ -70,7 +70,7 @@ func (c *comparer) rival(ctx context.Context) error {
 		c.out.Rival.Reason = fmt.Sprintf("the original is quantised already (%s)", from)
 		return nil
 	}
-	limit := c.files[1].Bytes()
+	limit := c.files[c.out.subject].Bytes()
 	for _, name := range rivalChoices(c.j.Rival, c.files[0], limit) {
 		done, err := c.tryRival(ctx, name, limit)
 		if done || err != nil {
@@ -132,7 +132,7 @@ func (c *comparer) tryRival(ctx context.Context, name string, limit int64) (done
 
 // quantize writes the first model in another type beside the second one, where a file of that size could be written before.
 func (c *comparer) quantize(ctx context.Context, name string) (path string, remove func(), err error) {
-	dir := filepath.Dir(c.j.Models[1].Path)
+	dir := filepath.Dir(c.j.Models[c.out.subject].Path)
 	if checkFolder(dir) != nil {
 		dir = os.TempDir()
 	}

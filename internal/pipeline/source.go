@@ -22,9 +22,10 @@ type Source struct {
 	File    *gguf.File
 	Model   Model // nil after CloseModel
 
-	changed map[string][]byte // weights by name that sessions run with in place of the file's
-	fresh   bool              // the model was loaded since they were set
-	noise   *Noise            // of the quantiser on the whole model, once it is measured
+	changed map[string][]byte    // weights by name that sessions run with in place of the file's
+	types   map[string]gguf.Type // of tensors that the loaded model has in another type than the file
+	fresh   bool                 // the model was loaded since they were set
+	noise   *Noise               // of the quantiser on the whole model, once it is measured
 
 	hash func() (string, error)
 	stop context.CancelFunc // of the hashing
@@ -119,6 +120,15 @@ func (s *Source) Session(ctx context.Context, nSeq, seqLen int) (Session, error)
 		return nil, err
 	}
 	return session, nil
+}
+
+// typeOf is the type that the loaded model has a tensor in.
+func (s *Source) typeOf(name string) gguf.Type {
+	if typ, ok := s.types[name]; ok {
+		return typ
+	}
+	t, _ := s.File.Tensor(name)
+	return t.Type
 }
 
 // unchange puts the file's weights back, until the model is closed.

@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 )
@@ -15,10 +16,11 @@ func verdict(c *Comparison) string {
 		return "Nothing to set against it: " + c.Rival.Reason + "."
 	}
 	rival := c.Rows[len(c.Rows)-1]
-	pruned := c.Rows[1]
+	at := cmp.Or(c.subject, 1)
 	if c.BaseLogits != "" {
-		pruned = c.Rows[2] // behind the base file's row
+		at++ // behind the base file's row
 	}
+	pruned := c.Rows[at]
 	return weigh(pruned, rival, c.Speed)
 }
 

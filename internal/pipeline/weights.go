@@ -17,7 +17,8 @@ import (
 type projections struct {
 	file   *gguf.File
 	blocks map[blockmask.Block][]string
-	users  map[string]int // blocks that use a tensor
+	users  map[string]int       // blocks that use a tensor
+	types  map[string]gguf.Type // of tensors that the loaded model has in another type than the file
 }
 
 // Projections finds and encodes the output projections of a model's blocks, for a repair.
@@ -32,55 +33,72 @@ func Projections(f *gguf.File, blocks []layout.Block) repair.Weights {
 	return p
 }
 
-// Projections implements repair.Weights.
-func (p projections) Projections(b blockmask.Block) (all []*repair.Projection, reason string, err error) {
+// find returns the output projections of a block. reason says why they cannot be repaired.
+func (p projections) find(b blockmask.Block) (all []gguf.Tensor, reason string) {
 	for _, name := range p.blocks[b] {
 		if !layout.IsOutput(name, b.Kind) || !strings.HasSuffix(name, ".weight") {
 			continue
 		}
-		q, reason, err := p.projection(name)
-		if err != nil || reason != "" {
-			return nil, reason, err
+		t, ok := p.file.Tensor(name)
+		switch {
+		case !ok:
+			return nil, "its output projection is not in the file"
+		case p.users[name] > 1:
+			return nil, "other blocks share its output projection"
+		case len(t.Dims) < 2 || len(t.Dims) > 3:
+			return nil, "its output projection is no matrix"
+		}
+		all = append(all, t)
+	}
+	if len(all) == 0 {
+		return nil, "it has no output projection"
+	}
+	return all, ""
+}
+
+// typeOf is the type that the loaded model has a tensor in.
+func (p projections) typeOf(t gguf.Tensor) gguf.Type {
+	if typ, ok := p.types[t.Name]; ok {
+		return typ
+	}
+	return t.Type
+}
+
+// Projections implements repair.Weights.
+func (p projections) Projections(b blockmask.Block) (all []*repair.Projection, reason string, err error) {
+	tensors, reason := p.find(b)
+	for _, t := range tensors {
+		q, err := p.projection(t)
+		if err != nil {
+			return nil, "", err
 		}
 		all = append(all, q)
 	}
-	if len(all) == 0 {
-		return nil, "it has no output projection", nil
-	}
-	return all, "", nil
+	return all, reason, nil
 }
 
 // projection reads one of them.
-func (p projections) projection(name string) (*repair.Projection, string, error) {
-	t, ok := p.file.Tensor(name)
-	switch {
-	case !ok:
-		return nil, "its output projection is not in the file", nil
-	case p.users[t.Name] > 1:
-		return nil, "other blocks share its output projection", nil
-	case len(t.Dims) < 2 || len(t.Dims) > 3:
-		return nil, "its output projection is no matrix", nil
-	}
+func (p projections) projection(t gguf.Tensor) (*repair.Projection, error) {
 	out := &repair.Projection{Name: t.Name, In: int(t.Dims[0]), Out: int(t.Dims[1])}
 	if len(t.Dims) == 3 {
 		out.Experts = int(t.Dims[2])
 	}
 	var err error
-	if out.Data, out.Weights, err = p.read(t); err != nil {
-		return nil, "", err
+	if out.Data, out.Weights, err = encodedAs(p.file, t, p.typeOf(t)); err != nil {
+		return nil, err
 	}
 	bias := strings.TrimSuffix(t.Name, ".weight") + ".bias"
 	if b, ok := p.file.Tensor(bias); ok {
-		if _, out.Bias, err = p.read(b); err != nil {
-			return nil, "", err
+		if _, out.Bias, err = readTensor(p.file, b); err != nil {
+			return nil, err
 		}
 	}
-	return out, "", nil
+	return out, nil
 }
 
-// read reads and decodes a tensor.
-func (p projections) read(t gguf.Tensor) ([]byte, []float32, error) {
-	data, err := io.ReadAll(p.file.Data(t))
+// readTensor reads and decodes a tensor.
+func readTensor(f *gguf.File, t gguf.Tensor) ([]byte, []float32, error) {
+	data, err := io.ReadAll(f.Data(t))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -100,5 +118,5 @@ func (p projections) Encode(q *repair.Projection, weights, importance []float32)
 	if !slices.ContainsFunc(importance, func(x float32) bool { return x > 0 }) {
 		importance = nil
 	}
-	return llamabind.FromFloat(uint32(t.Type), weights, q.In, importance)
+	return llamabind.FromFloat(uint32(p.typeOf(t)), weights, q.In, importance)
 }

@@ -38,6 +38,8 @@ type WriteResult struct {
 	Layout *layout.Result
 	Check  *Check // nil with NoCheck; of the file before it was quantised
 
+	Unrepaired int64 // bytes of the same file without the repair, before it was quantised; 0 where nothing was repaired
+
 	Quantized *Quantized // nil where it was not
 	IMatrix   string     // where the importance matrix of the file was written, "" for nowhere
 }
@@ -46,7 +48,7 @@ type WriteResult struct {
 // model is closed on the way. On an error, a *CheckError among them, no file is left.
 func (s *Source) Write(ctx context.Context, q WriteRequest, rep Reporter) (*WriteResult, error) {
 	res, err := layout.Build(layout.Request{
-		Source: s.File, Blocks: q.Blocks, Removed: q.Removed, Kind: q.Layout, Provenance: q.Provenance, Changed: s.changed,
+		Source: s.File, Blocks: q.Blocks, Removed: q.Removed, Kind: q.Layout, Provenance: q.Provenance, Changed: s.changed, Types: s.types,
 	})
 	if err != nil {
 		return nil, err
@@ -76,6 +78,13 @@ func (s *Source) Write(ctx context.Context, q WriteRequest, rep Reporter) (*Writ
 	}
 	defer pending.Discard() //nolint:errcheck // nothing to discard once it is committed; else the first error counts
 	out := &WriteResult{Layout: res}
+	if len(s.changed) > 0 {
+		plain := layout.Request{Source: s.File, Blocks: q.Blocks, Removed: q.Removed, Kind: q.Layout, Provenance: q.Provenance}
+		plain.Provenance.Repair = nil
+		if out.Unrepaired, err = layout.Size(plain); err != nil {
+			return nil, err
+		}
+	}
 	if p != nil {
 		progress := rep.Start("check the written file", 1000)
 		check, differs, err := p.compare(ctx, s.Runtime, pending.Path(), want, res.Exact, progress)

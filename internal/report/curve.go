@@ -324,7 +324,7 @@ func (in Input) heldOut() (c curve, ok bool) {
 	pl.Desc = "On text that the search did not use; the bars are one standard error. The table has the numbers."
 	for i, m := range used {
 		pt := point{
-			X: pl.x.at(xs[i]), Y: pl.y.at(m.PPL), Label: string(m.Role), Shape: map[Role]string{Original: "diamond", Pruned: "dot", Rival: "square"}[m.Role],
+			X: pl.x.at(xs[i]), Y: pl.y.at(m.PPL), Label: string(m.Role), Shape: map[Role]string{Original: "diamond", Pruned: "dot", Repaired: "dot", Rival: "square"}[m.Role],
 			Low: pl.y.at(m.PPL - m.StdErr), High: pl.y.at(m.PPL + m.StdErr), Error: m.StdErr > 0,
 			Tip: []string{clean(m.Name), fmt.Sprintf("PPL %.4f ± %.4f", m.PPL, m.StdErr), format.Size(m.Bytes)},
 		}

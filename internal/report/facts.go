@@ -3,6 +3,7 @@ package report
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"github.com/ggufprune/ggufprune/internal/format"
 )
@@ -62,6 +63,10 @@ func (in Input) prunedFacts() factGroup {
 	g.add("parameters", fmt.Sprintf("%s (%d)", format.Count(m.Params), m.Params))
 	g.add("size", fmt.Sprintf("%s (%d bytes)", format.Size(m.Bytes), m.Bytes))
 	g.add("removed", in.Plan.Mask(in.steps()).String())
+	if r := m.Repair; r != nil {
+		g.add("repaired", repairText(r))
+		g.add("repair fitted on", r.Text)
+	}
 	if c := in.Check; c != nil {
 		found := "identical log-probabilities"
 		if c.MaxAbsDiff > 0 {
@@ -72,6 +77,18 @@ func (in Input) prunedFacts() factGroup {
 		g.add("text of the check", fmt.Sprintf("%s, convention %s, context %d, %d sequences", c.Text, c.Convention, c.Context, c.Sequences))
 	}
 	return g
+}
+
+// repairText says what a repair changed, and what that gave.
+func repairText(r *Repair) string {
+	text := plural(r.Tensors, "output projection") + " re-fitted"
+	if len(r.Types) > 0 {
+		text += ", raised to " + strings.Join(r.Types, " and ")
+	}
+	if r.Before > 0 && r.After > 0 {
+		text += fmt.Sprintf("; on text held back from the fit perplexity %.4f, was %.4f", r.After, r.Before)
+	}
+	return text
 }
 
 func (in Input) calibrationFacts() factGroup {

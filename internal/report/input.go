@@ -29,6 +29,15 @@ type Model struct {
 	Params uint64
 	Layout string // of a pruned file: native, deci or zeros
 	Meta   Meta
+	Repair *Repair // of a repaired file
+}
+
+// Repair is what a repair changed, as the file's metadata says it.
+type Repair struct {
+	Tensors       int
+	Types         []string // what their types were raised to, each once; nil: each kept its own
+	Text          string   // which
+	Before, After float64  // perplexity on the part held back from the fit; 0 is unknown
 }
 
 // Meta is what a model's metadata says about it; what is not there is empty.
@@ -77,10 +86,11 @@ type Row struct {
 // Role says which of the compared models one is.
 type Role string
 
-// The roles: the whole model, the pruned one, and the whole model in a smaller quantisation of about the pruned one's size.
+// The roles: the whole model, the pruned one, the same with re-fitted weights, and the whole model in a smaller quantisation of about the pruned one's size.
 const (
 	Original Role = "original"
 	Pruned   Role = "pruned"
+	Repaired Role = "pruned + repaired"
 	Rival    Role = "rival"
 )
 
@@ -101,6 +111,14 @@ func (in Input) steps() int {
 		return len(in.Plan.Steps)
 	}
 	return in.Steps
+}
+
+// written returns the model that was written: the repaired one where there is one.
+func (in Input) written() (Measured, bool) {
+	if m, ok := in.measured(Repaired); ok {
+		return m, true
+	}
+	return in.measured(Pruned)
 }
 
 // measured returns the model of that role.

@@ -201,7 +201,7 @@ func (in Input) verdict() string {
 			return "" // one who has seen more than perplexities has judged
 		}
 	}
-	pruned, ok := in.measured(Pruned)
+	pruned, ok := in.written()
 	rival, found := in.measured(Rival)
 	if !ok || !found || pruned.PPL <= 0 || rival.PPL <= 0 {
 		return ""

@@ -63,12 +63,15 @@ func exampleInput() Input {
 			Name: "Tiny 1K", Author: "someone", License: "apache-2.0", Repository: "https://huggingface.co/someone/Tiny-1K",
 			Tags: []string{"text-generation", "gguf", "bad: [tag"}, Languages: []string{"en", "not a language"}, Quantization: "Q8_0",
 		}},
-		Pruned: &Model{Path: "/home/me/tiny-pruned.gguf", SHA256: strings.Repeat("ef", 32), Bytes: 3010 << 10, Params: 700, Layout: "deci", Meta: Meta{Name: "Tiny 0.7K pruned"}},
+		Pruned: &Model{Path: "/home/me/tiny-pruned.gguf", SHA256: strings.Repeat("ef", 32), Bytes: 3010 << 10, Params: 700, Layout: "deci", Meta: Meta{Name: "Tiny 0.7K pruned"}, Repair: &Repair{
+			Tensors: 3, Types: []string{"F16"}, Text: "a.txt and built-in calibration text: 8192 tokens", Before: 14, After: 12.75,
+		}},
 		Check:  &Check{Positions: 384, Text: "held out", Convention: "windows", Context: 64, Sequences: 6, Masked: 12.5, Written: 12.5, StdErr: 0.25},
 		Tables: []Table{{Title: "On held-out text", Caption: "windows of 64 tokens", Columns: []string{"original", "pruned"}, Rows: []Row{{"PPL", []string{"11.9 ± 0.2", "12.5 ± 0.2"}}, {"load | time", []string{"1 s"}}}}},
 		Measured: []Measured{
 			{Role: Original, Name: "tiny-Q8_0.gguf", Bytes: 4 << 20, PPL: 11.9, StdErr: 0.2},
 			{Role: Pruned, Name: "tiny-pruned.gguf", Bytes: 3010 << 10, PPL: 12.5, StdErr: 0.2, Speed: 130},
+			{Role: Repaired, Name: "pruned + repaired", Bytes: 3020 << 10, PPL: 12.2, StdErr: 0.2, Speed: 131},
 			{Role: Rival, Name: "Q5_K_M", Bytes: 3000 << 10, PPL: 12.0, StdErr: 0.1, Speed: 110},
 		},
 		Command: []string{"ggufprune", "prune", "-m", "/home/me/models/tiny-Q8_0.gguf", "--plan=/home/me/plan.json", "--blocks", "2", "-f", "my text.jsonl"},

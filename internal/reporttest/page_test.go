@@ -69,6 +69,7 @@ func pages(t *testing.T) map[string]string {
 		Measured: []report.Measured{
 			{Role: report.Original, Name: "model.gguf", Bytes: 8 << 30, PPL: 6.1, StdErr: 0.05},
 			{Role: report.Pruned, Name: "small.gguf", Bytes: 6 << 30, PPL: 7.2, StdErr: 0.06},
+			{Role: report.Repaired, Name: "pruned + repaired", Bytes: 6 << 30, PPL: 6.9, StdErr: 0.06},
 			{Role: report.Rival, Name: "Q5_K_S", Bytes: 6 << 30, PPL: 6.3, StdErr: 0.05},
 		},
 		Command: []string{"ggufprune", "prune", "-m", "model.gguf", "--ratio", "0.2", "--report", strings.Repeat("long-", 60) + ".html"},
