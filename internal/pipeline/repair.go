@@ -19,6 +19,7 @@ type Repair struct {
 	Method repair.Method // Off or "": not at all
 	Files  []string      // texts to fit on; none: the job's calibration text and the one that comes with the program
 	Tokens int           // positions in all
+	Usual  bool          // nobody asked for it: where it cannot be done the file is written without
 	Type   *gguf.Type    // what lower types of the tensors that it changes are raised to; nil: none are
 }
 
@@ -81,13 +82,13 @@ func (s *Source) Repair(ctx context.Context, blocks []layout.Block, removed bloc
 	}
 	weights := Projections(s.File, blocks).(projections)
 	weights.types = s.types
-	progress := rep.Start("repair", int64(len(blocks)))
+	todo := behindGap(blocks, removed)
+	positions := (len(slices.Concat(fit...)) + len(slices.Concat(held...))) * length
+	s.noteRepair(weights, todo, r, describeTexts(texts, positions), positions, rep)
+	progress := startRepair(rep, len(todo))
 	defer progress.Stop()
 	res, err := repair.Run(ctx, engine, weights, repair.Request{
-		Removed: removed, Method: r.Method, Fit: fit, Held: held,
-		Progress: func(done, total int, b blockmask.Block) {
-			progress.Set(int64(len(blocks)-total+done), b.String())
-		},
+		Removed: removed, Method: r.Method, Fit: fit, Held: held, Progress: progress.block,
 	})
 	if errors.Is(err, repair.ErrNothing) {
 		rep.Notef("repair: %v", err)
@@ -146,6 +147,10 @@ func (j Job) repair(ctx context.Context, src *Source, q *WriteRequest, rep Repor
 		return nil, err
 	}
 	res, text, err := src.Repair(ctx, q.Blocks, q.Removed, j.Repair, j.Text, rep)
+	if err != nil && j.Repair.Usual && ctx.Err() == nil {
+		rep.Warnf("the model is not repaired: %v; --repair off does without from the beginning", err)
+		res, err = nil, nil
+	}
 	if err != nil {
 		return nil, err
 	}
