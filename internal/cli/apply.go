@@ -10,7 +10,6 @@ import (
 	"github.com/ggufprune/ggufprune/internal/pipeline"
 	"github.com/ggufprune/ggufprune/internal/ui"
 	"github.com/ggufprune/ggufprune/perplexity"
-	"github.com/ggufprune/ggufprune/repair"
 	"github.com/ggufprune/ggufprune/search"
 )
 
@@ -62,7 +61,7 @@ func (c *applyCommand) flags(fs *pflag.FlagSet) {
 	c.text.add(fs, perplexity.Windows)
 	c.goal.add(fs)
 	c.output.add(fs)
-	c.repair.add(fs, repair.Off)
+	c.repair.add(fs, defaultRepair)
 	c.ollama.add(fs)
 	c.quant.add(fs)
 	fs.StringVar(&c.plan, "plan", "", "")
@@ -129,7 +128,7 @@ func (c *applyCommand) job(fs *pflag.FlagSet) (j pipeline.Job, goals []search.Go
 		return j, nil, err
 	}
 	j.Plan = c.plan
-	if err := c.repair.fill(&j); err != nil {
+	if err := c.repair.fill(fs, &j); err != nil {
 		return j, nil, err
 	}
 	if err := c.repair.checkType(c.quant.typ, goals...); err != nil {

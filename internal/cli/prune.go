@@ -11,7 +11,6 @@ import (
 	"github.com/ggufprune/ggufprune/internal/ui"
 	"github.com/ggufprune/ggufprune/layout"
 	"github.com/ggufprune/ggufprune/perplexity"
-	"github.com/ggufprune/ggufprune/repair"
 )
 
 const pruneUsage = `Usage: ggufprune prune -m FILE (--ratio R | --blocks N | --target-size SIZE | ...) [flags]
@@ -55,7 +54,7 @@ func (c *pruneCommand) flags(fs *pflag.FlagSet) {
 	c.text.add(fs, perplexity.Samples)
 	c.goal.add(fs)
 	c.output.add(fs)
-	c.repair.add(fs, repair.Off)
+	c.repair.add(fs, defaultRepair)
 	c.ollama.add(fs)
 	c.quant.add(fs)
 	fs.StringVar(&c.plan, "plan", "", "")
@@ -74,7 +73,7 @@ func (c *pruneCommand) run(ctx context.Context, fs *pflag.FlagSet, u *ui.UI) err
 	if err := c.output.fill(&j); err != nil {
 		return err
 	}
-	if err := c.repair.fill(&j); err != nil {
+	if err := c.repair.fill(fs, &j); err != nil {
 		return err
 	}
 	if err := c.repair.checkType(c.quant.typ, j.Goal); err != nil {

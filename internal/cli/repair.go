@@ -25,7 +25,7 @@ What to write:
   -o, --output FILE        the file (default: a name by the GGUF convention, in this folder)
       --force              overwrite an existing file
       --no-check           do not check the written file
-` + repairUsage + textUsage + modelUsage + commonUsage
+` + repairMethodUsage + string(repair.Auto) + repairOptionsUsage + textUsage + modelUsage + commonUsage
 
 // repairCommand is "ggufprune repair".
 type repairCommand struct {
@@ -77,9 +77,10 @@ func (c *repairCommand) job(fs *pflag.FlagSet) (j pipeline.Job, err error) {
 	if j.Text, err = c.text.text(fs); err != nil {
 		return j, err
 	}
-	if err := c.repair.fill(&j); err != nil {
+	if err := c.repair.fill(fs, &j); err != nil {
 		return j, err
 	}
+	j.Repair.Usual = false
 	if j.Repair.Method == "" {
 		return j, usagef("--repair off leaves nothing to do; use auto, full or map")
 	}

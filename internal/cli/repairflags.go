@@ -12,9 +12,16 @@ import (
 	"github.com/ggufprune/ggufprune/search"
 )
 
-const repairUsage = `
+// defaultRepair is what prune and apply do without --repair. The usage texts follow it; TestRepairDefault holds the documents to it.
+const defaultRepair = repair.Off
+
+const repairUsage = repairMethodUsage + string(defaultRepair) + repairOptionsUsage
+
+const repairMethodUsage = `
 Repair: re-fits the output projections of the blocks that stay, so that less is lost:
-      --repair METHOD      full, map (cheaper for wide FFNs), auto (full where it is affordable), or off (default: off)
+      --repair METHOD      full, map (cheaper for wide FFNs), auto (full where it is affordable), or off (default: `
+
+const repairOptionsUsage = `)
       --repair-text FILE   text to fit on, may be given several times; give what the model is for and something else
                            (default: the calibration text and the built-in one)
       --repair-tokens N    tokens to fit on and choose by (default: 49152)
@@ -38,7 +45,7 @@ func (r *repairFlags) add(fs *pflag.FlagSet, method repair.Method) {
 }
 
 // fill checks the flags and puts them into the job. Weights can only be changed in a model that is not mapped.
-func (r *repairFlags) fill(j *pipeline.Job) error {
+func (r *repairFlags) fill(fs *pflag.FlagSet, j *pipeline.Job) error {
 	method, err := repair.ParseMethod(r.method)
 	if err != nil {
 		return usagef("--repair: %v", err)
@@ -55,7 +62,10 @@ func (r *repairFlags) fill(j *pipeline.Job) error {
 		}
 		return nil
 	}
-	j.Repair = pipeline.Repair{Method: method, Files: r.texts, Tokens: r.tokens}
+	j.Repair = pipeline.Repair{Method: method, Files: r.texts, Tokens: r.tokens, Usual: true}
+	for _, flag := range []string{"repair", "repair-text", "repair-tokens", "repair-type"} {
+		j.Repair.Usual = j.Repair.Usual && !fs.Changed(flag)
+	}
 	if r.typ != "" {
 		t, err := pipeline.ParseRepairType(r.typ)
 		if err != nil {
@@ -136,6 +146,17 @@ func printRepair(u *ui.UI, o *pipeline.Outcome) {
 	}
 	u.Resultf("repair  %d of %d blocks re-fitted on %d tokens; PPL on text held back from the fit %.4f, was %.4f", len(r.Weights), len(r.Blocks),
 		r.Positions, math.Exp(r.NLLAfter), math.Exp(r.NLLBefore))
+	var reasons []string
+	skipped := map[string]int{}
+	for _, b := range r.Blocks {
+		if b.Skipped != "" && skipped[b.Skipped] == 0 {
+			reasons = append(reasons, b.Skipped)
+		}
+		skipped[b.Skipped]++
+	}
+	for _, reason := range reasons {
+		u.Resultf("        %d left alone: %s", skipped[reason], reason)
+	}
 	count := map[gguf.Type]int{}
 	for _, t := range o.Raised {
 		count[t]++

@@ -200,7 +200,7 @@ func pruned(t *testing.T) *layout.Result {
 	res, err := layout.Build(layout.Request{
 		Source: f, Blocks: blocks, Removed: blockmask.New(blocks[6].Block, blocks[9].Block),
 		Provenance: layout.Provenance{
-			Repair:       &layout.RepairRecord{Tensors: []string{"t"}, Methods: []string{"full"}, Lambdas: []float64{1}, Calibration: "c", Positions: 1},
+			Repair:       &layout.RepairRecord{Tensors: []string{"t"}, Methods: []string{"full"}, Lambdas: []float64{1}, Types: []string{"F16"}, Calibration: "c", Positions: 1},
 			SourceSHA256: "0", Metric: "perplexity", Calibration: "c", Tool: "t", LlamaCpp: "l", BaseScore: 6, Scores: []float64{6, 7},
 		},
 	})

@@ -80,10 +80,7 @@ func (s *Source) raise(ctx context.Context, blocks []layout.Block, removed block
 	}
 	types, kept := map[string]gguf.Type{}, map[gguf.Type]int{}
 	p := Projections(s.File, blocks).(projections)
-	for i, b := range blocks {
-		if removed.Has(b.Block) || !slices.ContainsFunc(blocks[:min(i+2, len(blocks))], func(b layout.Block) bool { return removed.Has(b.Block) }) {
-			continue // nothing is missing before the block that follows
-		}
+	for _, b := range behindGap(blocks, removed) {
 		all, _ := p.find(b.Block)
 		for _, t := range all {
 			if typ, higher := raisedType(t, *r.Type); higher {
@@ -101,7 +98,7 @@ func (s *Source) raise(ctx context.Context, blocks []layout.Block, removed block
 	if len(types) == 0 {
 		return nil
 	}
-	return s.loadAs(ctx, types, dir, rep)
+	return s.loadAs(ctx, types, dir, "a copy of the original with higher types", rep)
 }
 
 // lower gives back what the repair has not changed, so that the loaded model has the types of the file to be.
@@ -115,11 +112,12 @@ func (s *Source) lower(ctx context.Context, dir string, rep Reporter) error {
 	if len(types) == len(s.types) {
 		return nil
 	}
-	return s.loadAs(ctx, types, dir, rep)
+	return s.loadAs(ctx, types, dir, fmt.Sprintf("%d of %d tensors keep their type: a copy without them, for the check,", len(s.types)-len(types), len(s.types)), rep)
 }
 
-// loadAs loads the model with some tensors in other types, by way of a temporary file in dir that is gone when it returns.
-func (s *Source) loadAs(ctx context.Context, types map[string]gguf.Type, dir string, rep Reporter) error {
+// loadAs loads the model with some tensors in other types, by way of a temporary file in dir that is gone when it returns. what
+// describes it.
+func (s *Source) loadAs(ctx context.Context, types map[string]gguf.Type, dir, what string, rep Reporter) error {
 	s.CloseModel()
 	s.types = types
 	if len(types) == 0 {
@@ -137,7 +135,7 @@ func (s *Source) loadAs(ctx context.Context, types map[string]gguf.Type, dir str
 		}
 		plan.Tensors = append(plan.Tensors, to)
 	}
-	rep.Notef("repair: a copy of the original with higher types takes %s in %s while it is loaded", mebibytes(plan.Size()), dir)
+	rep.Notef("repair: %s takes %s in %s while it is loaded", what, mebibytes(plan.Size()), dir)
 	progress := rep.Start("write the copy", plan.Size())
 	defer progress.Stop()
 	file, err := gguf.WriteTemp(ctx, filepath.Join(dir, "ggufprune-repair.gguf"), plan, gguf.WriteOptions{

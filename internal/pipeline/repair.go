@@ -23,6 +23,7 @@ type Repair struct {
 	Method repair.Method // Off or "": not at all
 	Files  []string      // texts to fit on; none: the job's calibration text and the one that comes with the program
 	Tokens int           // positions in all
+	Usual  bool          // nobody asked for it: where it cannot be done the file is written without
 	Type   *gguf.Type    // what lower types of the tensors that it changes are raised to; nil: none are
 }
 
@@ -104,11 +105,12 @@ func (s *Source) Repair(ctx context.Context, q RepairRequest, rep Reporter) (_ *
 	}
 	weights := Projections(s.File, q.Blocks).(projections)
 	weights.types = s.types
-	progress := rep.Start("repair", int64(len(q.Blocks)))
+	todo := behindGap(q.Blocks, q.Removed)
+	positions := (len(slices.Concat(fit...)) + len(slices.Concat(held...))) * length
+	s.noteRepair(weights, todo, r, describeTexts(texts, positions), positions, rep)
+	progress := startRepair(rep, len(todo))
 	defer progress.Stop()
-	request.Progress = func(done, total int, b blockmask.Block) {
-		progress.Set(int64(len(q.Blocks)-total+done), b.String())
-	}
+	request.Progress = progress.block
 	res, err := repair.Run(ctx, engine, weights, request)
 	if errors.Is(err, repair.ErrNothing) {
 		rep.Notef("repair: %v", err)
@@ -208,6 +210,10 @@ func (j Job) repair(ctx context.Context, src *Source, q *WriteRequest, rep Repor
 	res, text, log, err := src.Repair(ctx, RepairRequest{
 		Blocks: q.Blocks, Removed: q.Removed, Repair: j.Repair, Text: j.Text, Tool: j.Tool, Output: j.Output,
 	}, rep)
+	if err != nil && j.Repair.Usual && ctx.Err() == nil {
+		rep.Warnf("the model is not repaired: %v; --repair off does without from the beginning", err)
+		res, err = nil, nil
+	}
 	if err != nil {
 		return nil, nil, err
 	}

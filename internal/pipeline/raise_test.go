@@ -1,0 +1,59 @@
+package pipeline
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/ggufprune/ggufprune/gguf"
+	"github.com/ggufprune/ggufprune/repair"
+)
+
+func TestRaisedType(t *testing.T) {
+	for _, c := range []struct {
+		own, asked, want gguf.Type
+		row              uint64
+		raised           bool
+	}{
+		{gguf.Q4_0, gguf.Q6_K, gguf.Q6_K, 512, true},
+		{gguf.Q4_0, gguf.Q6_K, gguf.Q8_0, 288, true}, // llama-quantize's fall-back
+		{gguf.Q4_0, gguf.Q4_K, gguf.Q5_0, 288, true},
+		{gguf.Q4_0, gguf.Q4_K, gguf.Q4_K, 256, false},
+		{gguf.F32, gguf.Q8_0, gguf.F16, 33, false},
+		{gguf.BF16, gguf.F16, gguf.F16, 256, false},
+		{gguf.BF16, gguf.F32, gguf.F32, 256, true},
+		{gguf.Q8_0, gguf.Q6_K, gguf.Q6_K, 256, false},
+	} {
+		got, raised := raisedType(gguf.Tensor{Dims: []uint64{c.row, 8}, Type: c.own}, c.asked)
+		if got != c.want || raised != c.raised {
+			t.Errorf("%s of rows of %d to %s: %s, %v; want %s, %v", c.own, c.row, c.asked, got, raised, c.want, c.raised)
+		}
+	}
+}
+
+// Where nobody asked for a repair, one that cannot be done costs a warning, else the run; no temporary file is left in either case.
+func TestRepairThatCannotBeDone(t *testing.T) {
+	for _, usual := range []bool{true, false} {
+		j := applyJob(t, func(string) error { return nil })
+		short := filepath.Join(t.TempDir(), "short.txt")
+		if err := os.WriteFile(short, []byte("A few words."), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		typ := gguf.F16
+		j.Runtime.Model.NoMmap = true
+		j.Repair = Repair{Method: repair.Auto, Files: []string{short}, Tokens: 1024, Usual: usual, Type: &typ}
+		l := &listener{parts: map[string][]int64{}}
+		out, err := Apply(t.Context(), j, l)
+		files, _ := os.ReadDir(filepath.Dir(j.Output))
+		notes := strings.Join(l.notes, "\n")
+		switch {
+		case usual && (err != nil || out.Repair != nil || out.Write.Check == nil || len(files) != 1 || !strings.Contains(notes, "is not repaired: ")):
+			t.Errorf("nobody asked: %+v, %v, files %v, notes %q", out, err, files, notes)
+		case usual && (out.Write.Check.MaxAbsDiff != 0 || len(out.Raised) != 0):
+			t.Errorf("nobody asked: check %+v, raised %v", out.Write.Check, out.Raised)
+		case !usual && (err == nil || !strings.Contains(err.Error(), "too short for a repair") || len(files) != 0):
+			t.Errorf("asked for: %v, files %v", err, files)
+		}
+	}
+}

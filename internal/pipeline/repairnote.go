@@ -1,0 +1,79 @@
+package pipeline
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/ggufprune/ggufprune/blockmask"
+	"github.com/ggufprune/ggufprune/layout"
+	"github.com/ggufprune/ggufprune/repair"
+)
+
+// behindGap are the kept blocks that a repair goes through: from the last one before the first removed block on.
+func behindGap(blocks []layout.Block, removed blockmask.Mask) []layout.Block {
+	gap := slices.IndexFunc(blocks, func(b layout.Block) bool { return removed.Has(b.Block) })
+	if gap < 0 {
+		return nil
+	}
+	var out []layout.Block
+	for _, b := range blocks[max(0, gap-1):] {
+		if !removed.Has(b.Block) {
+			out = append(out, b)
+		}
+	}
+	return out
+}
+
+// repairMemory is what a repair keeps: streams of positions x d floats, two of all positions and one more of the quarter that is held
+// back; and for a block's fit with k features sums of two parts and of both, a copy and its factors (k x k doubles), and as many
+// times a solution (k x d).
+func repairMemory(positions, d, k int) (streams, fit int64) {
+	return 9 * int64(positions) * int64(d), 8 * 5 * int64(k) * int64(k+d)
+}
+
+// fewTokens is the part of the tokens asked for below which it is told that the texts have no more; a little is lost to whole batches.
+const fewTokens = 0.9
+
+// noteRepair says what a repair is going to do, and what memory it takes beside the model.
+func (s *Source) noteRepair(p projections, blocks []layout.Block, r Repair, text string, positions int, rep Reporter) {
+	if len(blocks) == 0 {
+		return // the repair says so itself
+	}
+	d, most := 0, 0
+	for _, b := range blocks {
+		all, _ := p.find(b.Block)
+		for _, t := range all {
+			k, rows := int(t.Dims[0]), int(t.Dims[1])
+			if r.Method == repair.Map || r.Method == repair.Auto && k > repair.MaxFull {
+				k = rows
+			}
+			d, most = max(d, rows), max(most, k)
+		}
+	}
+	streams, fit := repairMemory(positions, d, most)
+	if float64(positions) < fewTokens*float64(r.Tokens) {
+		text += fmt.Sprintf(" (--repair-tokens asks for %d, and a text has no more)", r.Tokens)
+	}
+	rep.Notef("repair: %d blocks, on %s; beside the model it takes at least %s for the residual streams and %s for the largest block's fit", len(blocks), text,
+		mebibytes(streams), mebibytes(fit))
+}
+
+// repairProgress tells rep how far a repair has come, block by block, with the time left by the blocks that are done.
+type repairProgress struct {
+	Progress
+	begin time.Time
+}
+
+func startRepair(rep Reporter, blocks int) *repairProgress {
+	return &repairProgress{rep.Start("repair", int64(blocks)), time.Now()}
+}
+
+func (p *repairProgress) block(done, total int, b blockmask.Block) {
+	if done == 0 {
+		p.begin = time.Now() // what went before, the run up to the first gap, says nothing of the blocks
+	} else {
+		p.Left(time.Since(p.begin) * time.Duration(total-done) / time.Duration(done))
+	}
+	p.Set(int64(done), b.String())
+}
