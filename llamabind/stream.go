@@ -19,26 +19,10 @@ import (
 
 // Segment runs one batch from boundary start, with the residual stream in, to boundary stop, and returns the stream there: one row
 // of n_embd for each position. Boundary i lies before the i-th of [Session.Blocks], the last one behind all of them; start -1, with
-// in nil, is the embeddings. The sequences must be of one length. features, if not nil, receives what the weight tap is multiplied
-// with, one row for each position. What lies outside of start and stop is not computed.
+// in nil, is the embeddings. The sequences must be of one length. Each of taps is filled with what its weight is multiplied with, or
+// says why it cannot be. What lies outside of start and stop is not computed. It implements [repair.Engine].
 func (s *Session) Segment(ctx context.Context, batch []perplexity.Sequence, removed blockmask.Mask, start, stop int, in []float32,
-	tap string, features []float32,
-) ([]float32, error) {
-	if tap == "" {
-		return s.Tapped(ctx, batch, removed, start, stop, in, nil)
-	}
-	t := &repair.Tap{Weight: tap}
-	out, err := s.Tapped(ctx, batch, removed, start, stop, in, []*repair.Tap{t})
-	if err == nil && (t.Refused != "" || len(t.Features) != len(features)) {
-		err = &Error{Code: UnsupportedArch, Op: "run a block", Text: fmt.Sprintf("the input of %s does not have one row for each position %s", tap, t.Refused)}
-	}
-	copy(features, t.Features)
-	return out, err
-}
-
-// Tapped is [Session.Segment] with any number of taps, which it fills; what cannot be tapped says so. It implements [repair.Engine].
-func (s *Session) Tapped(ctx context.Context, batch []perplexity.Sequence, removed blockmask.Mask, start, stop int, in []float32,
-	taps []*repair.Tap,
+	taps ...*repair.Tap,
 ) ([]float32, error) {
 	const op = "run a block"
 	mask, n, err := s.setStream(ctx, op, batch, removed, in, start >= 0)

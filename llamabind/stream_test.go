@@ -11,6 +11,7 @@ import (
 	"github.com/ggufprune/ggufprune/gguf"
 	"github.com/ggufprune/ggufprune/llamabind"
 	"github.com/ggufprune/ggufprune/perplexity"
+	"github.com/ggufprune/ggufprune/repair"
 )
 
 // scoredSequences are sequences of one length with every position scored; the last target is arbitrary.
@@ -30,7 +31,7 @@ func TestSegmentsEqualFullPass(t *testing.T) {
 	for _, removed := range []string{"", "attn:0", "attn:3,ffn:3,ffn:5", "ffn:11"} {
 		gone := mask(t, removed)
 		want := eval(t, s, batch, gone)[-1]
-		stream, err := s.Segment(t.Context(), batch, gone, -1, 0, nil, "", nil)
+		stream, err := s.Segment(t.Context(), batch, gone, -1, 0, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -40,7 +41,7 @@ func TestSegmentsEqualFullPass(t *testing.T) {
 				t.Fatal(err)
 			}
 			compare(t, removed, got, want, 0)
-			if stream, err = s.Segment(t.Context(), batch, gone, i, i+1, stream, "", nil); err != nil {
+			if stream, err = s.Segment(t.Context(), batch, gone, i, i+1, stream); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -83,14 +84,18 @@ func TestTapTimesWeightIsTheBlock(t *testing.T) {
 		w, _, values := weight(t, name)
 		k, d := int(w.Dims[0]), int(w.Dims[1])
 		i := slices.IndexFunc(s.Blocks(), func(b blockmask.Block) bool { return slices.Contains(s.Weights(b), name) })
-		before, err := s.Segment(t.Context(), batch, nil, -1, i, nil, "", nil)
+		before, err := s.Segment(t.Context(), batch, nil, -1, i, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		f := make([]float32, 48*k)
-		after, err := s.Segment(t.Context(), batch, nil, i, i+1, before, name, f)
+		tap := &repair.Tap{Weight: name}
+		after, err := s.Segment(t.Context(), batch, nil, i, i+1, before, tap)
 		if err != nil {
 			t.Fatal(err)
+		}
+		f := tap.Features
+		if tap.Refused != "" || len(f) != 48*k {
+			t.Fatalf("%s: %d features, refused: %s", name, len(f), tap.Refused)
 		}
 		// llama.cpp rounds the activations of a Q8_0 product to 8 bits.
 		var diff, norm float64

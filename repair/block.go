@@ -53,7 +53,7 @@ func (s *state) block(ctx context.Context, b blockmask.Block, at, stop int) erro
 	same := true
 	for _, x := range s.batches {
 		before := x.dense
-		if x.dense, err = s.e.Segment(ctx, x.seqs, nil, at, stop, before, "", nil); err != nil {
+		if x.dense, err = s.e.Segment(ctx, x.seqs, nil, at, stop, before); err != nil {
 			return err
 		}
 		same = same && slices.Equal(before, x.dense)
@@ -81,7 +81,7 @@ func (s *state) block(ctx context.Context, b blockmask.Block, at, stop int) erro
 	}
 	for _, x := range s.batches {
 		if x.next == nil {
-			if x.next, err = s.e.Segment(ctx, x.seqs, s.Removed, at, stop, x.pruned, "", nil); err != nil {
+			if x.next, err = s.e.Segment(ctx, x.seqs, s.Removed, at, stop, x.pruned); err != nil {
 				return err
 			}
 		}
@@ -98,7 +98,7 @@ func (s *state) beside(ctx context.Context, at int, reason string) ([]*part, str
 		return s.waiting, reason, nil
 	}
 	x := s.batches[0]
-	after, err := s.e.Segment(ctx, x.seqs, nil, at-1, at, x.dense, "", nil)
+	after, err := s.e.Segment(ctx, x.seqs, nil, at-1, at, x.dense)
 	if err != nil || !slices.Equal(after, x.dense) {
 		return nil, reason, err
 	}
@@ -297,7 +297,7 @@ func (s *state) judge(ctx context.Context, at, stop int) (loss float64, err erro
 		if !x.held {
 			continue
 		}
-		if x.next, err = s.e.Segment(ctx, x.seqs, s.Removed, at, stop, x.pruned, "", nil); err != nil {
+		if x.next, err = s.e.Segment(ctx, x.seqs, s.Removed, at, stop, x.pruned); err != nil {
 			return 0, err
 		}
 		residual := difference(x.dense, x.next)

@@ -11,11 +11,8 @@ import (
 // behind the last; a stream is (positions, n_embd) floats.
 type Engine interface {
 	Blocks() []blockmask.Block
-	// Segment runs from boundary start (-1: the embeddings) to stop and returns the stream there. What the weight tap is multiplied
-	// with, (positions, k), goes to features, if tap is not "".
-	Segment(ctx context.Context, batch []perplexity.Sequence, removed blockmask.Mask, start, stop int, in []float32, tap string, features []float32) ([]float32, error)
-	// Tapped is Segment without its own tap; what each of taps asks for goes there.
-	Tapped(ctx context.Context, batch []perplexity.Sequence, removed blockmask.Mask, start, stop int, in []float32, taps []*Tap) ([]float32, error)
+	// Segment runs from boundary start (-1: the embeddings, in is nil) to stop and returns the stream there. It fills taps.
+	Segment(ctx context.Context, batch []perplexity.Sequence, removed blockmask.Mask, start, stop int, in []float32, taps ...*Tap) ([]float32, error)
 	// EvalFrom returns the losses of every position, from boundary start on.
 	EvalFrom(ctx context.Context, batch []perplexity.Sequence, removed blockmask.Mask, start int, in []float32) ([][]float64, error)
 	// Product adds a^T b, summed over n rows, to acc; a is (n, ka), b (n, kb), acc (ka, kb). It runs where weight is, "" being any.

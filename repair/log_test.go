@@ -48,9 +48,9 @@ type counter struct {
 	runs int
 }
 
-func (c *counter) Segment(ctx context.Context, batch []perplexity.Sequence, removed blockmask.Mask, start, stop int, in []float32, tap string, feat []float32) ([]float32, error) {
+func (c *counter) Segment(ctx context.Context, batch []perplexity.Sequence, removed blockmask.Mask, start, stop int, in []float32, taps ...*Tap) ([]float32, error) {
 	c.runs++
-	return c.toy.Segment(ctx, batch, removed, start, stop, in, tap, feat)
+	return c.toy.Segment(ctx, batch, removed, start, stop, in, taps...)
 }
 
 // A repair that ended anywhere goes on, runs no block again that it was done with, and ends with the same weights.

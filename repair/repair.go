@@ -160,7 +160,7 @@ func (s *state) walk(ctx context.Context) error {
 func (s *state) start(ctx context.Context, blocks []blockmask.Block, kept []int) (first int, err error) {
 	run := func(removed blockmask.Mask, boundary int) (streams [][]float32, err error) {
 		for _, b := range s.batches {
-			x, err := s.e.Segment(ctx, b.seqs, removed, -1, boundary, nil, "", nil)
+			x, err := s.e.Segment(ctx, b.seqs, removed, -1, boundary, nil)
 			if err != nil {
 				return nil, err
 			}

@@ -120,11 +120,7 @@ func embed(batch []perplexity.Sequence) []float32 {
 	return out
 }
 
-func (t *toy) Segment(ctx context.Context, batch []perplexity.Sequence, removed blockmask.Mask, start, stop int, in []float32, _ string, _ []float32) ([]float32, error) {
-	return t.Tapped(ctx, batch, removed, start, stop, in, nil)
-}
-
-func (t *toy) Tapped(_ context.Context, batch []perplexity.Sequence, removed blockmask.Mask, start, stop int, in []float32, taps []*Tap) ([]float32, error) {
+func (t *toy) Segment(_ context.Context, batch []perplexity.Sequence, removed blockmask.Mask, start, stop int, in []float32, taps ...*Tap) ([]float32, error) {
 	if start < 0 {
 		in, start = embed(batch), 0
 	}
@@ -150,7 +146,7 @@ func (t *toy) Tapped(_ context.Context, batch []perplexity.Sequence, removed blo
 }
 
 func (t *toy) EvalFrom(ctx context.Context, batch []perplexity.Sequence, removed blockmask.Mask, start int, in []float32) ([][]float64, error) {
-	got, _ := t.Segment(ctx, batch, removed, start, len(t.blocks), in, "", nil)
+	got, _ := t.Segment(ctx, batch, removed, start, len(t.blocks), in)
 	want := embed(batch)
 	for p := range len(want) / width {
 		for i := range t.blocks {

@@ -28,7 +28,7 @@ func (s *state) pass(ctx context.Context, at, stop int, parts []*part, held bool
 			t := &Tap{Weight: p.Name}
 			taps, r.taps[p] = append(taps, t), t
 		}
-		after, err := s.e.Tapped(ctx, x.seqs, s.Removed, at, stop, x.pruned, taps)
+		after, err := s.e.Segment(ctx, x.seqs, s.Removed, at, stop, x.pruned, taps...)
 		if err != nil {
 			return "", err
 		}

@@ -66,7 +66,7 @@ func newSpan(blocks []blockmask.Block, kept []int, c blockmask.Mask) (*span, err
 func (a *Aware) streams(ctx context.Context, seqs []perplexity.Sequence, removed blockmask.Mask, kept []int) (map[int][]float32, error) {
 	n := len(a.Engine.Blocks())
 	out := map[int][]float32{}
-	x, err := a.Engine.Segment(ctx, seqs, removed, -1, kept[0], nil, "", nil)
+	x, err := a.Engine.Segment(ctx, seqs, removed, -1, kept[0], nil)
 	for i, at := range kept {
 		if err != nil {
 			return nil, err
@@ -76,7 +76,7 @@ func (a *Aware) streams(ctx context.Context, seqs []perplexity.Sequence, removed
 		if i+1 < len(kept) {
 			next = kept[i+1]
 		}
-		x, err = a.Engine.Segment(ctx, seqs, removed, at, next, x, "", nil)
+		x, err = a.Engine.Segment(ctx, seqs, removed, at, next, x)
 		out[next] = x
 	}
 	return out, err

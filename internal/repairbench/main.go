@@ -18,6 +18,7 @@ type options struct {
 	seeds, window, threads, judge int
 	tokens, awareTokens           int
 	from                          uint64
+	shape                         int
 	mask                          string
 	blocks, curve, methods, parts string
 	strategies                    string
@@ -36,6 +37,7 @@ func main() {
 	flag.IntVar(&o.tokens, "repair-tokens", pipeline.DefaultRepairTokens, "positions of a repair")
 	flag.IntVar(&o.awareTokens, "aware-tokens", pipeline.AwareTokens, "positions that searches of the part aware are calibrated on")
 	flag.Uint64Var(&o.from, "from", 1, "the first sample's seed")
+	flag.IntVar(&o.shape, "shape", 0, "internal: of the part costof")
 	flag.StringVar(&o.curve, "curve", "2,4,6,8,10,12,14", "removed blocks of the part curve")
 	flag.StringVar(&o.strategies, "strategies", "greedy,fast-kld,aware", "searches of the part aware")
 	flag.StringVar(&o.blocks, "blocks", "4,8,12", "removed blocks")
@@ -56,7 +58,7 @@ func run(ctx context.Context, o options) error {
 	if err := r.read(); err != nil {
 		return err
 	}
-	known := map[string]func(context.Context) error{"repair": r.repairs, "aware": r.aware, "curve": r.curves, "dense": r.dense}
+	known := map[string]func(context.Context) error{"repair": r.repairs, "aware": r.aware, "curve": r.curves, "dense": r.dense, "cost": r.costs, "costof": r.costOf}
 	for _, part := range strings.Split(o.parts, ",") {
 		f, ok := known[part]
 		if !ok {
