@@ -24,7 +24,7 @@ Repair: re-fits the output projections of the blocks that stay, so that less is 
 const repairOptionsUsage = `)
       --repair-text FILE   text to fit on, may be given several times; give what the model is for and something else
                            (default: the calibration text and the built-in one)
-      --repair-tokens N    tokens to fit on and choose by (default: 49152)
+      --repair-tokens N    tokens to fit on and choose by (default: 65536)
       --repair-type TYPE   raise the tensors that it changes to this type, where theirs is lower: Q6_K, Q8_0, F16 ...; it takes
                            room for a copy of the original while it runs (default: each keeps its own)
 `
@@ -51,7 +51,7 @@ func (r *repairFlags) fill(fs *pflag.FlagSet, j *pipeline.Job) error {
 		return usagef("--repair: %v", err)
 	}
 	if r.tokens < 1 || r.tokens > math.MaxInt32 {
-		return usagef("--repair-tokens %d: give a number of tokens such as 49152", r.tokens)
+		return usagef("--repair-tokens %d: give a number of tokens such as 65536", r.tokens)
 	}
 	if method == repair.Off {
 		if len(r.texts) > 0 {

@@ -28,7 +28,7 @@ type Repair struct {
 }
 
 // DefaultRepairTokens is how many positions a repair is fitted on and chosen by.
-const DefaultRepairTokens = 49152
+const DefaultRepairTokens = 65536
 
 // repairBatch is how many positions run at once.
 const repairBatch = 1024

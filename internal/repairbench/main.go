@@ -43,7 +43,7 @@ func main() {
 	flag.StringVar(&o.blocks, "blocks", "4,8,12", "removed blocks")
 	flag.StringVar(&o.methods, "methods", "full,map", "repairs")
 	flag.StringVar(&o.parts, "parts", "repair,aware,curve", "what to measure: repair, aware, curve, dense, cost")
-	flag.StringVar(&o.mask, "mask", "", "removed blocks in order, in place of a search (one sample)")
+	flag.StringVar(&o.mask, "mask", "", "removed blocks of each sample in order, separated by semicolons, in place of a search")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"strings"
 	"syscall"
 
 	"github.com/ggufprune/ggufprune/blockmask"
@@ -185,7 +186,8 @@ func (o *open) judge(ctx context.Context, mask blockmask.Mask) (judged, error) {
 // order is what fast removes from the first model, calibrated on a sample of the instructions.
 func (r *rig) order(ctx context.Context, path string, seed uint64, n int) ([]blockmask.Block, error) {
 	if r.mask != "" {
-		m, err := blockmask.Parse(r.mask)
+		masks := strings.Split(r.mask, ";")
+		m, err := blockmask.Parse(masks[int(seed-r.from)%len(masks)])
 		return m, err
 	}
 	if got, ok := r.orders[seed]; ok {
