@@ -95,7 +95,7 @@ func TestSpans(t *testing.T) {
 	}
 }
 
-func singles(blocks []blockmask.Block) (out []blockmask.Mask) {
+func eachAlone(blocks []blockmask.Block) (out []blockmask.Mask) {
 	for _, b := range blocks {
 		out = append(out, blockmask.New(b))
 	}
@@ -108,7 +108,7 @@ func TestAwareRaces(t *testing.T) {
 	q := request("")
 	choose := func(drop float64) search.Choice {
 		a := &Aware{Engine: m, Fit: q.Fit, Held: q.Held, Drop: drop, Cost: search.Cost{Blocks: m.blocks, Head: 1}}
-		c, err := a.Choose(t.Context(), nil, singles(m.blocks))
+		c, err := a.Choose(t.Context(), nil, eachAlone(m.blocks))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -39,6 +39,8 @@ func (q *dense) again(*state) bool { return false }
 func (q *dense) sum(ctx context.Context, e Engine, weight string, held bool, n int, features, residual []float32) error {
 	if q.fit == nil {
 		q.fit, q.held = newNormal(q.k, q.d), newNormal(q.k, q.d)
+		q.fit.mul = func(n int, a, b []float32, acc []float64) error { return e.Product(ctx, weight, n, a, b, acc) }
+		q.held.mul = q.fit.mul
 	}
 	eq := q.fit
 	if held {
@@ -59,7 +61,8 @@ func (q *dense) candidates() (all []candidate, failed string, err error) {
 		if err != nil {
 			return 0, 0, err
 		}
-		return q.held.loss(x), used, nil
+		loss, err := q.held.loss(x)
+		return loss, used, err
 	})
 	if err != nil {
 		return nil, err.Error(), nil //nolint:nilerr // the block stays as it is

@@ -1,6 +1,7 @@
 package repair
 
 import (
+	"errors"
 	"fmt"
 	"math"
 
@@ -13,6 +14,7 @@ type normal struct {
 	g       []float64 // (k, k) sum f f^T
 	c       []float64 // (k, d) sum f r^T
 	energy  float64   // sum |r|^2
+	mul     product   // for large systems; nil: gonum solves them too
 	prior   float64   // what positions without a residual add to G's diagonal, for the ridge only
 }
 
@@ -23,7 +25,7 @@ func newNormal(k, d int) *normal {
 // plus is the sum of two parts.
 func (a *normal) plus(b *normal) *normal {
 	s := newNormal(a.k, a.d)
-	s.n, s.energy = a.n+b.n, a.energy+b.energy
+	s.n, s.energy, s.mul = a.n+b.n, a.energy+b.energy, a.mul
 	for i := range s.g {
 		s.g[i] = a.g[i] + b.g[i]
 	}
@@ -45,36 +47,76 @@ func (a *normal) meanDiagonal() float64 {
 // maxCondition is how badly conditioned a solve may be: single precision has gone into the sums.
 const maxCondition = 1e7
 
-// solve returns X (k, d), the ridge solution with lambda times the mean of G's diagonal, and of the prior, added to it, and the lambda that was used: a
-// larger one where the condition of G asks for it.
+// solve returns X (k, d), the ridge solution with lambda times the mean of G's diagonal, and of the prior, added to it, and the lambda
+// that was used: a larger one where the condition of G asks for it.
 func (a *normal) solve(lambda float64) (*mat.Dense, float64, error) {
 	mean := a.meanDiagonal() + a.prior
 	if !(mean > 0) || math.IsInf(mean, 0) {
 		return nil, 0, fmt.Errorf("the features of %d positions are all zero or not finite", a.n)
 	}
-	c := mat.NewDense(a.k, a.d, a.c)
 	for ; lambda < 1e3; lambda *= 10 {
-		g := mat.NewSymDense(a.k, append([]float64(nil), a.g...))
-		for i := range a.k {
-			g.SetSym(i, i, g.At(i, i)+lambda*mean)
+		x, err := a.ridge(lambda * mean)
+		switch {
+		case err == nil:
+			return x, lambda, nil
+		case !errors.Is(err, errIndefinite):
+			return nil, 0, err
 		}
-		var ch mat.Cholesky
-		if !ch.Factorize(g) || ch.Cond() > maxCondition {
-			continue
-		}
-		var x mat.Dense
-		if err := ch.SolveTo(&x, c); err != nil {
-			continue
-		}
-		return &x, lambda, nil
 	}
 	return nil, 0, fmt.Errorf("the normal equations of %d features are too badly conditioned", a.k)
 }
 
+// ridge is (G + added I)^-1 C; errIndefinite if that cannot be trusted.
+func (a *normal) ridge(added float64) (*mat.Dense, error) {
+	g := append([]float64(nil), a.g...)
+	for i := range a.k {
+		g[i*a.k+i] += added
+	}
+	if a.mul != nil && a.k >= blockedFrom {
+		f, err := factorize(g, a.k, blockRows, a.mul)
+		if err == nil && !(f.spread() <= maxCondition) {
+			err = errIndefinite
+		}
+		if err != nil {
+			return nil, err
+		}
+		x := append([]float64(nil), a.c...)
+		return mat.NewDense(a.k, a.d, x), f.solve(x, a.d)
+	}
+	var ch mat.Cholesky
+	if !ch.Factorize(mat.NewSymDense(a.k, g)) || ch.Cond() > maxCondition {
+		return nil, errIndefinite
+	}
+	var x mat.Dense
+	if ch.SolveTo(&x, mat.NewDense(a.k, a.d, a.c)) != nil {
+		return nil, errIndefinite
+	}
+	return &x, nil
+}
+
+// times is G X.
+func (a *normal) times(x *mat.Dense) (*mat.Dense, error) {
+	if a.mul == nil || a.k < blockedFrom {
+		var gx mat.Dense
+		gx.Mul(mat.NewSymDense(a.k, a.g), x)
+		return &gx, nil
+	}
+	sum := make([]float64, a.k*a.d)
+	for j := 0; j < a.k; j += blockRows {
+		n := min(blockRows, a.k-j)
+		if err := a.mul(n, singles(a.g[j*a.k:(j+n)*a.k], 1), singles(x.RawMatrix().Data[j*a.d:(j+n)*a.d], 1), sum); err != nil {
+			return nil, err
+		}
+	}
+	return mat.NewDense(a.k, a.d, sum), nil
+}
+
 // loss is sum |X^T f - r|^2 over the positions of a.
-func (a *normal) loss(x *mat.Dense) float64 {
-	var gx mat.Dense
-	gx.Mul(mat.NewSymDense(a.k, a.g), x)
+func (a *normal) loss(x *mat.Dense) (float64, error) {
+	gx, err := a.times(x)
+	if err != nil {
+		return 0, err
+	}
 	sum := a.energy
 	for i := range a.k {
 		xi, gi, ci := x.RawRowView(i), gx.RawRowView(i), a.c[i*a.d:(i+1)*a.d]
@@ -82,7 +124,7 @@ func (a *normal) loss(x *mat.Dense) float64 {
 			sum += xi[j] * (gi[j] - 2*ci[j])
 		}
 	}
-	return sum
+	return sum, nil
 }
 
 // climb looks for the lambda with the least loss: from the middle of [Lambdas] to the side on which the loss falls, until it rises. A

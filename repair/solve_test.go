@@ -1,8 +1,10 @@
 package repair
 
 import (
+	"errors"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"gonum.org/v1/gonum/mat"
@@ -60,8 +62,9 @@ func TestSolveEqualsQR(t *testing.T) {
 	var diff mat.Dense
 	diff.Mul(f, got)
 	diff.Sub(&diff, r)
-	if want := mat.Dot(flat(&diff), flat(&diff)); math.Abs(eq.loss(got)-want) > 1e-9*want {
-		t.Errorf("loss %g, want %g", eq.loss(got), want)
+	loss, err := eq.loss(got)
+	if want := mat.Dot(flat(&diff), flat(&diff)); err != nil || math.Abs(loss-want) > 1e-9*want {
+		t.Errorf("loss %g, want %g, %v", loss, want, err)
 	}
 }
 
@@ -91,5 +94,76 @@ func TestPlus(t *testing.T) {
 	s := a.plus(b)
 	if s.n != 30 || math.Abs(s.g[5]-a.g[5]-b.g[5]) > 1e-12 || math.Abs(s.energy-a.energy-b.energy) > 1e-9 {
 		t.Errorf("%+v", s)
+	}
+}
+
+// rounded is a product in double precision of what is rounded to single precision, as an engine's.
+func rounded(n int, a, b []float32, acc []float64) error {
+	dense := func(v []float32) *mat.Dense {
+		out := mat.NewDense(n, len(v)/n, nil)
+		for i, x := range v {
+			out.RawMatrix().Data[i] = float64(x)
+		}
+		return out
+	}
+	var p mat.Dense
+	p.Mul(dense(a).T(), dense(b))
+	for i, v := range p.RawMatrix().Data {
+		acc[i] += v
+	}
+	return nil
+}
+
+// The blocked solution is gonum's, whatever the last block's size.
+func TestBlockedSolveEqualsPlain(t *testing.T) {
+	for _, k := range []int{1, 7, 8, 20, 31, 64} {
+		_, _, eq := random(50, k, 5, uint64(k))
+		want, err := eq.ridge(0.5)
+		if err != nil {
+			t.Fatal(err)
+		}
+		g := slices.Clone(eq.g)
+		for i := range k {
+			g[i*k+i] += 0.5
+		}
+		f, err := factorize(g, k, 8, rounded)
+		if err != nil {
+			t.Fatal(err)
+		}
+		x := slices.Clone(eq.c)
+		if err := f.solve(x, 5); err != nil {
+			t.Fatal(err)
+		}
+		scale := mat.Norm(want, math.Inf(1))
+		if got := mat.NewDense(k, 5, x); !mat.EqualApprox(got, want, 1e-5*scale) {
+			t.Errorf("%d features:\n%v\nin place of\n%v", k, mat.Formatted(got), mat.Formatted(want))
+		}
+	}
+}
+
+// Large systems go that way, and their losses too; what has no solution is found out, and an engine's error is none of the matrix.
+func TestLargeSolve(t *testing.T) {
+	const k, d = blockedFrom + 100, 3
+	_, _, eq := random(200, k, d, 9)
+	want, _, err := eq.solve(0.1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantLoss, _ := eq.loss(want)
+	eq.mul = rounded
+	got, used, err := eq.solve(0.1)
+	if err != nil || used != 0.1 || !mat.EqualApprox(got, want, 1e-5*mat.Norm(want, math.Inf(1))) {
+		t.Errorf("lambda %g, %v; or the solutions differ", used, err)
+	}
+	if loss, err := eq.loss(want); err != nil || math.Abs(loss-wantLoss) > 1e-5*eq.energy {
+		t.Errorf("loss %g in place of %g, %v", loss, wantLoss, err)
+	}
+	if _, used, err := eq.solve(1e-13); err != nil || used < 1e-8 { // fewer positions than features
+		t.Errorf("lambda %g, %v", used, err)
+	}
+	broken := errors.New("the engine failed")
+	eq.mul = func(int, []float32, []float32, []float64) error { return broken }
+	if _, _, err := eq.solve(0.1); !errors.Is(err, broken) {
+		t.Error(err)
 	}
 }

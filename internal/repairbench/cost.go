@@ -24,7 +24,7 @@ var shapes = []randmodel.Shape{randmodel.Qwen05B, randmodel.Llama1B}
 var big = randmodel.Shape{Name: "Llama-3.1-8B shape", Layers: 32, Embd: 4096, Heads: 32, KVHeads: 8, FFN: 14336}
 
 // costTokens are the positions of a repair whose cost is measured.
-const costTokens = 4096
+const costTokens = 2048
 
 // costs measures what a repair costs on models of practical shapes, each in a process of its own for the sake of its peak memory.
 func (r *rig) costs(ctx context.Context) error {
@@ -38,13 +38,14 @@ func (r *rig) costs(ctx context.Context) error {
 	return nil
 }
 
-// spent is CPU seconds by what they go for.
-type spent struct{ blocks, products, encoding float64 }
+// spent is CPU seconds by what they go for, and the multiplications in the blocks.
+type spent struct{ blocks, heads, products, encoding, mults float64 }
 
 // timed is an engine with its weights, whose work is counted.
 type timed struct {
 	repair.Engine
 	repair.Weights
+	shape randmodel.Shape
 	spent *spent
 }
 
@@ -55,7 +56,17 @@ func count(to *float64) func() {
 
 func (t timed) Segment(ctx context.Context, batch []perplexity.Sequence, removed blockmask.Mask, start, stop int, in []float32, taps ...*repair.Tap) ([]float32, error) {
 	defer count(&t.spent.blocks)()
+	for _, b := range t.Blocks()[max(start, 0):stop] {
+		if !removed.Has(b) {
+			t.spent.mults += blockMults(t.shape, b.Kind) * float64(len(batch)*len(batch[0].Tokens))
+		}
+	}
 	return t.Engine.Segment(ctx, batch, removed, start, stop, in, taps...)
+}
+
+func (t timed) EvalFrom(ctx context.Context, batch []perplexity.Sequence, removed blockmask.Mask, start int, in []float32) ([][]float64, error) {
+	defer count(&t.spent.heads)()
+	return t.Engine.EvalFrom(ctx, batch, removed, start, in)
 }
 
 func (t timed) Product(ctx context.Context, weight string, n int, a, b []float32, acc []float64) error {
@@ -95,15 +106,15 @@ func (r *rig) costOf(ctx context.Context) error {
 	before := peakMiB()
 	var s spent
 	cpu := cpuSeconds()
-	t := timed{o.session, o.weights, &s}
+	t := timed{o.session, o.weights, shape, &s}
 	res, err := repair.Run(ctx, t, t, repair.Request{Removed: blockmask.New(blockmask.Block{Layer: shape.Layers - 3, Kind: blockmask.FFN}), Method: repair.Auto, Fit: fit, Held: held})
 	if err != nil {
 		return err
 	}
 	cpu = cpuSeconds() - cpu
-	solving := cpu - s.blocks - s.products - s.encoding
-	fmt.Printf("%s, Q8_0, %d tokens, %d blocks: %.1f CPU s (%.2f ms a token and block): blocks %.1f, normal equations %.1f, solves and rows %.1f, encoding %.1f; peak memory +%.0f MiB\n",
-		shape.Name, res.Positions, len(res.Blocks), cpu, 1000*cpu/float64(res.Positions*len(res.Blocks)), s.blocks, s.products, solving, s.encoding, peakMiB()-before)
+	rest := cpu - s.blocks - s.heads - s.products - s.encoding
+	fmt.Printf("%s, Q8_0, %d tokens, %d blocks: %.1f CPU s: blocks %.1f, head %.1f, products %.1f, the rest (gonum, rows) %.1f, encoding %.1f; peak memory +%.0f MiB\n",
+		shape.Name, res.Positions, len(res.Blocks), cpu, s.blocks, s.heads, s.products, rest, s.encoding, peakMiB()-before)
 	for _, b := range res.Blocks {
 		fmt.Printf("  %s %s lambda %g %s\n", b.Block, b.Method, b.Lambda, b.Skipped)
 	}
@@ -111,47 +122,44 @@ func (r *rig) costOf(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var mults float64
-	for _, b := range res.Blocks {
-		mults += normalMults(shape, b.Block.Kind) * float64(res.Positions)
-	}
-	rate := 2 * mults / s.products / 1e9
-	fmt.Printf("  normal equations run at %.1f GFLOP/s of CPU time; the machine's peak in the same kernel, 2048 x 2048 x 4096, is %.1f, gonum's in double %.1f\n", rate, product, double)
-	r.project(shape, res, s, solving)
+	fmt.Printf("  blocks run at %.1f GFLOP/s of CPU time; products, 2048 x 2048 x 4096, at %.1f; gonum's, in double, at %.1f\n", 2*s.mults/s.blocks/1e9, product, double)
+	r.project(shape, res, s, rest)
 	return nil
 }
 
-// project scales the parts of the cost to the big shape, by the multiplications that they take. The paths of a token through the head are
-// left out of both.
-func (r *rig) project(shape randmodel.Shape, res *repair.Result, s spent, solving float64) {
-	blocks := func(s randmodel.Shape, k blockmask.Kind) float64 {
-		d := float64(s.Embd)
-		if k == blockmask.FFN {
-			return 3 * d * float64(s.FFN)
-		}
-		return 2*d*d + 2*d*d*float64(s.KVHeads)/float64(s.Heads)
-	}
-	solve := func(s randmodel.Shape, k blockmask.Kind) float64 {
-		n := float64(features(s, k))
-		return n*n*n/3 + 2*n*n*float64(s.Embd)
-	}
-	var here, hereNormal, hereSolve float64
+// project scales the parts of the cost to the big shape, by the multiplications that they take.
+func (r *rig) project(shape randmodel.Shape, res *repair.Result, s spent, rest float64) {
+	const kept, before = 40, 16 // blocks that are repaired, and whole ones before the first gap: a quarter of 64 went, behind a quarter
+	tokens := float64(pipeline.DefaultRepairTokens)
+	var there, hereProducts, thereProducts float64
 	for _, b := range res.Blocks {
-		here += blocks(shape, b.Block.Kind)
-		hereNormal += normalMults(shape, b.Block.Kind)
-		hereSolve += solve(shape, b.Block.Kind)
+		hereProducts += productMults(shape, b.Block.Kind, float64(res.Positions))
 	}
-	const kept = 40 // of 64 blocks, where a quarter was removed from the second half of the model
-	tokens := float64(pipeline.DefaultRepairTokens) / float64(res.Positions)
-	var there, thereNormal, thereSolve float64
 	for _, k := range []blockmask.Kind{blockmask.Mixer, blockmask.FFN} {
-		there += kept / 2 * blocks(big, k)
-		thereNormal += kept / 2 * normalMults(big, k)
-		thereSolve += kept / 2 * solve(big, k)
+		// The stream up to the gap once; then each block on the unpruned stream, on the pruned one, and repaired, the held quarter twice.
+		there += blockMults(big, k) * tokens * (before/2 + kept/2*3.25)
+		thereProducts += kept / 2 * productMults(big, k, tokens)
 	}
-	a, b, c := s.blocks*there/here*tokens, s.products*thereNormal/hereNormal*tokens, solving*thereSolve/hereSolve
-	fmt.Printf("  projected to the %s, %d tokens, %d blocks: %.1f CPU hours (blocks %.1f, normal equations %.1f, solves %.1f)\n", big.Name,
-		pipeline.DefaultRepairTokens, kept, (a+b+c)/3600, a/3600, b/3600, c/3600)
+	blocks, products := s.blocks*there/s.mults, s.products*thereProducts/hereProducts
+	heads := s.heads * tokens / float64(res.Positions) * float64(big.Embd) / float64(shape.Embd)
+	others := rest * tokens / float64(res.Positions) * kept / float64(len(res.Blocks)) * float64(big.Embd) / float64(shape.Embd)
+	fmt.Printf("  projected to the %s, %.0f tokens, %d of 64 blocks: %.1f CPU hours (blocks %.1f, head %.1f, products %.1f, the rest %.1f)\n", big.Name,
+		tokens, kept, (blocks+heads+products+others)/3600, blocks/3600, heads/3600, products/3600, others/3600)
+}
+
+// blockMults are the multiplications of a block with its weights, for each position.
+func blockMults(s randmodel.Shape, k blockmask.Kind) float64 {
+	d := float64(s.Embd)
+	if k == blockmask.FFN {
+		return 3 * d * float64(s.FFN)
+	}
+	return 2*d*d + 2*d*d*float64(s.KVHeads)/float64(s.Heads)
+}
+
+// productMults are those of a fit: the normal equations, and four solves with their losses.
+func productMults(s randmodel.Shape, k blockmask.Kind, positions float64) float64 {
+	n, d := float64(features(s, k)), float64(s.Embd)
+	return (n*n+n*d)*positions + 4*(n*n*n/3+3*n*n*d)
 }
 
 // features are what a block of a shape is fitted with.
@@ -160,12 +168,6 @@ func features(s randmodel.Shape, k blockmask.Kind) int {
 		return s.FFN
 	}
 	return s.Embd
-}
-
-// normalMults are the multiplications of the normal equations for each position.
-func normalMults(s randmodel.Shape, k blockmask.Kind) float64 {
-	n := float64(features(s, k))
-	return n*n + n*float64(s.Embd)
 }
 
 // peaks are GFLOP/s of CPU time: of the engine's product, and of gonum's in double precision.

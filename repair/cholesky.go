@@ -1,0 +1,184 @@
+package repair
+
+import (
+	"errors"
+
+	"gonum.org/v1/gonum/mat"
+)
+
+// product adds a^T b, summed over n rows, to acc: see [Engine]. Its sums over a call are single precision, those over calls double.
+type product func(n int, a, b []float32, acc []float64) error
+
+// Large systems are solved in blocks, whose products run on the engine: seven times as fast as gonum in double precision on the
+// machine of docs/BENCHMARKS.md. What is lost in precision is what the sums in the matrix have lost before.
+const (
+	blockedFrom = 2048 // inputs from which it pays
+	blockRows   = 512
+	blockCols   = 1024
+)
+
+// factors are the blocked Cholesky factors of a symmetric matrix: L in the lower triangle of a (k, k), and the inverses of L's diagonal
+// blocks.
+type factors struct {
+	a    []float64
+	k, w int // w: rows of a block
+	inv  []*mat.TriDense
+	mul  product
+}
+
+var errIndefinite = errors.New("the matrix is not positive definite")
+
+// factorize replaces the lower triangle of a by its factor.
+func factorize(a []float64, k, w int, mul product) (*factors, error) {
+	f := &factors{a: a, k: k, w: w, mul: mul}
+	for j := 0; j < k; j += w {
+		n := min(w, k-j)
+		diagonal := mat.NewSymDense(n, nil)
+		for r := range n {
+			for c := r; c < n; c++ {
+				diagonal.SetSym(r, c, a[(j+c)*k+j+r])
+			}
+		}
+		var ch mat.Cholesky
+		if !ch.Factorize(diagonal) {
+			return nil, errIndefinite
+		}
+		var l, inv mat.TriDense
+		ch.LTo(&l)
+		if err := inv.InverseTri(&l); err != nil {
+			return nil, errIndefinite
+		}
+		f.inv = append(f.inv, &inv)
+		for r := range n {
+			for c := range r + 1 {
+				a[(j+r)*k+j+c] = l.At(r, c)
+			}
+		}
+		if err := f.below(j, n, &inv); err != nil {
+			return nil, err
+		}
+	}
+	return f, nil
+}
+
+// below turns what is below the diagonal block of n rows at j into the factor's, and takes its product off what is right of it.
+func (f *factors) below(j, n int, inv *mat.TriDense) error {
+	k, m := f.k, f.k-j-n
+	if m == 0 {
+		return nil
+	}
+	panel := make([]float32, n*m) // transposed: (n, m)
+	for r := range m {
+		for c := range n {
+			panel[c*m+r] = float32(f.a[(j+n+r)*k+j+c])
+		}
+	}
+	l := make([]float64, m*n)
+	if err := f.mul(n, panel, transposed(inv, n), l); err != nil {
+		return err
+	}
+	for r := range m {
+		copy(f.a[(j+n+r)*k+j:], l[r*n:(r+1)*n])
+		for c := range n {
+			panel[c*m+r] = float32(l[r*n+c])
+		}
+	}
+	for from := 0; from < m; from += blockCols {
+		rows, cols := m-from, min(blockCols, m-from)
+		left, right, sum := make([]float32, n*rows), make([]float32, n*cols), make([]float64, rows*cols)
+		for c := range n {
+			copy(left[c*rows:(c+1)*rows], panel[c*m+from:])
+			copy(right[c*cols:(c+1)*cols], panel[c*m+from:])
+		}
+		if err := f.mul(n, left, right, sum); err != nil {
+			return err
+		}
+		for r := range rows {
+			to := f.a[(j+n+from+r)*k+j+n+from:]
+			for c, v := range sum[r*cols : (r+1)*cols] {
+				to[c] -= v
+			}
+		}
+	}
+	return nil
+}
+
+// transposed is t^T, (n, n).
+func transposed(t *mat.TriDense, n int) []float32 {
+	out := make([]float32, n*n)
+	for r := range n {
+		for c := range r + 1 {
+			out[c*n+r] = float32(t.At(r, c))
+		}
+	}
+	return out
+}
+
+// spread is the square of the ratio of L's largest and least diagonal elements, which is no more than the condition of the matrix.
+func (f *factors) spread() float64 {
+	lo, hi := f.a[0], f.a[0]
+	for i := range f.k {
+		lo, hi = min(lo, f.a[i*f.k+i]), max(hi, f.a[i*f.k+i])
+	}
+	return hi / lo * (hi / lo)
+}
+
+// solve replaces x (k, d) by the solution of L L^T y = x.
+func (f *factors) solve(x []float64, d int) error {
+	k := f.k
+	for i, inv := range f.inv {
+		j := i * f.w
+		n := min(f.w, k-j)
+		rows := singles(x[j*d:(j+n)*d], 1)
+		y := make([]float64, n*d)
+		if err := f.mul(n, transposed(inv, n), rows, y); err != nil {
+			return err
+		}
+		copy(x[j*d:], y)
+		if m := k - j - n; m > 0 {
+			left := make([]float32, n*m)
+			for r := range m {
+				for c := range n {
+					left[c*m+r] = float32(-f.a[(j+n+r)*k+j+c])
+				}
+			}
+			if err := f.mul(n, left, singles(y, 1), x[(j+n)*d:]); err != nil {
+				return err
+			}
+		}
+	}
+	for i := len(f.inv) - 1; i >= 0; i-- {
+		j := i * f.w
+		n := min(f.w, k-j)
+		inv := make([]float32, n*n)
+		for r := range n {
+			for c := range r + 1 {
+				inv[r*n+c] = float32(f.inv[i].At(r, c))
+			}
+		}
+		y := make([]float64, n*d)
+		if err := f.mul(n, inv, singles(x[j*d:(j+n)*d], 1), y); err != nil {
+			return err
+		}
+		copy(x[j*d:], y)
+		if j > 0 {
+			left := make([]float32, n*j)
+			for r := range n {
+				copy(left[r*j:(r+1)*j], singles(f.a[(j+r)*k:(j+r)*k+j], -1))
+			}
+			if err := f.mul(n, left, singles(y, 1), x[:j*d]); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// singles rounds numbers, times a sign.
+func singles(v []float64, sign float64) []float32 {
+	out := make([]float32, len(v))
+	for i, x := range v {
+		out[i] = float32(sign * x)
+	}
+	return out
+}
