@@ -117,9 +117,10 @@ func (s *Source) Repair(ctx context.Context, q RepairRequest, rep Reporter) (_ *
 		return nil, "", nil, log.Remove()
 	}
 	if err != nil {
-		if log.Kept() {
-			rep.Notef("the blocks that are repaired so far are kept beside %s: a repair of the same blocks to the same file goes on from there", q.Output)
+		if !log.Kept() {
+			return nil, "", nil, errors.Join(err, log.Remove())
 		}
+		rep.Notef("the blocks that are repaired so far are kept beside %s: a repair of the same blocks to the same file goes on from there", q.Output)
 		return nil, "", nil, errors.Join(err, log.Close())
 	}
 	s.changed = res.Weights
