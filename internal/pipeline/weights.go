@@ -68,7 +68,7 @@ func (p projections) typeOf(t gguf.Tensor) gguf.Type {
 func (p projections) Projections(b blockmask.Block) (all []*repair.Projection, reason string, err error) {
 	tensors, reason := p.find(b)
 	for _, t := range tensors {
-		q, err := p.projection(t)
+		q, err := p.projection(b, t)
 		if err != nil {
 			return nil, "", err
 		}
@@ -78,7 +78,7 @@ func (p projections) Projections(b blockmask.Block) (all []*repair.Projection, r
 }
 
 // projection reads one of them.
-func (p projections) projection(t gguf.Tensor) (*repair.Projection, error) {
+func (p projections) projection(of blockmask.Block, t gguf.Tensor) (*repair.Projection, error) {
 	out := &repair.Projection{Name: t.Name, In: int(t.Dims[0]), Out: int(t.Dims[1])}
 	if len(t.Dims) == 3 {
 		out.Experts = int(t.Dims[2])
@@ -88,7 +88,8 @@ func (p projections) projection(t gguf.Tensor) (*repair.Projection, error) {
 		return nil, err
 	}
 	bias := strings.TrimSuffix(t.Name, ".weight") + ".bias"
-	if b, ok := p.file.Tensor(bias); ok {
+	// A bias that the graph does not add, as Refact's, is no bias.
+	if b, ok := p.file.Tensor(bias); ok && slices.Contains(p.blocks[of], bias) {
 		if _, out.Bias, err = readTensor(p.file, b); err != nil {
 			return nil, err
 		}
