@@ -57,6 +57,7 @@ func TestKilledSearchResumes(t *testing.T) {
 	t.Run("fast", func(t *testing.T) { killAndResume(t, 4) })
 	t.Run("time", func(t *testing.T) { killAndResume(t, 2, "--time", "30m") })
 	t.Run("refine", func(t *testing.T) { killAndResume(t, 2, "--strategy", "refine") })
+	t.Run("aware", func(t *testing.T) { killAndResume(t, 1, "--strategy", "aware") })
 }
 
 func killAndResume(t *testing.T, kills int, more ...string) {

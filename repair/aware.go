@@ -48,6 +48,9 @@ const leastLook = 4
 // awareLambda is the ridge parameter of the maps, in parts of the mean square of a feature.
 const awareLambda = 0.1
 
+// AwareNotes is what the names of the notes begin with, one for each step.
+const AwareNotes = "aware/"
+
 // Name implements search.Strategy.
 func (*Aware) Name() string { return "aware" }
 
@@ -62,7 +65,7 @@ type awareStep struct {
 
 // Choose implements search.Strategy.
 func (a *Aware) Choose(ctx context.Context, removed blockmask.Mask, candidates []blockmask.Mask) (search.Choice, error) {
-	key := "aware/" + removed.String() + "/" + Digest(a.Fit, a.Held)
+	key := AwareNotes + removed.String() + "/" + Digest(a.Fit, a.Held)
 	admitted := a.admit(candidates)
 	step, ok := a.noted(key, admitted)
 	if ok {

@@ -30,6 +30,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/gofrs/flock"
@@ -309,6 +310,19 @@ func (j *Journal) Note(name string) json.RawMessage {
 		return nil
 	}
 	return j.notes[name]
+}
+
+// Notes counts the notes whose names begin with prefix.
+func (j *Journal) Notes(prefix string) (n int) {
+	if j == nil {
+		return 0
+	}
+	for name := range j.notes {
+		if strings.HasPrefix(name, prefix) {
+			n++
+		}
+	}
+	return n
 }
 
 // SetNote keeps a decision that does not follow from measurements, such as one that depends on the machine's speed, so that a

@@ -188,6 +188,8 @@ func (s *Source) openJournal(j Job, set *perplexity.Set, rep Reporter) (*search.
 	}
 	if n := journal.Found(); n > 0 {
 		rep.Notef("resumed from %s: %d measurements are there", filepath.Base(journalPath(j.Plan)), n)
+	} else if n := journal.Notes(repair.AwareNotes); n > 0 {
+		rep.Notef("resumed from %s: %d steps are there", filepath.Base(journalPath(j.Plan)), n)
 	}
 	return journal, nil
 }
