@@ -177,7 +177,7 @@ func (s *state) round(ctx context.Context, at, stop int, parts []*part, fits []f
 		return nil, reason, err
 	}
 	for _, f := range fits {
-		for f.again(s) {
+		for f.advance(s) {
 			reason, err = s.pass(ctx, at, stop, parts, false, func(x *batch, r *rows) error { return f.add(ctx, s.e, x.held, r) })
 			if err != nil || reason != "" {
 				return nil, reason, err

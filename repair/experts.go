@@ -87,8 +87,8 @@ func (f *expertsFit) add(ctx context.Context, e Engine, held bool, r *rows) erro
 	return nil
 }
 
-// again solves the group that was collected, and makes room for the next.
-func (f *expertsFit) again(s *state) bool {
+// advance solves the group that was collected, and makes room for the next.
+func (f *expertsFit) advance(s *state) bool {
 	total, rows := 0.0, 0
 	for _, v := range f.p.power {
 		total += v

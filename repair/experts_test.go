@@ -42,7 +42,7 @@ func TestExpertsFindThePlantedChange(t *testing.T) {
 		f := newExpertsFit(p)
 		f.group = group
 		passes := 0
-		for more := true; more; more = f.again(&state{w: newToy(1)}) {
+		for more := true; more; more = f.advance(&state{w: newToy(1)}) {
 			passes++
 			if err := f.add(t.Context(), newToy(1), false, r); err != nil {
 				t.Fatal(err)

@@ -2,6 +2,7 @@ package repair
 
 import (
 	"context"
+	"errors"
 	"math"
 
 	"gonum.org/v1/gonum/mat"
@@ -12,8 +13,8 @@ type fit interface {
 	parts() []*part
 	method() Method
 	add(ctx context.Context, e Engine, held bool, r *rows) error
-	// again reports whether the batches of the fit must be added once more.
-	again(s *state) bool
+	// advance ends a run over the batches of the fit, and reports whether there must be another.
+	advance(s *state) bool
 	// candidates are what could be done, with their held-out losses or with the parts' contents, to be tried. failed says why there is none.
 	candidates() (all []candidate, failed string, err error)
 	// build makes the contents of the parts; reason says why it cannot.
@@ -33,7 +34,7 @@ type dense struct {
 	fit, held *normal
 }
 
-func (q *dense) again(*state) bool { return false }
+func (q *dense) advance(*state) bool { return false }
 
 // sum adds n positions with their features and residuals.
 func (q *dense) sum(ctx context.Context, e Engine, weight string, held bool, n int, features, residual []float32) error {
@@ -64,10 +65,10 @@ func (q *dense) candidates() (all []candidate, failed string, err error) {
 		loss, err := q.held.loss(x)
 		return loss, used, err
 	})
-	if err != nil {
-		return nil, err.Error(), nil //nolint:nilerr // the block stays as it is
+	if why := unsolvable(""); errors.As(err, &why) {
+		return nil, why.Error(), nil
 	}
-	return []candidate{c}, "", nil
+	return []candidate{c}, "", err
 }
 
 // solve fits all of the text.
@@ -93,8 +94,11 @@ func (f *fullFit) add(ctx context.Context, e Engine, held bool, r *rows) error {
 
 func (f *fullFit) build(_ context.Context, s *state, c candidate) ([][]byte, string, error) {
 	x, err := f.solve(c.lambda)
+	if why := unsolvable(""); errors.As(err, &why) {
+		return nil, why.Error(), nil
+	}
 	if err != nil {
-		return nil, err.Error(), nil //nolint:nilerr // the block stays as it is
+		return nil, "", err
 	}
 	data, err := s.encode(f.p, 0, plusTransposed(f.p.Weights, x))
 	return [][]byte{data}, "", err
@@ -129,8 +133,11 @@ func (f *mapFit) add(ctx context.Context, e Engine, held bool, r *rows) error {
 
 func (f *mapFit) build(ctx context.Context, s *state, c candidate) (data [][]byte, reason string, err error) {
 	x, err := f.solve(c.lambda)
+	if why := unsolvable(""); errors.As(err, &why) {
+		return nil, why.Error(), nil
+	}
 	if err != nil {
-		return nil, err.Error(), nil //nolint:nilerr // the block stays as it is
+		return nil, "", err
 	}
 	d := f.all[0].Out
 	m := make([]float32, d*d)

@@ -44,6 +44,11 @@ func (a *normal) meanDiagonal() float64 {
 	return sum / float64(a.k)
 }
 
+// unsolvable is why normal equations have no solution that could be trusted: a block is then left alone. Any other error is the engine's.
+type unsolvable string
+
+func (u unsolvable) Error() string { return string(u) }
+
 // maxCondition is how badly conditioned a solve may be: single precision has gone into the sums.
 const maxCondition = 1e7
 
@@ -52,7 +57,7 @@ const maxCondition = 1e7
 func (a *normal) solve(lambda float64) (*mat.Dense, float64, error) {
 	mean := a.meanDiagonal() + a.prior
 	if !(mean > 0) || math.IsInf(mean, 0) {
-		return nil, 0, fmt.Errorf("the features of %d positions are all zero or not finite", a.n)
+		return nil, 0, unsolvable(fmt.Sprintf("the features of %d positions are all zero or not finite", a.n))
 	}
 	for ; lambda < 1e3; lambda *= 10 {
 		x, err := a.ridge(lambda * mean)
@@ -63,7 +68,7 @@ func (a *normal) solve(lambda float64) (*mat.Dense, float64, error) {
 			return nil, 0, err
 		}
 	}
-	return nil, 0, fmt.Errorf("the normal equations of %d features are too badly conditioned", a.k)
+	return nil, 0, unsolvable(fmt.Sprintf("the normal equations of %d features are too badly conditioned", a.k))
 }
 
 // ridge is (G + added I)^-1 C; errIndefinite if that cannot be trusted.
