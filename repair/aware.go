@@ -15,13 +15,14 @@ import (
 // Aware is a search strategy that scores every candidate after a cheap repair of its own, so that it removes what the blocks before can
 // make up for. Of a candidate, let y(t) be what the nearest kept block before it adds to the stream, and s(t) what the candidate adds. A
 // linear map M is fitted on Fit so that M y comes close to s (ridge, positions weighted as in [Run]); the score is the perplexity on Held
-// of the model without the candidate, with M y added in its place. Nothing is changed in the model: the repair proper comes after the
-// search. (Carrying the maps along, so that later steps see them, found worse masks: docs/BENCHMARKS.md.)
+// of the model without the candidate, with M y added in its place. Where a repair could not change the block before, there is no map.
+// Nothing is changed in the model: the repair proper comes after the search. (Carrying the maps along, so that later steps see them, found worse masks: docs/BENCHMARKS.md.)
 //
 // After the first step only the Admit candidates that were best in the step before are looked at. They race: from one batch of Held to
 // the next, those drop out that are behind the best by more than Drop standard errors of the difference.
 type Aware struct {
 	Engine    Engine
+	Weights   Weights // tells which blocks a repair could change
 	Fit, Held [][]perplexity.Sequence
 	Admit     int     // 0: all
 	Drop      float64 // 0: none drops out
@@ -32,6 +33,7 @@ type Aware struct {
 	OnRun   func(search.BatchRun) // may be nil: is told what ran, as of a [search.Ledger]
 	Stop    func() error          // may be nil: an error ends the search, between batches
 
+	forms []bool             // of each block: a repair could change it; nil: not known yet
 	last  map[string]float64 // scores of the step before
 	spent float64
 }
@@ -108,12 +110,20 @@ func (a *Aware) noted(key string, admitted []blockmask.Mask) (s awareStep, ok bo
 // step measures the candidates.
 func (a *Aware) step(ctx context.Context, removed blockmask.Mask, candidates []blockmask.Mask) (s awareStep, err error) {
 	a.spent = 0
+	if a.forms == nil { // its cost does not count: a search that goes on would have it in another step
+		if a.forms, err = mappable(ctx, a.Engine, a.Weights, a.Fit[0]); err != nil {
+			return s, err
+		}
+	}
 	kept := keptBlocks(a.Engine.Blocks(), removed)
 	var spans []*span
 	for _, c := range candidates {
 		span, err := newSpan(a.Engine.Blocks(), kept, c)
 		if err != nil {
 			return s, err
+		}
+		if span.before >= 0 && !a.forms[span.before] {
+			span.before = -1
 		}
 		spans = append(spans, span)
 	}

@@ -6,6 +6,7 @@ import (
 	"math"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/ggufprune/ggufprune/blockmask"
@@ -28,7 +29,7 @@ func TestAwareSeesWhatARepairCanDo(t *testing.T) {
 		m.first[i] = slices.Clone(m.w[i])
 	}
 	q := request("")
-	a := &Aware{Engine: m, Fit: q.Fit, Held: q.Held}
+	a := &Aware{Engine: m, Weights: m, Fit: q.Fit, Held: q.Held}
 	var candidates []blockmask.Mask
 	for _, b := range m.blocks {
 		candidates = append(candidates, blockmask.New(b))
@@ -107,7 +108,7 @@ func TestAwareRaces(t *testing.T) {
 	m := newToy(6)
 	q := request("")
 	choose := func(drop float64) search.Choice {
-		a := &Aware{Engine: m, Fit: q.Fit, Held: q.Held, Drop: drop, Cost: search.Cost{Blocks: m.blocks, Head: 1}}
+		a := &Aware{Engine: m, Weights: m, Fit: q.Fit, Held: q.Held, Drop: drop, Cost: search.Cost{Blocks: m.blocks, Head: 1}}
 		c, err := a.Choose(t.Context(), nil, eachAlone(m.blocks))
 		if err != nil {
 			t.Fatal(err)
@@ -164,19 +165,19 @@ func TestAwareGoesOnFromItsNotes(t *testing.T) {
 		}
 		return search.Run(t.Context(), a, model, blockmask.Mix, search.Goal{Blocks: 4}, nil)
 	}
-	make := func(notes Notes) *Aware {
-		return &Aware{Engine: m, Fit: q.Fit, Held: q.Held, Admit: 3, Drop: 2, Cost: search.Cost{Blocks: m.blocks}, Notes: notes}
+	fresh := func(notes Notes) *Aware {
+		return &Aware{Engine: m, Weights: m, Fit: q.Fit, Held: q.Held, Admit: 3, Drop: 2, Cost: search.Cost{Blocks: m.blocks}, Notes: notes}
 	}
-	want, err := run(make(nil))
+	want, err := run(fresh(nil))
 	if err != nil {
 		t.Fatal(err)
 	}
 	notes := &memory{notes: map[string]json.RawMessage{}, left: 2}
-	if _, err := run(make(notes)); !errors.Is(err, errFull) {
+	if _, err := run(fresh(notes)); !errors.Is(err, errFull) {
 		t.Fatal(err)
 	}
 	notes.left = 100
-	a, replayed, ran := make(notes), 0, 0
+	a, replayed, ran := fresh(notes), 0, 0
 	a.OnRun = func(r search.BatchRun) {
 		if r.Replayed {
 			replayed++
@@ -190,9 +191,41 @@ func TestAwareGoesOnFromItsNotes(t *testing.T) {
 	}
 	notes.left = 100
 	stop := errors.New("stop")
-	a = make(nil)
+	a = fresh(nil)
 	a.Stop = func() error { return stop }
 	if _, err := run(a); !errors.Is(err, stop) {
+		t.Error(err)
+	}
+}
+
+// Behind a block that no repair could change there is no map: the candidate stands as it is.
+func TestAwareCountsOnNoMapBehindANorm(t *testing.T) {
+	m := newToy(4)
+	q := request("")
+	score := func() []search.Candidate {
+		a := &Aware{Engine: m, Weights: m, Fit: q.Fit, Held: q.Held}
+		c, err := a.Choose(t.Context(), nil, eachAlone(m.blocks))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c.Scored
+	}
+	m.post[2] = true // what is at 3 would count on it
+	got := score()
+	loss, n := 0.0, 0
+	for _, seqs := range q.Held {
+		rows, _ := m.EvalFrom(t.Context(), seqs, blockmask.New(m.blocks[3]), 0, embed(seqs))
+		l, k := sum(rows)
+		loss, n = loss+l, n+k
+	}
+	if plain := math.Exp(loss / float64(n)); math.Abs(got[3].Score-plain) > 1e-9*plain {
+		t.Errorf("%s scores %g, without a map %g", got[3].Mask, got[3].Score, plain)
+	}
+	for i := range m.blocks {
+		m.post[i] = true
+	}
+	a := &Aware{Engine: m, Weights: m, Fit: q.Fit, Held: q.Held}
+	if _, err := a.Choose(t.Context(), nil, eachAlone(m.blocks)); err == nil || !strings.Contains(err.Error(), "no block of this model can be repaired") {
 		t.Error(err)
 	}
 }

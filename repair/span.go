@@ -15,7 +15,7 @@ import (
 // span is a candidate: the kept blocks between two boundaries, and where the kept block before it begins.
 type span struct {
 	mask        blockmask.Mask
-	before      int // boundary before the kept block in front; -1: there is none
+	before      int // boundary before the kept block in front; -1: there is none, or none that could be changed
 	start, stop int // boundaries
 	after       int // kept blocks behind stop
 	eq          *normal
@@ -60,6 +60,50 @@ func newSpan(blocks []blockmask.Block, kept []int, c blockmask.Mask) (*span, err
 		return nil, errors.New("a candidate removes nothing that is left")
 	}
 	return s, nil
+}
+
+// mappable tells of every block whether a repair could change what it adds, by its form on one batch of the unpruned model.
+func mappable(ctx context.Context, e Engine, w Weights, seqs []perplexity.Sequence) ([]bool, error) {
+	x := &batch{seqs: seqs}
+	s := &state{e: e, w: w, batches: []*batch{x}}
+	blocks := e.Blocks()
+	out := make([]bool, len(blocks))
+	var waiting []*part // of a mixer that runs side by side with the FFN behind it
+	var err error
+	if x.pruned, err = e.Segment(ctx, seqs, nil, -1, 0, nil); err != nil {
+		return nil, err
+	}
+	for i, b := range blocks {
+		after, err := e.Segment(ctx, seqs, nil, i, i+1, x.pruned)
+		if err != nil {
+			return nil, err
+		}
+		all, reason, err := w.Projections(b)
+		if err != nil {
+			return nil, err
+		}
+		parts := waiting
+		for _, p := range all {
+			parts = append(parts, newPart(b, p))
+		}
+		waiting = nil
+		if slices.Equal(after, x.pruned) && i+1 < len(blocks) && blocks[i+1].Layer == b.Layer {
+			waiting = parts
+			continue
+		}
+		x.dense = after
+		if reason == "" && len(parts) > 0 {
+			if reason, err = s.pass(ctx, i, i+1, parts, true, func(*batch, *rows) error { return nil }); err != nil {
+				return nil, err
+			}
+			out[i] = reason == ""
+		}
+		x.pruned = after
+	}
+	if !slices.Contains(out, true) {
+		return nil, errors.New("no block of this model can be repaired, so there is nothing to count on; use another --strategy")
+	}
+	return out, nil
 }
 
 // streams runs the pruned model over a batch and returns the stream at every kept block's boundary, and behind the last.

@@ -60,9 +60,6 @@ func (r Repair) texts(t Text) ([]*perplexity.Corpus, error) {
 	return []*perplexity.Corpus{own, c}, err
 }
 
-// repairer is what a repair needs of a session.
-type repairer interface{ repair.Engine }
-
 // RepairRequest asks for a repair of the loaded model.
 type RepairRequest struct {
 	Blocks  []layout.Block
@@ -88,7 +85,7 @@ func (s *Source) Repair(ctx context.Context, q RepairRequest, rep Reporter) (_ *
 		return nil, "", nil, err
 	}
 	defer session.Close()
-	engine, ok := session.(repairer)
+	engine, ok := session.(repair.Engine)
 	if !ok {
 		return nil, "", nil, errors.New("this engine cannot repair")
 	}
@@ -151,42 +148,6 @@ func (s *Source) repairLog(q RepairRequest, nSeq int, tokens string, rep Reporte
 		rep.Notef("the repair goes on from %s", filepath.Base(log.path()))
 	}
 	return log, err
-}
-
-// AwareTokens are what the strategy aware fits and scores on.
-const AwareTokens = 12288
-
-// aware is the strategy that scores what a repair leaves of the loss, and the text that it does so on.
-func (s *Source) aware(ctx context.Context, q SearchRequest, session Session, set *perplexity.Set) (*repair.Aware, string, error) {
-	engine, ok := session.(repairer)
-	if !ok {
-		return nil, "", errors.New("this engine cannot repair")
-	}
-	if q.Method.Metric != perplexity.NLL {
-		return nil, "", errors.New("--strategy aware scores by perplexity; leave out --metric")
-	}
-	texts, err := q.Repair.texts(q.Text)
-	if err != nil {
-		return nil, "", err
-	}
-	a := &repair.Aware{
-		Engine: engine, Admit: repair.DefaultAdmit, Drop: repair.DefaultDrop, Cost: s.cost(q.Blocks),
-		Stop: func() error { return stopRequested(ctx) },
-	}
-	if q.Journal != nil {
-		a.Notes = q.Journal
-	}
-	if all := BlockWeights(s.File, q.Blocks, blockmask.New(a.Cost.Blocks...)).Params; all > 0 {
-		width := float64(s.Model.Info().NEmbd)
-		a.MapCost = 3 * width * width * float64(len(a.Cost.Blocks)) / float64(all)
-	}
-	nSeq, length := q.Text.shape(set.Longest())
-	a.Fit, a.Held, err = repair.Batches(s.Model, texts, length, AwareTokens, nSeq, q.Text.Seed)
-	tokens := 0
-	for _, batch := range slices.Concat(a.Fit, a.Held) {
-		tokens += len(batch) * length
-	}
-	return a, describeTexts(texts, tokens), err
 }
 
 // describeTexts names what was fitted on.

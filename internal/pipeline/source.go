@@ -14,6 +14,7 @@ import (
 	"github.com/ggufprune/ggufprune/gguf"
 	"github.com/ggufprune/ggufprune/layout"
 	"github.com/ggufprune/ggufprune/llamabind"
+	"github.com/ggufprune/ggufprune/repair"
 )
 
 // Source is the model that a job starts from: its file, and the model loaded from it.
@@ -107,7 +108,7 @@ func (s *Source) Session(ctx context.Context, nSeq, seqLen int) (Session, error)
 		return session, err
 	}
 	s.fresh = false
-	engine, ok := session.(repairer)
+	engine, ok := session.(repair.Engine)
 	for name, data := range s.changed {
 		if !ok {
 			err = errors.New("this engine cannot change weights")
@@ -135,7 +136,7 @@ func (s *Source) typeOf(name string) gguf.Type {
 func (s *Source) unchange(session Session) error {
 	for name := range s.changed {
 		t, ok := s.File.Tensor(name)
-		engine, can := session.(repairer)
+		engine, can := session.(repair.Engine)
 		if !ok || !can {
 			return fmt.Errorf("%s cannot be put back", name)
 		}

@@ -92,7 +92,7 @@ func (r *rig) mixedOrder(ctx context.Context, path string, seed uint64, name str
 	}
 	cost := search.Cost{Blocks: o.session.Blocks()}
 	var s search.Strategy = &repair.Aware{
-		Engine: o.session, Admit: repair.DefaultAdmit, Drop: repair.DefaultDrop, Fit: fit, Held: held, Cost: cost,
+		Engine: o.session, Weights: o.weights, Admit: repair.DefaultAdmit, Drop: repair.DefaultDrop, Fit: fit, Held: held, Cost: cost,
 	}
 	cpu := cpuSeconds()
 	if name != "aware" {
