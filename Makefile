@@ -10,7 +10,7 @@ staticcheck := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOTEST      ?= go test
 GOTESTFLAGS ?= -timeout 30m
 # The packages without cgo, which the race detector can watch.
-PURE   := $(addprefix ./,$(wildcard blockmask gguf internal/corpus internal/format internal/modelref internal/ollama internal/report internal/selftext internal/tasks internal/ui layout perplexity search))
+PURE   := $(addprefix ./,$(wildcard blockmask gguf internal/corpus internal/format internal/modelref internal/ollama internal/report internal/selftext internal/tasks internal/ui layout perplexity repair search))
 # For how long each fuzz target runs in `make fuzz`.
 FUZZTIME ?= 10s
 # Flags for make dist

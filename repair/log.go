@@ -33,9 +33,9 @@ const noteBefore = "repair/before"
 
 // done is what the log says of a block.
 type done struct {
-	Blocks  []Block  // what became of its projections
-	Tensors []string // whose weights were kept
-	Waits   bool     // nothing yet: it is repaired with the next block
+	Blocks  []Block  `json:"projections"` // what became of them
+	Tensors []string `json:"tensors"`     // whose weights were kept
+	Waits   bool     `json:"waits"`       // nothing yet: it is repaired with the next block
 }
 
 func noteOf(b blockmask.Block) string { return "repair/" + b.String() }

@@ -55,13 +55,13 @@ type Request struct {
 
 // Block says what became of an output projection of a block. A block of experts may have two.
 type Block struct {
-	Block   blockmask.Block
-	Tensor  string // "" if there is none
-	Skipped string // why it was left alone; "" if it was repaired
-	Method  Method
-	Lambda  float64
-	Before  float64 // mean square of the relative distance to the unpruned stream on the held part, without this block's repair
-	After   float64 // and with it, as encoded
+	Block   blockmask.Block `json:"block"`
+	Tensor  string          `json:"tensor"`  // "" if there is none
+	Skipped string          `json:"skipped"` // why it was left alone; "" if it was repaired
+	Method  Method          `json:"method"`
+	Lambda  float64         `json:"lambda"`
+	Before  float64         `json:"before"` // mean square of the relative distance to the unpruned stream on the held part, without this block's repair
+	After   float64         `json:"after"`  // and with it, as encoded
 }
 
 // Result is a repair.

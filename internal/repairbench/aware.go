@@ -26,7 +26,7 @@ func (r *rig) aware(ctx context.Context) error {
 			}
 			results[name] = map[int]outcome{}
 			for _, n := range numbers(r.blocks) {
-				got, err := r.judgeRepaired(ctx, path, seed, blockmask.New(order[:n]...))
+				got, err := r.judgeRepaired(ctx, path, seed, blockmask.New(order[:n]...), repair.Auto)
 				if err != nil {
 					return err
 				}
@@ -53,8 +53,10 @@ func (r *rig) aware(ctx context.Context) error {
 
 // outcome is a pruned model, and the same repaired.
 type outcome struct {
-	before, after judged
-	gone          float64 // part of the parameters
+	dense, before, after judged
+	gone                 float64 // part of the parameters
+	repair               *repair.Result
+	cpu                  float64 // seconds of the repair
 }
 
 // mixed is the calibration text of all strategies: what aware fits and scores on.
@@ -142,9 +144,9 @@ func steps(ctx context.Context, s search.Strategy, blocks []blockmask.Block, n i
 	return order, nil
 }
 
-// judgeRepaired judges a mask as it is, and repaired.
-func (r *rig) judgeRepaired(ctx context.Context, path string, seed uint64, mask blockmask.Mask) (outcome, error) {
-	key := fmt.Sprintf("%s %d", mask, seed)
+// judgeRepaired judges a mask as it is, and repaired by a method. A repair changes the loaded model, so each has its own.
+func (r *rig) judgeRepaired(ctx context.Context, path string, seed uint64, mask blockmask.Mask, method repair.Method) (outcome, error) {
+	key := fmt.Sprintf("%s %s %d %s", path, mask, seed, method)
 	if got, ok := r.outcomes[key]; ok {
 		return got, nil
 	}
@@ -155,6 +157,9 @@ func (r *rig) judgeRepaired(ctx context.Context, path string, seed uint64, mask 
 	}
 	defer o.close()
 	out.gone = o.gone(mask)
+	if out.dense, err = r.whole(ctx, o, path); err != nil {
+		return out, err
+	}
 	if out.before, err = o.judge(ctx, mask); err != nil {
 		return out, err
 	}
@@ -162,9 +167,11 @@ func (r *rig) judgeRepaired(ctx context.Context, path string, seed uint64, mask 
 	if err != nil {
 		return out, err
 	}
-	if _, err = repair.Run(ctx, o.session, o.weights, repair.Request{Removed: mask, Method: repair.Auto, Fit: fit, Held: held}); err != nil {
+	cpu := cpuSeconds()
+	if out.repair, err = repair.Run(ctx, o.session, o.weights, repair.Request{Removed: mask, Method: method, Fit: fit, Held: held}); err != nil {
 		return out, err
 	}
+	out.cpu = cpuSeconds() - cpu
 	out.after, err = o.judge(ctx, mask)
 	if r.outcomes == nil {
 		r.outcomes = map[string]outcome{}
@@ -186,11 +193,11 @@ func (r *rig) curves(ctx context.Context) error {
 	}
 	fmt.Println("blocks | parameters gone, greedy | greedy | repaired | parameters gone, aware | aware, repaired")
 	for _, n := range numbers(r.curve) {
-		a, err := r.judgeRepaired(ctx, path, r.from, blockmask.New(greedy[:n]...))
+		a, err := r.judgeRepaired(ctx, path, r.from, blockmask.New(greedy[:n]...), repair.Auto)
 		if err != nil {
 			return err
 		}
-		b, err := r.judgeRepaired(ctx, path, r.from, blockmask.New(knowing[:n]...))
+		b, err := r.judgeRepaired(ctx, path, r.from, blockmask.New(knowing[:n]...), repair.Auto)
 		if err != nil {
 			return err
 		}

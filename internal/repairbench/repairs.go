@@ -33,8 +33,13 @@ func (r *rig) repairs(ctx context.Context) error {
 				}
 			}
 		}
+		suffix := map[string]string{"f16": "", "q8_0": "_q8", "q4_0": "_q4"}
+		end, ok := suffix[kind]
+		if !ok {
+			end = "_" + kind
+		}
 		for name, values := range shares {
-			r.figure(fmt.Sprintf("repair_share_%s_%s", name, kind), mean(values))
+			r.figure("repair_share_"+name+end, mean(values))
 		}
 	}
 	r.figure("repair_worse_cases", float64(worse))
@@ -43,46 +48,30 @@ func (r *rig) repairs(ctx context.Context) error {
 
 func (r *rig) repairOne(ctx context.Context, path string, seed uint64, mask blockmask.Mask, shares map[string][]float64, worse *int) error {
 	for _, name := range strings.Split(r.methods, ",") {
-		o, err := r.open(ctx, path) // a repair changes the loaded model
+		got, err := r.judgeRepaired(ctx, path, seed, mask, repair.Method(name))
 		if err != nil {
 			return err
 		}
-		defer o.close()
-		dense, err := r.whole(ctx, o, path)
-		if err != nil {
-			return err
+		share := func(what string, dense, pruned, after float64) float64 {
+			part := (pruned - after) / (pruned - dense)
+			key := fmt.Sprintf("%s_%d", what, mask.Len())
+			if name == string(repair.Map) {
+				key += "_map"
+			}
+			shares[key] = append(shares[key], part)
+			return 100 * part
 		}
-		pruned, err := o.judge(ctx, mask)
-		if err != nil {
-			return err
-		}
-		fit, held, err := repair.Batches(o.model, r.texts(), r.window, r.tokens, batchSeqs, seed)
-		if err != nil {
-			return err
-		}
-		cpu := cpuSeconds()
-		res, err := repair.Run(ctx, o.session, o.weights, repair.Request{Removed: mask, Method: repair.Method(name), Fit: fit, Held: held})
-		if err != nil {
-			return err
-		}
-		cpu = cpuSeconds() - cpu
-		after, err := o.judge(ctx, mask)
-		if err != nil {
-			return err
-		}
-		share := func(d, p, a float64) float64 { return (p - a) / (p - d) }
-		shares[fmt.Sprintf("instruct_%d_%s", mask.Len(), name)] = append(shares[fmt.Sprintf("instruct_%d_%s", mask.Len(), name)], share(dense.instruct, pruned.instruct, after.instruct))
+		dense, pruned, after := got.dense, got.before, got.after
+		fmt.Printf("%s seed %d, %d blocks, %s: instruct %.3f > %.3f > %.3f (%.0f%%)", filepath.Base(path), seed, mask.Len(), name,
+			dense.instruct, pruned.instruct, after.instruct, share("instruct", dense.instruct, pruned.instruct, after.instruct))
 		if r.otherCalib != nil {
-			shares[fmt.Sprintf("other_%d_%s", mask.Len(), name)] = append(shares[fmt.Sprintf("other_%d_%s", mask.Len(), name)], share(dense.other, pruned.other, after.other))
+			fmt.Printf("  other %.3f > %.3f > %.3f (%.0f%%)", dense.other, pruned.other, after.other, share("other", dense.other, pruned.other, after.other))
 		}
+		fmt.Printf("  KLD %.4f > %.4f  %d tensors, %d positions, CPU s %.0f\n  removed %s\n", pruned.kld, after.kld, len(got.repair.Weights), got.repair.Positions, got.cpu, mask)
 		if after.instruct > pruned.instruct || after.other > pruned.other {
 			*worse++
 		}
-		fmt.Printf("%s seed %d, %d blocks, %s: instruct %.3f > %.3f > %.3f (%.0f%%)  other %.3f > %.3f > %.3f (%.0f%%)  KLD %.4f > %.4f  %d tensors, %d positions, CPU s %.0f\n",
-			filepath.Base(path), seed, mask.Len(), name, dense.instruct, pruned.instruct, after.instruct, 100*share(dense.instruct, pruned.instruct, after.instruct),
-			dense.other, pruned.other, after.other, 100*share(dense.other, pruned.other, after.other), pruned.kld, after.kld, len(res.Weights), res.Positions, cpu)
-		fmt.Printf("  removed %s\n", mask)
-		for _, b := range res.Blocks {
+		for _, b := range got.repair.Blocks {
 			if b.Skipped != "" {
 				fmt.Printf("  %s: %s\n", b.Block, b.Skipped)
 			}
