@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"fmt"
+	"math"
 	"os"
+	"strconv"
 	"strings"
 
 	"github.com/ggufprune/ggufprune/blockmask"
@@ -13,42 +15,73 @@ import (
 )
 
 // aware sets the search that knows of repair against others that are calibrated on the same tokens, with and without a repair behind
-// them, at equal numbers of blocks.
+// them, at equal numbers of blocks and, between those, at equal parameters.
 func (r *rig) aware(ctx context.Context) error {
 	path := strings.Split(r.models, ",")[0]
-	gain, ahead := map[int][]float64{}, map[int][]float64{}
+	gain, ahead := map[string][]float64{}, map[string][]float64{}
 	for seed := r.from; seed < r.from+uint64(r.seeds); seed++ {
-		results := map[string]map[int]outcome{}
+		results := map[string][]outcome{}
 		for _, name := range strings.Split(r.strategies, ",") {
 			order, err := r.mixedOrder(ctx, path, seed, name)
 			if err != nil {
 				return err
 			}
-			results[name] = map[int]outcome{}
 			for _, n := range numbers(r.blocks) {
 				got, err := r.judgeRepaired(ctx, path, seed, blockmask.New(order[:n]...), repair.Auto)
 				if err != nil {
 					return err
 				}
-				results[name][n] = got
+				results[name] = append(results[name], got)
 				fmt.Printf("sample %d, %d blocks, %s: %.1f%% of the parameters gone; %.3f / %.3f, repaired %.3f / %.3f; %s\n", seed, n, name,
 					100*got.gone, got.before.instruct, got.before.other, got.after.instruct, got.after.other, blockmask.New(order[:n]...))
 			}
 		}
-		for _, n := range numbers(r.blocks) {
-			greedy, ok := results["greedy"][n]
-			knowing, ok2 := results["aware"][n]
-			if ok && ok2 {
-				gain[n] = append(gain[n], 100*(1-knowing.after.instruct/greedy.before.instruct))
-				ahead[n] = append(ahead[n], 100*(1-knowing.after.instruct/greedy.after.instruct))
+		greedy, aware := results["greedy"], results["aware"]
+		if greedy == nil || aware == nil {
+			continue
+		}
+		for i, n := range numbers(r.blocks) {
+			key := strconv.Itoa(n)
+			gain[key] = append(gain[key], 100*(1-aware[i].after.instruct/greedy[i].before.instruct))
+			ahead[key] = append(ahead[key], 100*(1-aware[i].after.instruct/greedy[i].after.instruct))
+			instruct, other, ok := at(greedy, aware[i].gone)
+			if !ok {
+				continue
 			}
+			a, b := 100*(1-aware[i].after.instruct/instruct), 100*(1-aware[i].after.other/other)
+			fmt.Printf("sample %d, %d blocks: with as many parameters gone greedy and a repair have %.3f / %.3f; aware is ahead by %.1f%% / %.1f%%\n",
+				seed, n, instruct, other, a, b)
+			ahead[key+"_same_size"] = append(ahead[key+"_same_size"], a)
+			ahead[key+"_same_size_other"] = append(ahead[key+"_same_size_other"], b)
 		}
 	}
 	for n := range gain {
-		r.figure(fmt.Sprintf("aware_gain_pct_%d", n), mean(gain[n]))
-		r.figure(fmt.Sprintf("aware_vs_greedy_repaired_pct_%d", n), mean(ahead[n]))
+		r.figure("aware_gain_pct_"+n, mean(gain[n]))
+	}
+	for n := range ahead {
+		r.figure("aware_vs_greedy_repaired_pct_"+n, mean(ahead[n]))
 	}
 	return nil
+}
+
+// at is the perplexity of a series of repaired models at a part of the parameters that are gone: between the two next to it, linear
+// in the logarithm.
+func at(series []outcome, gone float64) (instruct, other float64, ok bool) {
+	const same = 1e-9 // of all parameters
+	for i := range series {
+		a := series[max(0, i-1)]
+		b := series[i]
+		if gone < a.gone-same || gone > b.gone+same {
+			continue
+		}
+		w := 1.0
+		if b.gone > a.gone {
+			w = (gone - a.gone) / (b.gone - a.gone)
+		}
+		between := func(x, y float64) float64 { return math.Exp((1-w)*math.Log(x) + w*math.Log(y)) }
+		return between(a.after.instruct, b.after.instruct), between(a.after.other, b.after.other), true
+	}
+	return 0, 0, false
 }
 
 // outcome is a pruned model, and the same repaired.
@@ -79,51 +112,49 @@ func (r *rig) mixed(o *open, seed uint64) (fit, held [][]perplexity.Sequence, se
 
 // mixedOrder is what a strategy removes, by the same text as the others.
 func (r *rig) mixedOrder(ctx context.Context, path string, seed uint64, name string) ([]blockmask.Block, error) {
-	key := fmt.Sprintf("%s %d", name, seed)
-	if got, ok := r.mixedOrders[key]; ok {
-		return got, nil
-	}
-	o, err := r.open(ctx, path)
-	if err != nil {
-		return nil, err
-	}
-	defer o.close()
-	fit, held, set, err := r.mixed(o, seed)
-	if err != nil {
-		return nil, err
-	}
-	cost := search.Cost{Blocks: o.session.Blocks()}
-	var s search.Strategy = &repair.Aware{
-		Engine: o.session, Weights: o.weights, Admit: repair.DefaultAdmit, Drop: repair.DefaultDrop, Fit: fit, Held: held, Cost: cost,
-	}
-	cpu := cpuSeconds()
-	if name != "aware" {
-		if name == "fast-kld" {
-			if set, err = perplexity.WithReferences(ctx, o.session, set, perplexity.TopTokens, nil); err != nil {
-				return nil, err
-			}
-		}
-		v, err := perplexity.NewEvaluator(o.session, set)
+	return r.once(fmt.Sprintf("sample %d: %s", seed, name), func() ([]blockmask.Block, error) {
+		o, err := r.open(ctx, path)
 		if err != nil {
 			return nil, err
 		}
-		l := search.NewLedger(v, cost, nil, "")
-		switch name {
-		case "greedy":
-			s = search.Greedy{Scorer: l}
-		case "fast", "fast-kld":
-			s = search.NewFast(l, seed)
-		default:
-			return nil, fmt.Errorf("no strategy %q", name)
+		defer o.close()
+		fit, held, set, err := r.mixed(o, seed)
+		if err != nil {
+			return nil, err
+		}
+		cost := search.Cost{Blocks: o.session.Blocks()}
+		var s search.Strategy = &repair.Aware{
+			Engine: o.session, Weights: o.weights, Admit: repair.DefaultAdmit, Drop: repair.DefaultDrop, Fit: fit, Held: held, Cost: cost,
+		}
+		if name != "aware" {
+			if s, err = plain(ctx, o, name, set, cost, seed); err != nil {
+				return nil, err
+			}
+		}
+		return steps(ctx, s, o.session.Blocks(), max(maxOf(r.blocks), maxOf(r.curve)))
+	})
+}
+
+// plain is a strategy that knows nothing of repair.
+func plain(ctx context.Context, o *open, name string, set *perplexity.Set, cost search.Cost, seed uint64) (search.Strategy, error) {
+	var err error
+	if name == "fast-kld" {
+		if set, err = perplexity.WithReferences(ctx, o.session, set, perplexity.TopTokens, nil); err != nil {
+			return nil, err
 		}
 	}
-	order, err := steps(ctx, s, o.session.Blocks(), max(maxOf(r.blocks), maxOf(r.curve)))
-	fmt.Printf("sample %d: %s took %.0f CPU s: %v\n", seed, name, cpuSeconds()-cpu, order)
-	if r.mixedOrders == nil {
-		r.mixedOrders = map[string][]blockmask.Block{}
+	v, err := perplexity.NewEvaluator(o.session, set)
+	if err != nil {
+		return nil, err
 	}
-	r.mixedOrders[key] = order
-	return order, err
+	l := search.NewLedger(v, cost, nil, "")
+	switch name {
+	case "greedy":
+		return search.Greedy{Scorer: l}, nil
+	case "fast", "fast-kld":
+		return search.NewFast(l, seed), nil
+	}
+	return nil, fmt.Errorf("no strategy %q", name)
 }
 
 // steps runs a strategy until n blocks are gone.

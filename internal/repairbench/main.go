@@ -21,7 +21,7 @@ type options struct {
 	shape                         int
 	mask                          string
 	blocks, curve, methods, parts string
-	strategies                    string
+	strategies, orders            string
 }
 
 func main() {
@@ -40,6 +40,7 @@ func main() {
 	flag.IntVar(&o.shape, "shape", 0, "internal: of the part costof")
 	flag.StringVar(&o.curve, "curve", "2,4,6,8,10,12,14", "removed blocks of the part curve")
 	flag.StringVar(&o.strategies, "strategies", "greedy,fast-kld,aware", "searches of the part aware")
+	flag.StringVar(&o.orders, "orders", "", "a file with the lines of an earlier run that say what each search removed; those are not repeated")
 	flag.StringVar(&o.blocks, "blocks", "4,8,12", "removed blocks")
 	flag.StringVar(&o.methods, "methods", "full,map", "repairs")
 	flag.StringVar(&o.parts, "parts", "repair,aware,curve", "what to measure: repair, aware, curve, dense, cost")

@@ -25,8 +25,7 @@ type rig struct {
 	calib, heldOut           *perplexity.Corpus
 	otherCalib, otherHeldOut *perplexity.Corpus // nil: there is no other text
 	figures                  []string
-	orders                   map[uint64][]blockmask.Block // by sample
-	mixedOrders              map[string][]blockmask.Block // by strategy and sample
+	found                    map[string][]blockmask.Block // by search: what it removes, in order
 	outcomes                 map[string]outcome           // by mask and sample
 	sets                     map[string]*perplexity.Set   // by file and text
 	wholes                   map[string]judged            // by file
@@ -40,6 +39,9 @@ func (r *rig) figure(name string, v float64) {
 }
 
 func (r *rig) read() (err error) {
+	if r.found, err = readOrders(r.options.orders); err != nil {
+		return err
+	}
 	if r.calib, err = text(r.options.calib, corpus.Calibration(), perplexity.Auto); err != nil {
 		return err
 	}
@@ -190,32 +192,23 @@ func (r *rig) order(ctx context.Context, path string, seed uint64, n int) ([]blo
 		m, err := blockmask.Parse(masks[int(seed-r.from)%len(masks)])
 		return m, err
 	}
-	if got, ok := r.orders[seed]; ok {
-		return got, nil
-	}
-	o, err := r.open(ctx, path)
-	if err != nil {
-		return nil, err
-	}
-	defer o.close()
-	set, err := perplexity.NewSet(perplexity.Samples, r.calib, o.model, perplexity.SetOptions{Context: r.window, Max: 64, Seed: seed})
-	if err != nil {
-		return nil, err
-	}
-	v, err := perplexity.NewEvaluator(o.session, set)
-	if err != nil {
-		return nil, err
-	}
-	l := search.NewLedger(v, search.Cost{Blocks: o.session.Blocks()}, nil, "")
-	order, err := steps(ctx, search.NewFast(l, seed), o.session.Blocks(), n)
-	if err != nil {
-		return nil, err
-	}
-	if r.orders == nil {
-		r.orders = map[uint64][]blockmask.Block{}
-	}
-	r.orders[seed] = order
-	return order, nil
+	return r.once(fmt.Sprintf("sample %d: fast on instructions", seed), func() ([]blockmask.Block, error) {
+		o, err := r.open(ctx, path)
+		if err != nil {
+			return nil, err
+		}
+		defer o.close()
+		set, err := perplexity.NewSet(perplexity.Samples, r.calib, o.model, perplexity.SetOptions{Context: r.window, Max: 64, Seed: seed})
+		if err != nil {
+			return nil, err
+		}
+		v, err := perplexity.NewEvaluator(o.session, set)
+		if err != nil {
+			return nil, err
+		}
+		l := search.NewLedger(v, search.Cost{Blocks: o.session.Blocks()}, nil, "")
+		return steps(ctx, search.NewFast(l, seed), o.session.Blocks(), n)
+	})
 }
 
 // cpuSeconds is the CPU time of this process.

@@ -12,11 +12,13 @@ import (
 	"github.com/ggufprune/ggufprune/search"
 )
 
-// decisions compares fast and refine with greedy on several samples of the calibration text, step by step.
+// refineBlocks is the number of removed blocks at which greedy, fast and refine are compared on every sample.
+const refineBlocks = 8
+
+// decisions compares fast with greedy on several samples of the calibration text, step by step.
 func (r *rig) decisions(ctx context.Context) error {
-	const blocks = 8
-	var greedyCost, fastCost, gap, refineCost []float64
-	gains := map[int][]float64{}
+	const blocks = refineBlocks
+	var greedyCost, fastCost, gap []float64
 	differing := 0
 	for seed := uint64(r.from); seed < uint64(r.from+r.seeds); seed++ {
 		l, err := r.ledger(ctx, perplexity.NLL, r.n, seed, nil)
@@ -51,23 +53,32 @@ func (r *rig) decisions(ctx context.Context) error {
 		fmt.Printf("seed %d: held-out PPL at %d blocks: greedy %.4f, fast %.4f (%+.2f%%); cost %.4f and %.4f, CPU s %.0f and %.0f\n  %v\n",
 			seed, blocks, g, f, 100*(f/g-1), greedy.cost, fast.cost, greedy.cpu, fast.cpu, fast.audit)
 		greedyCost, fastCost, gap = append(greedyCost, greedy.cost), append(fastCost, fast.cost), append(gap, 100*(f/g-1))
-		for _, k := range refineCounts(seed) {
-			cost, gain, err := r.refineAt(ctx, seed, k)
-			if err != nil {
-				return err
-			}
-			gains[k] = append(gains[k], gain)
-			if k == blocks {
-				refineCost = append(refineCost, cost)
-			}
-		}
 	}
 	r.figure("greedy_cost", worst(greedyCost))
 	r.figure("fast_cost", worst(fastCost))
 	r.figure("fast_heldout_gap_pct", worst(gap))
 	r.figure("fast_heldout_gap_pct_mean", mean(gap))
 	r.figure("fast_steps_differing", float64(differing)/float64(r.seeds))
-	r.figure("refine_cost", worst(refineCost))
+	return nil
+}
+
+// refines measures what refine wins over its start, on the same samples.
+func (r *rig) refines(ctx context.Context) error {
+	var costs []float64
+	gains := map[int][]float64{}
+	for seed := uint64(r.from); seed < uint64(r.from+r.seeds); seed++ {
+		for _, k := range refineCounts(seed) {
+			cost, gain, err := r.refineAt(ctx, seed, k)
+			if err != nil {
+				return err
+			}
+			gains[k] = append(gains[k], gain)
+			if k == refineBlocks {
+				costs = append(costs, cost)
+			}
+		}
+	}
+	r.figure("refine_cost", worst(costs))
 	for _, k := range slices.Sorted(maps.Keys(gains)) {
 		r.figure(fmt.Sprintf("refine_gain_pct_%d", k), mean(gains[k]))
 	}
@@ -77,9 +88,9 @@ func (r *rig) decisions(ctx context.Context) error {
 // refineCounts are the numbers of blocks at which refine is measured: 8 on each sample, the others on the first two.
 func refineCounts(seed uint64) []int {
 	if seed <= 2 {
-		return []int{4, 8, 12}
+		return []int{4, refineBlocks, 12}
 	}
-	return []int{8}
+	return []int{refineBlocks}
 }
 
 // stepByStep prints both orders and returns in how many steps they remove another block. The score behind fast's is measured on the

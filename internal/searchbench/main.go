@@ -3,7 +3,7 @@
 //
 //	go run ./internal/searchbench [-model M.gguf] [-calib FILE] [-heldout FILE] [-seeds N] [-parts LIST]
 //
-// The parts are decisions (greedy, fast and refine over several calibration samples), strategies (all of them in one table),
+// The parts are decisions (greedy and fast over several calibration samples), refine (the same samples), strategies (all of them in one table),
 // metrics (perplexity against KL divergence), exhaustive (the best 4 of all blocks), scaling and kill. Without texts it takes the
 // built-in ones. Costs are block-tokens (see search.Cost) as a part of the paper's on the same calibration set; CPU seconds are this
 // process's. It ends with lines `figure <name> <value>`.
@@ -40,7 +40,7 @@ func main() {
 	}
 }
 
-var parts = []string{"decisions", "strategies", "metrics", "exhaustive", "scaling", "kill"}
+var parts = []string{"decisions", "refine", "strategies", "metrics", "exhaustive", "scaling", "kill"}
 
 func run(ctx context.Context) error {
 	var o options
@@ -70,7 +70,7 @@ func run(ctx context.Context) error {
 		r.model.Info().Desc, len(r.session.Blocks()), o.n, o.window, r.calib.Name, o.threads, llamabind.Version())
 	for part := range strings.SplitSeq(*which, ",") {
 		do, ok := map[string]func(context.Context) error{
-			"decisions": r.decisions, "strategies": r.strategies, "metrics": r.metrics,
+			"decisions": r.decisions, "refine": r.refines, "strategies": r.strategies, "metrics": r.metrics,
 			"exhaustive": r.exhaustive, "scaling": r.scaling, "kill": r.kill,
 		}[part]
 		if !ok {
