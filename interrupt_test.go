@@ -23,10 +23,10 @@ func TestInterrupt(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "text.txt"), []byte(plainText(48)), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	p := startProgram(t, dir, "prune", "--no-compare", "-m", model, "-f", "text.txt", "-c", "128", "--ratio", "0.7", "-o", "out.gguf", "--plan", "plan.json")
+	p := startProgram(t, dir, "prune", "--repair", "off", "--no-compare", "-m", model, "-f", "text.txt", "-c", "128", "--ratio", "0.7", "-o", "out.gguf", "--plan", "plan.json")
 	p.waitFor(t, "step 2: ")
 	interrupt(t, p, dir)
-	apply := exec.Command("ggufprune", "apply", "-m", model, "--plan", "plan.json", "--blocks", "2", "-f", "text.txt", "-c", "128", "-o", "out.gguf")
+	apply := exec.Command("ggufprune", "apply", "--repair", "off", "-m", model, "--plan", "plan.json", "--blocks", "2", "-f", "text.txt", "-c", "128", "-o", "out.gguf")
 	apply.Dir = dir
 	if msg, err := apply.CombinedOutput(); err != nil {
 		t.Errorf("the plan so far cannot be applied: %v\n%s", err, msg)

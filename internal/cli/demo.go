@@ -15,13 +15,14 @@ import (
 	"github.com/ggufprune/ggufprune/internal/ui"
 	"github.com/ggufprune/ggufprune/layout"
 	"github.com/ggufprune/ggufprune/perplexity"
+	"github.com/ggufprune/ggufprune/repair"
 	"github.com/ggufprune/ggufprune/search"
 )
 
 const demoUsage = `Usage: ggufprune demo [flags]
 
-Prunes the small model that comes with the source (testdata/tiny-11m-Q8_0.gguf, trained for this project), checks the
-result, and lets the original and the pruned model write a sentence each. Takes a minute or two.
+Prunes and repairs the small model that comes with the source (testdata/tiny-11m-Q8_0.gguf, trained for this project), checks
+the result, and lets the original and the pruned model write a sentence each. Takes a minute or two.
 
 Examples:
   ggufprune demo
@@ -40,6 +41,7 @@ const (
 	demoModel   = "tiny-11m-Q8_0.gguf"
 	demoText    = "simple.jsonl" // beside the model: in the form that it was trained on
 	demoSamples = 24             // enough for a sensible order, few enough for a demo
+	demoRepair  = 16384          // tokens, likewise
 	demoContext = 128
 	demoTokens  = 48
 	demoPrompt  = "Below is an instruction that describes a task. Write a response that appropriately completes the request.\n\n" +
@@ -96,14 +98,16 @@ func (c *demoCommand) run(ctx context.Context, _ *pflag.FlagSet, u *ui.UI) (err 
 	return c.generate(ctx, u, r, out, kept)
 }
 
-// job is a short search with the paper's settings.
+// job is a short search with the paper's settings, and a short repair.
 func (c *demoCommand) job(r pipeline.Runtime) pipeline.Job {
+	r.Model.NoMmap = true // whose weights can be changed
 	text := filepath.Join(filepath.Dir(c.path), demoText)
 	if _, err := os.Stat(text); err != nil {
 		text = "" // another model: the text that comes with the program
 	}
 	return pipeline.Job{
 		Method:  pipeline.Method{Strategy: "greedy"},
+		Repair:  pipeline.Repair{Method: repair.Auto, Tokens: demoRepair},
 		Runtime: r, Unit: blockmask.Mix, Goal: search.Goal{Blocks: c.blocks}, Layout: layout.Auto, Tool: Version(),
 		Text:   pipeline.Text{File: text, Convention: perplexity.Samples, Context: demoContext, Batch: defaultUBatch, Max: demoSamples},
 		Output: c.output, Force: c.force,

@@ -25,7 +25,7 @@ How to search:
       --strategy NAME      fast: the paper's choices or nearly, by racing, for about a sixth of greedy's cost (default)
                            greedy: the paper's, every candidate on the whole text
                            refine: fast on half of the text, then exchanges of blocks that the other half confirms
-                           aware: scores what a repair would leave of the loss; give --repair too
+                           aware: scores what a repair would leave of the loss
                            oneshot, bi, magnitude, random: baselines to compare with
       --kind KIND          what one step removes: mix (attention or FFN), attn, ffn, layer, or pair (default: mix)
       --metric NAME        what a candidate is judged by: ppl, or kld, the KL divergence from the whole model (default: ppl)

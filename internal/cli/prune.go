@@ -15,8 +15,8 @@ import (
 
 const pruneUsage = `Usage: ggufprune prune -m FILE (--ratio R | --blocks N | --target-size SIZE | ...) [flags]
 
-Searches which blocks the model can best do without, writes a GGUF without them, and checks that llama.cpp computes from
-that file what was measured. A file that fails the check is removed.
+Searches which blocks the model can best do without, re-fits those that stay, writes a GGUF, and checks that llama.cpp
+computes from that file what was measured. A file that fails the check is removed.
 
 Examples:
   ggufprune prune -m model.gguf --ratio 0.2
@@ -79,8 +79,13 @@ func (c *pruneCommand) run(ctx context.Context, fs *pflag.FlagSet, u *ui.UI) err
 	if err := c.repair.checkType(c.quant.typ, j.Goal); err != nil {
 		return err
 	}
-	if j.Method.Strategy == "aware" && j.Repair.Method == "" {
-		return usagef("--strategy aware counts on a repair of what it leaves; add --repair auto")
+	if j.Repair.Method == "" {
+		if j.Method.Strategy == "aware" {
+			return usagef("--strategy aware counts on a repair of what it leaves; leave --repair off out")
+		}
+		if !c.repair.asked(fs) {
+			u.Notef("no repair, whose time --time does not plan; --repair auto adds one")
+		}
 	}
 	if err := c.ollama.fill(&j); err != nil {
 		return err

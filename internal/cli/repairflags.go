@@ -2,6 +2,7 @@ package cli
 
 import (
 	"math"
+	"slices"
 
 	"github.com/spf13/pflag"
 
@@ -13,12 +14,13 @@ import (
 )
 
 // defaultRepair is what prune and apply do without --repair. The usage texts follow it; TestRepairDefault holds the documents to it.
-const defaultRepair = repair.Off
+const defaultRepair = repair.Auto
 
 const repairUsage = repairMethodUsage + string(defaultRepair) + repairOptionsUsage
 
 const repairMethodUsage = `
-Repair: re-fits the output projections of the blocks that stay, so that less is lost:
+Repair: re-fits the output projections of the blocks that stay, so that less is lost; the result is taken where it is better on text
+held back from the fit:
       --repair METHOD      full, map (cheaper for wide FFNs), auto (full where it is affordable), or off (default: `
 
 const repairOptionsUsage = `)
@@ -44,7 +46,8 @@ func (r *repairFlags) add(fs *pflag.FlagSet, method repair.Method) {
 	fs.StringVar(&r.typ, "repair-type", "", "")
 }
 
-// fill checks the flags and puts them into the job. Weights can only be changed in a model that is not mapped.
+// fill checks the flags and puts them into the job, whose method is known. A job that is to be done in some time has no repair unless
+// one is asked for: how long one takes is not planned. Weights can only be changed in a model that is not mapped.
 func (r *repairFlags) fill(fs *pflag.FlagSet, j *pipeline.Job) error {
 	method, err := repair.ParseMethod(r.method)
 	if err != nil {
@@ -55,17 +58,18 @@ func (r *repairFlags) fill(fs *pflag.FlagSet, j *pipeline.Job) error {
 	}
 	if method == repair.Off {
 		if len(r.texts) > 0 {
-			return usagef("--repair-text goes with --repair; add --repair auto")
+			return usagef("--repair-text does not go with --repair off; leave one of them out")
 		}
 		if r.typ != "" {
-			return usagef("--repair-type goes with --repair; add --repair auto")
+			return usagef("--repair-type does not go with --repair off; leave one of them out")
 		}
 		return nil
 	}
-	j.Repair = pipeline.Repair{Method: method, Files: r.texts, Tokens: r.tokens, Usual: true}
-	for _, flag := range []string{"repair", "repair-text", "repair-tokens", "repair-type"} {
-		j.Repair.Usual = j.Repair.Usual && !fs.Changed(flag)
+	usual := !r.asked(fs)
+	if usual && j.Method.Time > 0 {
+		return nil
 	}
+	j.Repair = pipeline.Repair{Method: method, Files: r.texts, Tokens: r.tokens, Usual: usual}
 	if r.typ != "" {
 		t, err := pipeline.ParseRepairType(r.typ)
 		if err != nil {
@@ -75,6 +79,11 @@ func (r *repairFlags) fill(fs *pflag.FlagSet, j *pipeline.Job) error {
 	}
 	j.Runtime.Model.NoMmap = true
 	return nil
+}
+
+// asked reports whether the user wants a repair, rather than gets one.
+func (r *repairFlags) asked(fs *pflag.FlagSet) bool {
+	return slices.ContainsFunc([]string{"repair", "repair-text", "repair-tokens", "repair-type"}, fs.Changed)
 }
 
 // checkType refuses --repair-type where it would not mean what it says. goals are what the file is to reach.

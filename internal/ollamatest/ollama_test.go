@@ -79,7 +79,7 @@ func TestPrunedModelsInOllama(t *testing.T) {
 func prunedAnswers(t *testing.T, from, mask, layout string) (answers []ollama.Answer) {
 	t.Helper()
 	work, name := t.TempDir(), from+":"+layout
-	raw := ggufprune(t, work, "apply", "-m", "ollama:"+from, "--mask", mask, "--layout", layout, "-o", "p.gguf", "--ollama", name,
+	raw := ggufprune(t, work, "apply", "--repair", "off", "-m", "ollama:"+from, "--mask", mask, "--layout", layout, "-o", "p.gguf", "--ollama", name,
 		"-c", "64", "--chunks", "4", "--json", "-q")
 	var out struct {
 		Output struct{ Layout, Ollama string }
@@ -236,7 +236,7 @@ func TestFromOllamaToOllama(t *testing.T) {
 	work := t.TempDir()
 	write(t, filepath.Join(work, "Modelfile"), strings.Replace(parentModelfile, "%s", absolute(t, tiny), 1))
 	ollamaCLI(t, work, "create", "parent:q8", "-f", "Modelfile")
-	ggufprune(t, work, "prune", "-m", "ollama:parent:q8", "--blocks", "1", "-c", "64", "--chunks", "4", "-o", "small.gguf", "--ollama", "parent:pruned", "-q")
+	ggufprune(t, work, "prune", "--repair", "off", "-m", "ollama:parent:q8", "--blocks", "1", "-c", "64", "--chunks", "4", "-o", "small.gguf", "--ollama", "parent:pruned", "-q")
 	ollamaCLI(t, work, "create", "byhand", "-f", "small.Modelfile")
 	want := details(t, "parent:q8")
 	for _, piece := range []string{"temperature 0.25", "<|end|>", "Second licence.", "in short words.", "assistant"} {

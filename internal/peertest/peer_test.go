@@ -153,7 +153,7 @@ func TestPrunedFilesInLlamaPerplexity(t *testing.T) {
 		for _, ratio := range []float64{0.1, 0.2, 0.3} {
 			name := fmt.Sprintf("%s-%g", kind, ratio)
 			out := filepath.Join(dir, "pruned-"+name+".gguf")
-			raw := ggufprune(t, "prune", "--no-compare", "-m", models[kind], "--ratio", strconv.FormatFloat(ratio, 'g', -1, 64), "-f", text,
+			raw := ggufprune(t, "prune", "--repair", "off", "--no-compare", "-m", models[kind], "--ratio", strconv.FormatFloat(ratio, 'g', -1, 64), "-f", text,
 				"-c", "128", "--chunks", "6", "-o", out, "--json", "-q")
 			var o outcome
 			if err := json.Unmarshal([]byte(raw), &o); err != nil {

@@ -127,7 +127,7 @@ func TestQuantizedPrunedFiles(t *testing.T) {
 		folder := t.TempDir()
 		plain, ours := filepath.Join(folder, "plain.gguf"), filepath.Join(folder, "ours.gguf")
 		theirs, carried := filepath.Join(folder, "theirs.gguf"), filepath.Join(folder, "carried.gguf")
-		args := []string{"apply", "-m", c.model, "--mask", c.mask, "--layout", c.layout, "-f", text, "-c", "128", "--chunks", "2", "-q"}
+		args := []string{"apply", "--repair", "off", "-m", c.model, "--mask", c.mask, "--layout", c.layout, "-f", text, "-c", "128", "--chunks", "2", "-q"}
 		ggufprune(t, append(args, "-o", plain)...)
 		raw := ggufprune(t, append(args, "-o", ours, "--quantize", c.typ, "--imatrix", current, "--imatrix-out", carried, "--json")...)
 		var o struct {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/layout"
@@ -94,7 +95,18 @@ func openApply(ctx context.Context, j Job, rep Reporter, oneFile bool) (*applica
 		a.src.Close()
 		return nil, err
 	}
+	a.noteText()
 	return a, nil
+}
+
+// noteText says what a repair would better be fitted on: the text that the plan's search was given, which the plan only names.
+func (a *application) noteText() {
+	if a.plan == nil || !a.job.Repair.wanted() || a.job.Text.File != "" || len(a.job.Repair.Files) > 0 {
+		return
+	}
+	if text, _, _ := strings.Cut(a.plan.Calibration.Description, ":"); text != builtIn {
+		a.rep.Notef("the repair has the built-in text only; give what the plan was made with too: -f %s", text)
+	}
 }
 
 // identify finds the model's blocks and makes sure that the plan is for them.

@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -117,7 +118,7 @@ func (s *Source) Repair(ctx context.Context, q RepairRequest, rep Reporter) (_ *
 		if !log.Kept() {
 			return nil, "", nil, errors.Join(err, log.Remove())
 		}
-		rep.Notef("the blocks that are repaired so far are kept beside %s: a repair of the same blocks to the same file goes on from there", q.Output)
+		rep.Notef("the blocks that are repaired so far are kept in %s: a repair of the same blocks to the same file goes on from there", log.path())
 		return nil, "", nil, errors.Join(err, log.Close())
 	}
 	s.changed = res.Weights
@@ -150,6 +151,16 @@ func (s *Source) repairLog(q RepairRequest, nSeq int, tokens string, rep Reporte
 	return log, err
 }
 
+// unnamed is what stands for the output where that gets its name only when it is written: the same for the same model and mask.
+func (s *Source) unnamed(removed blockmask.Mask) (string, error) {
+	hash, err := s.SHA256()
+	if err != nil {
+		return "", err
+	}
+	model := strings.TrimSuffix(filepath.Base(s.Runtime.Path), ".gguf")
+	return fmt.Sprintf("%s-%x", model, sha256.Sum256([]byte(hash + " " + removed.String())))[:len(model)+9], nil
+}
+
 // describeTexts names what was fitted on.
 func describeTexts(texts []*perplexity.Corpus, tokens int) string {
 	var names []string
@@ -169,8 +180,14 @@ func (j Job) repair(ctx context.Context, src *Source, q *WriteRequest, rep Repor
 	if err := src.raise(ctx, q.Blocks, q.Removed, j.Repair, dir, rep); err != nil {
 		return nil, nil, err
 	}
+	output, err := j.Output, error(nil)
+	if output == "" {
+		if output, err = src.unnamed(q.Removed); err != nil {
+			return nil, nil, err
+		}
+	}
 	res, text, log, err := src.Repair(ctx, RepairRequest{
-		Blocks: q.Blocks, Removed: q.Removed, Repair: j.Repair, Text: j.Text, Tool: j.Tool, Output: j.Output,
+		Blocks: q.Blocks, Removed: q.Removed, Repair: j.Repair, Text: j.Text, Tool: j.Tool, Output: output,
 	}, rep)
 	if err != nil && j.Repair.Usual && ctx.Err() == nil {
 		rep.Warnf("the model is not repaired: %v; --repair off does without from the beginning", err)

@@ -53,10 +53,14 @@ func (s *Source) noteRepair(p projections, blocks []layout.Block, r Repair, text
 	}
 	streams, fit := repairMemory(positions, d, most)
 	if float64(positions) < fewTokens*float64(r.Tokens) {
-		text += fmt.Sprintf(" (--repair-tokens asks for %d, and a text has no more)", r.Tokens)
+		text += fmt.Sprintf(" (of %d wanted; a text has no more)", r.Tokens)
 	}
-	rep.Notef("repair: %d blocks, on %s; beside the model it takes at least %s for the residual streams and %s for the largest block's fit", len(blocks), text,
-		mebibytes(streams), mebibytes(fit))
+	without := ""
+	if r.Usual {
+		without = "; --repair off does without"
+	}
+	rep.Notef("repair: %d blocks, on %s; beside the model it takes at least %s for the residual streams and %s for the largest block's fit%s", len(blocks), text,
+		mebibytes(streams), mebibytes(fit), without)
 }
 
 // repairProgress tells rep how far a repair has come, block by block, with the time left by the blocks that are done.

@@ -11,6 +11,9 @@ import (
 	"github.com/ggufprune/ggufprune/perplexity"
 )
 
+// builtIn is the name of the calibration text that comes with the program.
+const builtIn = "built-in calibration text"
+
 // Text says what a job measures perplexity on, and in which pieces.
 type Text struct {
 	File       string // the user's text; "" is the corpus that comes with the program
@@ -24,7 +27,7 @@ type Text struct {
 // Read reads the text, without a model, so that what is wrong with it shows at once.
 func (t Text) Read() (*perplexity.Corpus, error) {
 	if t.File == "" {
-		return perplexity.Read(bytes.NewReader(corpus.Calibration()), "built-in calibration text", perplexity.Auto)
+		return perplexity.Read(bytes.NewReader(corpus.Calibration()), builtIn, perplexity.Auto)
 	}
 	c, err := perplexity.ReadFile(t.File, perplexity.Auto)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
