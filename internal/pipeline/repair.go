@@ -158,7 +158,7 @@ func (s *Source) unnamed(removed blockmask.Mask) (string, error) {
 		return "", err
 	}
 	model := strings.TrimSuffix(filepath.Base(s.Runtime.Path), ".gguf")
-	return fmt.Sprintf("%s-%x", model, sha256.Sum256([]byte(hash + " " + removed.String())))[:len(model)+9], nil
+	return fmt.Sprintf("%s-%x", model, sha256.Sum256([]byte(hash+" "+removed.String())))[:len(model)+9], nil
 }
 
 // describeTexts names what was fitted on.
