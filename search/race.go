@@ -41,9 +41,9 @@ type Rule struct {
 	// First is the number of sequences of the first look.
 	First int
 
-	// Finalists, if not 0, limits the race: after three eighths of the sequences, at most that many go on to see the whole set, and
-	// those only which are not clearly worse than the leader (finalLevel), although the others have not been told apart from it
-	// with confidence. Such a race is undecided; its winner is the best by what was seen.
+	// Finalists, if not 0, limits the race: after three eighths of the sequences, at most that many go on, with one more look after
+	// five eighths. And from a quarter on those go on only that have some chance of being better than the leader (unlikely), although
+	// the others have not been told apart from it with confidence. Such a race is undecided; its winner is the best by what was seen.
 	Finalists int
 
 	// Most, if not 0, limits such a race from the start: that many candidates go on after the first look, the best by what was
@@ -51,8 +51,8 @@ type Rule struct {
 	Most int
 }
 
-// finalLevel is the chance of being better than the leader, by more than the tolerance, that makes a finalist.
-const finalLevel = 0.35
+// unlikely is the chance of being better than the leader, by more than the tolerance, below which a candidate of a limited race goes.
+const unlikely = 0.17
 
 const (
 	minFirst = 4  // fewer paired differences say nothing about their variance
@@ -80,8 +80,10 @@ func (r Rule) looks(n int) []int {
 	var out []int
 	for s := max(2, first); s < n; s *= 2 {
 		if r.Finalists > 0 && len(out) > 0 && s > n/4 {
-			if s = 3 * n / 8; s > out[len(out)-1] {
-				out = append(out, s)
+			for _, s := range []int{3 * n / 8, 5 * n / 8} {
+				if s > out[len(out)-1] {
+					out = append(out, s)
+				}
 			}
 			break
 		}
@@ -97,7 +99,7 @@ type race struct {
 	looks []int       // see Rule.looks
 	arms  int         // candidates that entered
 	alive []int       // those still in, ascending
-	x     [][]float64 // by candidate: mean losses on the sequences seen so far
+	x     [][]float64 // by candidate: mean losses on the sequences seen so far, less what was foretold of each
 	sum   [][]float64 // by candidate: sums of the first 0, 1, 2 ... of x
 	cut   bool        // candidates had to leave without having been told apart
 	keep  int         // in audits: those in held do not drop out before that many sequences
@@ -168,23 +170,28 @@ func (r *race) drop(i int) {
 	if most := r.rule.most(i); most > 0 && s < r.n {
 		r.limit(most, s)
 	}
-	if r.rule.Finalists > 0 && i == len(r.looks)-2 {
-		r.finalists(best, s)
+	if r.rule.Finalists == 0 || s == r.n {
+		return
+	}
+	if 4*s >= r.n {
+		r.doubtful(best, s)
+	}
+	if i == len(r.looks)-2 || 8*s >= 3*r.n {
+		r.limit(r.rule.Finalists, s)
 	}
 }
 
-// finalists ends the part of the race that few sequences are for.
-func (r *race) finalists(best, s int) {
-	t := studentT(finalLevel, float64(s-1))
+// doubtful takes out those that are not likely to be better than best.
+func (r *race) doubtful(best, s int) {
+	t := studentT(unlikely, float64(s-1))
 	before := len(r.alive)
 	r.alive = slices.DeleteFunc(r.alive, func(arm int) bool {
-		if arm == best {
+		if arm == best || s < r.keep && r.held[arm] {
 			return false
 		}
 		d, v := paired(r.x[arm][:s], r.x[best][:s])
 		return d+r.rule.Tolerance > t*math.Sqrt(v/float64(s)*(1-float64(s)/float64(r.n)))
 	})
-	r.limit(r.rule.Finalists, s)
 	r.cut = r.cut || len(r.alive) < before
 }
 

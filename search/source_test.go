@@ -17,12 +17,13 @@ var (
 	_ Scorer = (*Ledger)(nil)
 )
 
-// texts is a source of n sequences: the mean loss of a mask on each is mean(mask), a part that all masks share, and noise of its
-// own. Everything is a hash, so it is the same every time.
+// texts is a source of n sequences: the mean loss of a mask on each is mean(mask), a part that all masks share, what each of its blocks
+// does to that text, and noise of its own. Everything is a hash, so it is the same every time.
 type texts struct {
 	n        int
 	mean     func(blockmask.Mask) float64
 	noise    float64
+	lasting  float64 // size of what a block does to a text, in whatever mask it is
 	branches bool
 	whole    bool // the whole model's score is known
 
@@ -62,7 +63,13 @@ func normal(parts ...string) float64 {
 
 func (s *texts) at(i int, m blockmask.Mask) float64 {
 	seq := string(rune(i + 33))
-	return s.mean(m) + normal("text", seq)*0.3 + s.noise*normal("noise", seq, m.String())
+	x := s.mean(m) + normal("text", seq)*0.3 + s.noise*normal("noise", seq, m.String())
+	if s.lasting != 0 {
+		for _, b := range m {
+			x += s.lasting * normal("lasting", seq, b.String())
+		}
+	}
+	return x
 }
 
 func (s *texts) Sequences() int                { return s.n }

@@ -18,7 +18,7 @@ const refineBlocks = 8
 // decisions compares fast with greedy on several samples of the calibration text, step by step.
 func (r *rig) decisions(ctx context.Context) error {
 	const blocks = refineBlocks
-	var greedyCost, fastCost, gap []float64
+	var greedyCost, fastCost, gap, agree, behind []float64
 	differing := 0
 	for seed := uint64(r.from); seed < uint64(r.from+r.seeds); seed++ {
 		l, err := r.ledger(ctx, perplexity.NLL, r.n, seed, nil)
@@ -29,6 +29,11 @@ func (r *rig) decisions(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		as, by, err := alongside(ctx, l, greedy)
+		if err != nil {
+			return err
+		}
+		agree, behind = append(agree, as), append(behind, by)
 		// A ledger of its own: what greedy has measured would be free.
 		if l, err = r.ledger(ctx, perplexity.NLL, r.n, seed, nil); err != nil {
 			return err
@@ -54,12 +59,49 @@ func (r *rig) decisions(ctx context.Context) error {
 			seed, blocks, g, f, 100*(f/g-1), greedy.cost, fast.cost, greedy.cpu, fast.cpu, fast.audit)
 		greedyCost, fastCost, gap = append(greedyCost, greedy.cost), append(fastCost, fast.cost), append(gap, 100*(f/g-1))
 	}
+	r.figure("fast_step_agreement_pct", mean(agree))
+	r.figure("fast_step_behind_pct", mean(behind))
 	r.figure("greedy_cost", worst(greedyCost))
 	r.figure("fast_cost", worst(fastCost))
 	r.figure("fast_heldout_gap_pct", worst(gap))
 	r.figure("fast_heldout_gap_pct_mean", mean(gap))
 	r.figure("fast_steps_differing", float64(differing)/float64(r.seeds))
 	return nil
+}
+
+// orders is how many orders of the sequences alongside draws.
+const orders = 20
+
+// alongside lets fast decide at each of greedy's steps, over many orders of the sequences, and returns in how many of a hundred it
+// removes the same block, and by how many percent the perplexity of what it removes is above greedy's, on the whole set. Greedy has
+// measured all that it asks for. In a search of its own, one near tie decides what all later steps are about; here the steps count
+// alike.
+func alongside(ctx context.Context, l *search.Ledger, greedy found) (agree, behind float64, err error) {
+	n := float64(orders*len(greedy.steps)) / 100
+	for seed := range uint64(orders) {
+		f := search.NewFast(l, seed)
+		var removed blockmask.Mask
+		for _, step := range greedy.steps {
+			var cands []blockmask.Mask
+			score := map[string]float64{}
+			for _, c := range step.Candidates {
+				cands = append(cands, c.Mask)
+				score[c.Mask.String()] = c.Score
+			}
+			c, err := f.Choose(ctx, removed, cands)
+			if err != nil {
+				return 0, 0, err
+			}
+			got := c.Scored[c.Best].Mask
+			if got.Equal(step.Removed) {
+				agree += 1 / n
+			}
+			behind += 100 * (score[got.String()]/step.Score - 1) / (100 * n)
+			removed = removed.Union(step.Removed)
+		}
+	}
+	fmt.Printf("at greedy's steps, over %d orders of the sequences: the same block in %.0f%%, by %.3f%% behind\n", orders, agree, behind)
+	return agree, behind, nil
 }
 
 // refines measures what refine wins over its start, on the same samples.
