@@ -61,7 +61,7 @@ func TestETAOfGreedy(t *testing.T) {
 func TestETAOfFast(t *testing.T) {
 	for _, layers := range []int{12, 24, 32} {
 		model := plainModel(layers)
-		l := newLedger(t, &texts{n: 64, mean: layered("eta"), noise: .01, branches: true}, model)
+		l := newLedger(t, &texts{n: 64, mean: layered("eta"), lasting: .04, noise: .015, branches: true}, model)
 		f := NewFast(l, 2)
 		blocks := 2 * layers / 3
 		e := NewETA(l, blockmask.Mix, f.StepCost(blockmask.Mix), blocks, true)

@@ -109,20 +109,26 @@ func middle(cands []blockmask.Mask, n int) []blockmask.Mask {
 	return cands[from : from+n]
 }
 
-// predictRace returns the expected cost of a race whose candidates are cut to the limits of the rule. From a quarter of the sequences on
-// three fifths of these go on, and three tenths to the whole set: simulated, on recorded losses of a real model.
+// goOn are the parts of the candidates that a rule with finalists lets run on after a quarter, three eighths and five eighths of the
+// sequences which do so, since a race with one left has ended. Simulated, on recorded losses of a real model.
+var goOn = []float64{0.45, 0.35, 0.15}
+
+// predictRace returns the expected cost of a race whose candidates are cut to the limits of the rule.
 func predictRace(c Cost, rule Rule, sequences int, removed blockmask.Mask, start []blockmask.Mask, tokens, scored int) float64 {
-	total, seen := 0.0, 0
+	total, seen, late := 0.0, 0, 0
 	looks := rule.looks(sequences)
-	arms, part := start, 1.0
+	arms := start
 	for i, s := range looks {
-		if i > 0 && i == len(looks)-1 {
-			if rule.Finalists == 1 {
-				break
-			}
-			part = 0.3
+		last := i > 0 && i == len(looks)-1
+		if last && rule.Finalists == 1 {
+			break
+		}
+		part := 1.0
+		if last {
+			part = goOn[2]
 		} else if rule.Finalists > 0 && 4*seen >= sequences {
-			part = 0.6
+			part = goOn[min(late, 1)]
+			late++
 		}
 		total += part * c.eval(removed, arms, false, true).times(c, tokens, scored) * float64(s-seen)
 		seen = s
