@@ -28,6 +28,7 @@ type page struct {
 	Facts    []factGroup
 	Command  string // that made this; "" is unknown
 	PlanOnly bool   // no file was written
+	Repaired bool   // the file's weights were re-fitted
 }
 
 // figure is one of the numbers at the top.
@@ -54,6 +55,7 @@ func newPage(in Input) page {
 	p := page{
 		Title: in.title(), Subtitle: in.subtitle(), Figures: in.figures(), Notes: in.notes(), Curves: in.curves(), Order: in.order(in.steps()),
 		Steps: in.stepTable(), Tables: in.cleanTables(), Commands: in.commands(), Facts: in.facts(), PlanOnly: in.Pruned == nil,
+		Repaired: in.Pruned != nil && in.Pruned.Repair != nil,
 	}
 	if c, ok := in.heldOut(); ok {
 		p.HeldOut, p.Verdict = &c, in.verdict()
