@@ -59,17 +59,25 @@ const (
 	looksAll = 16 // the first look is at this part of the set
 )
 
-// most returns how many candidates go on after look i, from 0; 0 is no limit.
-func (r Rule) most(i int) int {
-	if r.Finalists == 0 || r.Most == 0 {
+// most returns how many candidates go on after look i, from 0, which is after s of n sequences; 0 is no limit.
+func (r Rule) most(i, s, n int) int {
+	switch {
+	case r.Finalists == 0 || s >= n:
+		return 0
+	case s >= 3*n/8:
+		return r.Finalists
+	case r.Most == 0:
 		return 0
 	}
-	n := r.Most
+	m := r.Most
 	for range i {
-		n = (2*n + 1) / 3
+		m = (2*m + 1) / 3
 	}
-	return max(r.Finalists, n)
+	return max(r.Finalists, m)
 }
+
+// late reports whether a candidate that is not likely to be better than the leader goes after s of n sequences.
+func (r Rule) late(s, n int) bool { return r.Finalists > 0 && s >= n/4 && s < n }
 
 // looks returns after how many of n sequences the race looks; the last is n.
 func (r Rule) looks(n int) []int {
@@ -167,17 +175,11 @@ func (r *race) drop(i int) {
 	}
 	lost := r.lost(best, s)
 	r.alive = slices.DeleteFunc(r.alive, func(arm int) bool { return lost[arm] && !(s < r.keep && r.held[arm]) })
-	if most := r.rule.most(i); most > 0 && s < r.n {
+	if most := r.rule.most(i, s, r.n); most > 0 {
 		r.limit(most, s)
 	}
-	if r.rule.Finalists == 0 || s == r.n {
-		return
-	}
-	if 4*s >= r.n {
+	if r.rule.late(s, r.n) {
 		r.doubtful(best, s)
-	}
-	if i == len(r.looks)-2 || 8*s >= 3*r.n {
-		r.limit(r.rule.Finalists, s)
 	}
 }
 

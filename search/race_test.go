@@ -146,20 +146,22 @@ func TestRaceWithBrokenCandidates(t *testing.T) {
 func TestRaceFinalists(t *testing.T) {
 	rng := rand.New(rand.NewPCG(5, 5))
 	cut := map[int]int{}
-	for range 200 {
-		x := population(rng, 64, flat(0, 10), flat(.02, 10))
-		r := newRace(Rule{Confidence: .999, Finalists: 2}, 64, 10)
+	for i := range 200 {
+		n := []int{64, 60, 66, 100, 171}[i%5]
+		x := population(rng, n, flat(0, 10), flat(.02, 10))
+		r := newRace(Rule{Confidence: .999, Finalists: 2}, n, 10)
 		cost := 0
 		win, err := r.run(table(x, &cost))
 		if err != nil || !r.cut || !slices.Contains(r.alive, win) {
 			t.Fatalf("winner %d of %v, cut %v, %v", win, r.alive, r.cut, err)
 		}
-		whole := 0
+		limited := r.looks[len(r.looks)-3] // from there on two
+		last := r.looks[len(r.looks)-2]
 		if len(r.alive) > 1 {
-			whole = 2 * 24
+			last = n
 		}
-		if cost > 10*24+2*16+whole || cost < 10*8+whole {
-			t.Fatalf("%d candidates left, cost %d", len(r.alive), cost)
+		if limited != 3*n/8 || cost > 10*limited+2*(last-limited) || cost < 2*last && len(r.alive) > 1 {
+			t.Fatalf("%d candidates of %d left, cost %d", len(r.alive), n, cost)
 		}
 		cut[len(r.alive)]++
 	}
@@ -171,7 +173,7 @@ func TestRaceFinalists(t *testing.T) {
 // With a limit from the start, the race halves.
 func TestRaceHalves(t *testing.T) {
 	rule := Rule{Confidence: .999, Finalists: 2, Most: 5}
-	if got := []int{rule.most(0), rule.most(1), rule.most(2), rule.most(3)}; !slices.Equal(got, []int{5, 3, 2, 2}) {
+	if got := []int{rule.most(0, 4, 64), rule.most(1, 8, 64), rule.most(2, 16, 64), rule.most(3, 24, 64)}; !slices.Equal(got, []int{5, 3, 2, 2}) {
 		t.Errorf("limits %v", got)
 	}
 	x := population(rand.New(rand.NewPCG(5, 6)), 64, flat(0, 10), flat(.02, 10))
@@ -196,6 +198,8 @@ func TestLooks(t *testing.T) {
 		{64, Rule{First: 8}, []int{8, 16, 32, 64}},
 		{64, Rule{First: 4, Finalists: 2}, []int{4, 8, 16, 24, 40, 64}},
 		{16, Rule{Finalists: 2}, []int{4, 6, 10, 16}},
+		{60, Rule{Finalists: 2}, []int{4, 8, 22, 37, 60}},
+		{171, Rule{Finalists: 2}, []int{10, 20, 40, 64, 106, 171}},
 		{8, Rule{Finalists: 2}, []int{4, 8}},
 		{3, Rule{}, []int{3}},
 		{1, Rule{Finalists: 1}, []int{1}},

@@ -119,20 +119,19 @@ func predictRace(c Cost, rule Rule, sequences int, removed blockmask.Mask, start
 	looks := rule.looks(sequences)
 	arms := start
 	for i, s := range looks {
-		last := i > 0 && i == len(looks)-1
-		if last && rule.Finalists == 1 {
+		if seen > 0 && len(arms) == 1 {
 			break
 		}
 		part := 1.0
-		if last {
+		if i > 0 && i == len(looks)-1 {
 			part = goOn[2]
-		} else if rule.Finalists > 0 && 4*seen >= sequences {
+		} else if rule.late(seen, sequences) {
 			part = goOn[min(late, 1)]
 			late++
 		}
 		total += part * c.eval(removed, arms, false, true).times(c, tokens, scored) * float64(s-seen)
 		seen = s
-		if most := rule.most(i); most > 0 {
+		if most := rule.most(i, s, sequences); most > 0 {
 			arms = middle(arms, min(len(arms), most))
 		}
 	}

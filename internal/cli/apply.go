@@ -16,7 +16,7 @@ import (
 const applyUsage = `Usage: ggufprune apply -m FILE (--plan FILE | --mask MASK) [flags]
 
 Writes a GGUF without the blocks that a plan or a mask removes, re-fits those that stay, and checks it as prune does. A plan is
-nested: give several sizes, or --all, and one file is written for each.
+nested: give several sizes, or --all, and one file is written for each, with a repair for each: --repair off does without.
 
 Examples:
   ggufprune apply -m model.gguf --plan plan.json --ratio 0.2 -o small.gguf

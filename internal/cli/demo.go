@@ -100,14 +100,13 @@ func (c *demoCommand) run(ctx context.Context, _ *pflag.FlagSet, u *ui.UI) (err 
 
 // job is a short search with the paper's settings, and a short repair.
 func (c *demoCommand) job(r pipeline.Runtime) pipeline.Job {
-	r.Model.NoMmap = true // whose weights can be changed
 	text := filepath.Join(filepath.Dir(c.path), demoText)
 	if _, err := os.Stat(text); err != nil {
 		text = "" // another model: the text that comes with the program
 	}
 	return pipeline.Job{
 		Method:  pipeline.Method{Strategy: "greedy"},
-		Repair:  pipeline.Repair{Method: repair.Auto, Tokens: demoRepair},
+		Repair:  pipeline.Repair{Method: repair.Auto, Tokens: demoRepair, Usual: true},
 		Runtime: r, Unit: blockmask.Mix, Goal: search.Goal{Blocks: c.blocks}, Layout: layout.Auto, Tool: Version(),
 		Text:   pipeline.Text{File: text, Convention: perplexity.Samples, Context: demoContext, Batch: defaultUBatch, Max: demoSamples},
 		Output: c.output, Force: c.force,

@@ -11,6 +11,7 @@ import (
 	"github.com/ggufprune/ggufprune/internal/ui"
 	"github.com/ggufprune/ggufprune/layout"
 	"github.com/ggufprune/ggufprune/perplexity"
+	"github.com/ggufprune/ggufprune/repair"
 )
 
 const pruneUsage = `Usage: ggufprune prune -m FILE (--ratio R | --blocks N | --target-size SIZE | ...) [flags]
@@ -79,13 +80,11 @@ func (c *pruneCommand) run(ctx context.Context, fs *pflag.FlagSet, u *ui.UI) err
 	if err := c.repair.checkType(c.quant.typ, j.Goal); err != nil {
 		return err
 	}
-	if j.Repair.Method == "" {
-		if j.Method.Strategy == "aware" {
-			return usagef("--strategy aware counts on a repair of what it leaves; leave --repair off out")
-		}
-		if !c.repair.asked(fs) {
-			u.Notef("no repair, whose time --time does not plan; --repair auto adds one")
-		}
+	if j.Repair.Method == "" && j.Method.Strategy == "aware" {
+		return usagef("--strategy aware counts on a repair of what it leaves; leave --repair off out")
+	}
+	if defaultRepair != repair.Off && j.Method.Time > 0 && !c.repair.asked(fs) {
+		u.Notef("no repair, whose time --time does not plan; --repair auto adds one")
 	}
 	if err := c.ollama.fill(&j); err != nil {
 		return err

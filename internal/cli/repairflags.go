@@ -47,7 +47,7 @@ func (r *repairFlags) add(fs *pflag.FlagSet, method repair.Method) {
 }
 
 // fill checks the flags and puts them into the job, whose method is known. A job that is to be done in some time has no repair unless
-// one is asked for: how long one takes is not planned. Weights can only be changed in a model that is not mapped.
+// one is asked for: how long one takes is not planned.
 func (r *repairFlags) fill(fs *pflag.FlagSet, j *pipeline.Job) error {
 	method, err := repair.ParseMethod(r.method)
 	if err != nil {
@@ -65,7 +65,7 @@ func (r *repairFlags) fill(fs *pflag.FlagSet, j *pipeline.Job) error {
 		}
 		return nil
 	}
-	usual := !r.asked(fs)
+	usual := !r.asked(fs) && j.Method.Strategy != "aware" // which counts on it
 	if usual && j.Method.Time > 0 {
 		return nil
 	}
@@ -77,7 +77,6 @@ func (r *repairFlags) fill(fs *pflag.FlagSet, j *pipeline.Job) error {
 		}
 		j.Repair.Type = &t
 	}
-	j.Runtime.Model.NoMmap = true
 	return nil
 }
 

@@ -51,7 +51,11 @@ func TestUsualRepair(t *testing.T) {
 		if err := fs.Parse(c.args); err != nil {
 			t.Fatal(err)
 		}
-		if err := r.fill(fs, &j); err != nil || j.Repair.Usual != c.usual || !j.Runtime.Model.NoMmap {
+		aware := pipeline.Job{Method: pipeline.Method{Strategy: "aware"}}
+		if err := r.fill(fs, &aware); err != nil || aware.Repair.Usual {
+			t.Errorf("%v: aware goes without a repair: %v", c.args, err)
+		}
+		if err := r.fill(fs, &j); err != nil || j.Repair.Usual != c.usual {
 			t.Errorf("%v: %+v, %v", c.args, j.Repair, err)
 		}
 	}

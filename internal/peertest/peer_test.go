@@ -173,7 +173,7 @@ func TestPrunedFilesInLlamaPerplexity(t *testing.T) {
 	}
 }
 
-// The same for repaired files, in each layout: what the tool says of the model whose weights it changed in memory, llama-perplexity
+// The same for repaired files, in each layout, and for one whose FFNs are experts: what the tool says of the model whose weights it changed in memory, llama-perplexity
 // finds in the file.
 func TestRepairedFilesInLlamaPerplexity(t *testing.T) {
 	for _, c := range []struct{ kind, mask, layout, raised string }{
@@ -181,10 +181,15 @@ func TestRepairedFilesInLlamaPerplexity(t *testing.T) {
 		{"Q8_0", "attn:3,ffn:5", "deci", ""},
 		{"Q4_0", "attn:3,ffn:5", "zeros", ""},
 		{"Q4_0", "attn:3,ffn:5", "deci", "Q8_0"},
+		{"experts", "ffn:0", "zeros", ""},
 	} {
+		model, ok := models[c.kind]
+		if !ok {
+			model = root + "/third_party/llama.cpp/build/archs/ernie4_5-moe-moe.gguf"
+		}
 		out := filepath.Join(dir, "repaired-"+c.kind+c.raised+".gguf")
 		args := []string{
-			"apply", "-m", models[c.kind], "--mask", c.mask, "--layout", c.layout, "--repair", "auto", "--repair-tokens", "12288",
+			"apply", "-m", model, "--mask", c.mask, "--layout", c.layout, "--repair", "auto", "--repair-tokens", "12288",
 			"-f", text, "-c", "128", "--chunks", "6", "-o", out, "--json", "-q",
 		}
 		if c.raised != "" {

@@ -101,11 +101,11 @@ func openApply(ctx context.Context, j Job, rep Reporter, oneFile bool) (*applica
 
 // noteText says what a repair would better be fitted on: the text that the plan's search was given, which the plan only names.
 func (a *application) noteText() {
-	if a.plan == nil || !a.job.Repair.wanted() || a.job.Text.File != "" || len(a.job.Repair.Files) > 0 {
+	if a.plan == nil || a.plan.Calibration.Self != nil || !a.job.Repair.wanted() || a.job.Text.File != "" || len(a.job.Repair.Files) > 0 {
 		return
 	}
-	if text, _, _ := strings.Cut(a.plan.Calibration.Description, ":"); text != builtIn {
-		a.rep.Notef("the repair has the built-in text only; give what the plan was made with too: -f %s", text)
+	if made := a.plan.Calibration.Description; !strings.HasPrefix(made, builtIn) {
+		a.rep.Notef("the repair has the built-in text only; give what the plan was made with too (-f): %s", made)
 	}
 }
 
@@ -171,9 +171,9 @@ func plainBlocks(blocks []layout.Block) []blockmask.Block {
 // steps returns how many steps of the plan goal needs.
 func (a *application) steps(goal search.Goal) (int, error) {
 	k, err := plannedSteps(a.plan, goal, func(m blockmask.Mask) (int64, error) {
-		return layout.Size(layout.Request{
-			Source: a.src.File, Blocks: a.blocks, Removed: m, Kind: a.job.Layout, Provenance: provenance(a.plan, stepsOf(a.plan, m)),
-		})
+		p := provenance(a.plan, stepsOf(a.plan, m))
+		p.Repair = a.src.expectedRepair(a.job.Repair, a.job.Text, a.blocks, m)
+		return layout.Size(layout.Request{Source: a.src.File, Blocks: a.blocks, Removed: m, Kind: a.job.Layout, Provenance: p})
 	})
 	if err == nil && k == 0 {
 		err = errNothing

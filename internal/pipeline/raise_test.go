@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/ggufprune/ggufprune/gguf"
+	"github.com/ggufprune/ggufprune/layout"
+	"github.com/ggufprune/ggufprune/llamabind"
 	"github.com/ggufprune/ggufprune/repair"
 )
 
@@ -32,6 +34,52 @@ func TestRaisedType(t *testing.T) {
 	}
 }
 
+// What a repair is done with must have its place, also where nobody asked for one: it may be another repair's.
+func TestRepairThatCannotBeKept(t *testing.T) {
+	j := applyJob(t, func(string) error { return nil })
+	_, weights := repairLogPaths(j.Output)
+	if err := os.Mkdir(weights, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	j.Repair = Repair{Method: repair.Auto, Tokens: 1024, Usual: true}
+	if out, err := Apply(t.Context(), j, &listener{parts: map[string][]int64{}}); err == nil || !strings.Contains(err.Error(), "the repair's weights") {
+		t.Errorf("%+v, %v", out, err)
+	}
+}
+
+// A size that is planned with a repair to come is not exceeded by what that says of itself.
+func TestExpectedRepair(t *testing.T) {
+	j := applyJob(t, func(string) error { return nil })
+	src, err := Open(t.Context(), j.Runtime)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer src.Close()
+	blocks, err := src.findBlocks(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := Repair{Method: repair.Auto, Tokens: 1024, Usual: true}
+	size, err := layout.Size(layout.Request{
+		Source: src.File, Blocks: blocks, Removed: j.Mask, Kind: j.Layout,
+		Provenance: layout.Provenance{
+			SourceSHA256: strings.Repeat("0", 64), Tool: j.Tool, LlamaCpp: llamabind.Version(), Removed: j.Mask,
+			Repair: src.expectedRepair(r, j.Text, blocks, j.Mask),
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	j.Repair = r
+	out, err := Apply(t.Context(), j, &listener{parts: map[string][]int64{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out.Repair == nil || out.Write.Bytes > size {
+		t.Errorf("repair %+v: %d bytes, planned %d", out.Repair, out.Write.Bytes, size)
+	}
+}
+
 // Where nobody asked for a repair, one that cannot be done costs a warning, else the run; no temporary file is left in either case.
 func TestRepairThatCannotBeDone(t *testing.T) {
 	for _, usual := range []bool{true, false} {
@@ -41,7 +89,6 @@ func TestRepairThatCannotBeDone(t *testing.T) {
 			t.Fatal(err)
 		}
 		typ := gguf.F16
-		j.Runtime.Model.NoMmap = true
 		j.Repair = Repair{Method: repair.Auto, Files: []string{short}, Tokens: 1024, Usual: usual, Type: &typ}
 		l := &listener{parts: map[string][]int64{}}
 		out, err := Apply(t.Context(), j, l)

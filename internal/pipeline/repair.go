@@ -68,7 +68,7 @@ type RepairRequest struct {
 	Repair  Repair
 	Text    Text
 	Tool    string // version of this program
-	Output  string // the file that the repair is for: what is done is kept beside it until it is written; "": nothing is kept
+	Output  string // the file that the repair is for: what is done is kept beside it until it is written; "": in the current folder
 }
 
 // Repair re-fits the loaded model without what was removed. From now on sessions of s run with the new weights. It returns the log of
@@ -118,18 +118,15 @@ func (s *Source) Repair(ctx context.Context, q RepairRequest, rep Reporter) (_ *
 		if !log.Kept() {
 			return nil, "", nil, errors.Join(err, log.Remove())
 		}
-		rep.Notef("the blocks that are repaired so far are kept in %s: a repair of the same blocks to the same file goes on from there", log.path())
+		rep.Notef("the blocks that are repaired so far are kept in %s: the same repair goes on from there", log.path())
 		return nil, "", nil, errors.Join(err, log.Close())
 	}
 	s.changed = res.Weights
 	return res, describeTexts(texts, res.Positions), log, nil
 }
 
-// repairLog opens the log of a repair; nil without an output.
+// repairLog opens the log of a repair.
 func (s *Source) repairLog(q RepairRequest, nSeq int, tokens string, rep Reporter) (*repairLog, error) {
-	if q.Output == "" {
-		return nil, nil
-	}
 	hash, err := s.SHA256()
 	if err != nil {
 		return nil, err
@@ -144,21 +141,35 @@ func (s *Source) repairLog(q RepairRequest, nSeq int, tokens string, rep Reporte
 	if err != nil {
 		return nil, err
 	}
-	log, err := openRepairLog(q.Output, search.Header{ModelSHA256: hash, TokensSHA256: tokens, Config: config, Tool: q.Tool, LlamaCpp: llamabind.Version()})
-	if err == nil && log.Kept() {
+	header := search.Header{ModelSHA256: hash, TokensSHA256: tokens, Config: config, Tool: q.Tool, LlamaCpp: llamabind.Version()}
+	output := q.Output
+	if output == "" {
+		if output, err = s.unnamed(header); err != nil {
+			return nil, err
+		}
+	}
+	log, err := openRepairLog(output, header)
+	if err != nil {
+		return nil, &repairLogError{err}
+	}
+	if log.Kept() {
 		rep.Notef("the repair goes on from %s", filepath.Base(log.path()))
 	}
-	return log, err
+	return log, nil
 }
 
-// unnamed is what stands for the output where that gets its name only when it is written: the same for the same model and mask.
-func (s *Source) unnamed(removed blockmask.Mask) (string, error) {
-	hash, err := s.SHA256()
+// repairLogError says that what a repair is done with cannot be kept. That is no reason to do without the repair.
+type repairLogError struct{ error }
+
+func (e *repairLogError) Unwrap() error { return e.error }
+
+// unnamed is what stands for the output where that gets its name only when it is written: the same for the same repair.
+func (s *Source) unnamed(h search.Header) (string, error) {
+	data, err := json.Marshal(h)
 	if err != nil {
 		return "", err
 	}
-	model := strings.TrimSuffix(filepath.Base(s.Runtime.Path), ".gguf")
-	return fmt.Sprintf("%s-%x", model, sha256.Sum256([]byte(hash+" "+removed.String())))[:len(model)+9], nil
+	return fmt.Sprintf("%s-%.4x", strings.TrimSuffix(filepath.Base(s.Runtime.Path), ".gguf"), sha256.Sum256(data)), nil
 }
 
 // describeTexts names what was fitted on.
@@ -176,20 +187,23 @@ func (j Job) repair(ctx context.Context, src *Source, q *WriteRequest, rep Repor
 	if !j.Repair.wanted() {
 		return nil, nil, nil
 	}
+	if err := src.unmap(ctx); err != nil {
+		if !j.Repair.Usual || ctx.Err() != nil {
+			return nil, nil, err
+		}
+		rep.Warnf("the model is not repaired, since it cannot be loaded without mapping it: %v; --repair off does without from the beginning", err)
+		src.Runtime.Model.NoMmap = false
+		return nil, nil, src.reload(ctx)
+	}
 	dir := j.scratchFolder()
 	if err := src.raise(ctx, q.Blocks, q.Removed, j.Repair, dir, rep); err != nil {
 		return nil, nil, err
 	}
-	output, err := j.Output, error(nil)
-	if output == "" {
-		if output, err = src.unnamed(q.Removed); err != nil {
-			return nil, nil, err
-		}
-	}
 	res, text, log, err := src.Repair(ctx, RepairRequest{
-		Blocks: q.Blocks, Removed: q.Removed, Repair: j.Repair, Text: j.Text, Tool: j.Tool, Output: output,
+		Blocks: q.Blocks, Removed: q.Removed, Repair: j.Repair, Text: j.Text, Tool: j.Tool, Output: j.Output,
 	}, rep)
-	if err != nil && j.Repair.Usual && ctx.Err() == nil {
+	var kept *repairLogError
+	if err != nil && j.Repair.Usual && ctx.Err() == nil && !errors.As(err, &kept) {
 		rep.Warnf("the model is not repaired: %v; --repair off does without from the beginning", err)
 		res, err = nil, nil
 	}

@@ -2,7 +2,9 @@ package pipeline
 
 import (
 	"fmt"
+	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/ggufprune/ggufprune/blockmask"
@@ -20,6 +22,28 @@ func behindGap(blocks []layout.Block, removed blockmask.Mask) []layout.Block {
 	for _, b := range blocks[max(0, gap-1):] {
 		if !removed.Has(b.Block) {
 			out = append(out, b)
+		}
+	}
+	return out
+}
+
+// expectedRepair is a record at least as long as that of a repair without removed, so that a size that is planned with it is kept.
+func (s *Source) expectedRepair(r Repair, t Text, blocks []layout.Block, removed blockmask.Mask) *layout.RepairRecord {
+	if !r.wanted() {
+		return nil
+	}
+	names := []string{builtIn, filepath.Base(t.File)}
+	for _, file := range r.Files {
+		names = append(names, filepath.Base(file))
+	}
+	out := &layout.RepairRecord{Calibration: fmt.Sprintf("%s: %d tokens", strings.Join(names, " and "), r.Tokens), Positions: r.Tokens}
+	p := Projections(s.File, blocks).(projections)
+	for _, b := range behindGap(blocks, removed) {
+		all, _ := p.find(b.Block)
+		for _, tensor := range all {
+			out.Tensors = append(out.Tensors, tensor.Name)
+			out.Methods = append(out.Methods, string(repair.Full))
+			out.Lambdas = append(out.Lambdas, 1)
 		}
 	}
 	return out

@@ -119,6 +119,7 @@ func (s *Source) layoutRequest(q SearchRequest, removed blockmask.Mask) layout.R
 	p.SourceSHA256 = fmt.Sprintf("%064d", 0)
 	p.Removed = removed
 	p.Scores = make([]float64, removed.Len())
+	p.Repair = s.expectedRepair(q.Repair, q.Text, q.Blocks, removed)
 	return layout.Request{Source: s.File, Blocks: q.Blocks, Removed: removed, Kind: q.Layout, Provenance: p}
 }
 

@@ -169,6 +169,16 @@ func (s *Source) reload(ctx context.Context) error {
 	return nil
 }
 
+// unmap loads the model without mapping its file, if it is mapped: only then can its weights be changed.
+func (s *Source) unmap(ctx context.Context) error {
+	if s.Runtime.Model.NoMmap {
+		return nil
+	}
+	s.CloseModel()
+	s.Runtime.Model.NoMmap = true
+	return s.reload(ctx)
+}
+
 // CloseModel frees the loaded model and keeps the file open, so that another model can be loaded.
 func (s *Source) CloseModel() {
 	if s.Model != nil {

@@ -29,7 +29,7 @@ func (r *rig) decisions(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		as, by, err := alongside(ctx, l, greedy)
+		as, by, err := r.alongside(ctx, l, seed, greedy)
 		if err != nil {
 			return err
 		}
@@ -73,13 +73,22 @@ func (r *rig) decisions(ctx context.Context) error {
 const orders = 20
 
 // alongside lets fast decide at each of greedy's steps, over many orders of the sequences, and returns in how many of a hundred it
-// removes the same block, and by how many percent the perplexity of what it removes is above greedy's, on the whole set. Greedy has
-// measured all that it asks for. In a search of its own, one near tie decides what all later steps are about; here the steps count
-// alike.
-func alongside(ctx context.Context, l *search.Ledger, greedy found) (agree, behind float64, err error) {
+// removes the same block, and by how many percent the perplexity of what it removes is above greedy's, on the whole set. All that it
+// asks for is in greedy's ledger; it knows what it has asked for and no more. In a search of its own, one near tie decides what all
+// later steps are about; here the steps count alike. Where it would have chosen otherwise it does not know the loss of greedy's mask,
+// on which the next step stands, as it would of its own: so what earlier steps foretold helps it a little less here.
+func (r *rig) alongside(ctx context.Context, l *search.Ledger, sample uint64, greedy found) (agree, behind float64, err error) {
+	set, err := r.set(ctx, perplexity.NLL, r.n, sample)
+	if err != nil {
+		return 0, 0, err
+	}
+	v, err := perplexity.NewEvaluator(r.session, set)
+	if err != nil {
+		return 0, 0, err
+	}
 	n := float64(orders*len(greedy.steps)) / 100
 	for seed := range uint64(orders) {
-		f := search.NewFast(l, seed)
+		f := search.NewFast(search.NewLedger(recorded{v, l}, search.Cost{Blocks: r.session.Blocks()}, nil, ""), seed)
 		var removed blockmask.Mask
 		for _, step := range greedy.steps {
 			var cands []blockmask.Mask
@@ -102,6 +111,37 @@ func alongside(ctx context.Context, l *search.Ledger, greedy found) (agree, behi
 	}
 	fmt.Printf("at greedy's steps, over %d orders of the sequences: the same block in %.0f%%, by %.3f%% behind\n", orders, agree, behind)
 	return agree, behind, nil
+}
+
+// recorded is a source whose losses a ledger has.
+type recorded struct {
+	search.Source
+	in *search.Ledger
+}
+
+func (s recorded) Losses(_ context.Context, batch []int, removed blockmask.Mask, candidates []blockmask.Mask, base bool,
+	got func(i int, losses []float64) error,
+) error {
+	for i := -1; i < len(candidates); i++ {
+		m := removed
+		if i >= 0 {
+			m = removed.Union(candidates[i])
+		} else if !base {
+			continue
+		}
+		losses := s.in.Means(batch, m)
+		for j, seq := range batch {
+			_, scored := s.Size(seq)
+			losses[j] *= float64(scored)
+			if math.IsNaN(losses[j]) {
+				return fmt.Errorf("sequence %d without %s was not measured", seq, m)
+			}
+		}
+		if err := got(i, losses); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // refines measures what refine wins over its start, on the same samples.
