@@ -50,7 +50,7 @@ type Refine struct {
 
 // RefineShare is what refinement should cost at most, as a part of the paper's procedure: with fast on one half of the text, and the
 // order of the result on the whole, it stays below a quarter.
-const RefineShare = 0.12
+const RefineShare = 0.11
 
 // Refined says what refinement did. Scores are lower for better models.
 type Refined struct {
