@@ -11,8 +11,8 @@ package search
 // the second look. Its outcome decides that step, and says what the ordinary race would have decided: whether the winner would have been
 // left out ("missed") or dropped at the first look ("lost"), and what that would have cost. Counts are in [Audit].
 //
-// What a candidate did to a sequence in earlier steps is taken out of what it does to it now (foretold.go), which leaves races
-// less than half of the noise.
+// What a candidate did to a sequence in earlier steps is taken out of what it does to it now (foretold.go), which leaves a third of the
+// noise on sequences that were seen in the step before.
 //
 // The order in which sequences are taken is drawn anew for each step from the seed, so that the same few texts do not decide all
 // of them. Everything depends on the seed and the measured losses only.
