@@ -15,13 +15,15 @@ const repairCommandUsage = `Usage: ggufprune repair ORIGINAL PRUNED [flags]
 
 Writes the pruned model once more, with the output projections of the blocks that stay re-fitted to the original's residual
 stream: in the same shapes, types and layout. What the file lacks is read from its metadata; a file that this program has not
-written is refused. The result is checked as apply does it.
+written is refused. The result is checked as apply does it. With the plan that it was made from, the order of removal and the
+scores are in the new file's metadata, too.
 
 Examples:
   ggufprune repair model.gguf pruned.gguf
   ggufprune repair model.gguf pruned.gguf -o repaired.gguf -f calibration.jsonl --repair full
 
 What to write:
+      --plan FILE          the plan that the pruned file is a step of
   -o, --output FILE        the file (default: a name by the GGUF convention, in this folder)
       --force              overwrite an existing file
       --no-check           do not check the written file
@@ -33,6 +35,7 @@ type repairCommand struct {
 	text   textFlags
 	output outputFlags
 	repair repairFlags
+	plan   string
 }
 
 func (c *repairCommand) usage() string { return repairCommandUsage }
@@ -45,6 +48,7 @@ func (c *repairCommand) flags(fs *pflag.FlagSet) {
 	c.text.add(fs, perplexity.Windows)
 	c.output.addWithout(fs)
 	c.repair.add(fs, repair.Auto)
+	fs.StringVar(&c.plan, "plan", "", "")
 }
 
 func (c *repairCommand) run(ctx context.Context, fs *pflag.FlagSet, u *ui.UI) error {
@@ -70,7 +74,7 @@ func (c *repairCommand) run(ctx context.Context, fs *pflag.FlagSet, u *ui.UI) er
 
 // job checks the flags.
 func (c *repairCommand) job(fs *pflag.FlagSet) (j pipeline.Job, err error) {
-	j.Tool = Version()
+	j.Tool, j.Plan = Version(), c.plan
 	if j.Runtime, err = c.model.runtime(); err != nil {
 		return j, err
 	}

@@ -26,9 +26,11 @@ func Apply(ctx context.Context, j Job, rep Reporter) (*Outcome, error) {
 	out := &Outcome{Model: a.src.facts(a.blocks, a.hash), Plan: a.plan}
 	q := WriteRequest{Blocks: a.blocks}
 	if a.plan != nil {
-		k, err := a.steps(a.job.Goal)
-		if err != nil {
-			return nil, err
+		k := a.step
+		if k == 0 {
+			if k, err = a.steps(a.job.Goal); err != nil {
+				return nil, err
+			}
 		}
 		out.Steps, q.Removed, q.Provenance = a.plan.Steps[:k], a.plan.Mask(k), provenance(a.plan, k)
 	} else if q.Removed, q.Provenance, err = a.job.fromMask(a.blocks, a.hash); err != nil {
@@ -47,6 +49,7 @@ type application struct {
 	rep    Reporter
 	read   string       // the plan's file
 	plan   *search.Plan // nil for a mask
+	step   int          // of the plan, after which it is the mask of the job's pruned file; 0 is not known
 	src    *Source
 	blocks []layout.Block
 	hash   string
@@ -119,12 +122,23 @@ func (a *application) identify(ctx context.Context) (err error) {
 		return err
 	}
 	if a.job.MaskOf != "" {
-		return a.readMask()
+		if err := a.readMask(); err != nil {
+			return err
+		}
 	}
 	if a.plan == nil {
 		return nil
 	}
-	return a.plan.CheckModel(a.hash, plainBlocks(a.blocks))
+	if err := a.plan.CheckModel(a.hash, plainBlocks(a.blocks)); err != nil || a.job.MaskOf == "" {
+		return err
+	}
+	for k := range a.plan.Steps {
+		if a.plan.Mask(k + 1).Equal(a.job.Mask) {
+			a.step = k + 1
+			return nil
+		}
+	}
+	return fmt.Errorf("%s lacks %s, which is no step of the plan %s; give the plan that it was made from, or none", a.job.MaskOf, a.job.Mask, a.read)
 }
 
 // readMask takes mask and layout from the file that the job names, which must have been made from the same model.
