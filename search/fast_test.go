@@ -180,9 +180,20 @@ func TestFastWithAKnownWhole(t *testing.T) {
 	model := plainModel(6)
 	src := &texts{n: 32, mean: func(m blockmask.Mask) float64 { return layered("k")(m) - 1.5 }, whole: true, branches: true}
 	l := newLedger(t, src, model)
-	r, err := Run(t.Context(), NewFast(l, 1), model, blockmask.Mix, Goal{Blocks: 3}, nil)
+	f := NewFast(l, 1)
+	r, err := Run(t.Context(), f, model, blockmask.Mix, Goal{Blocks: 1}, nil)
 	if err != nil || r.Base != 1 || l.known[""] != nil {
 		t.Errorf("base %v, measured %v, %v", r.Base, l.known[""], err)
+	}
+	// A divergence is a rise by itself.
+	m := r.Removed()
+	for i, rise := range f.told[m.String()] {
+		if !math.IsNaN(rise) && !near(rise, src.at(i, m)) {
+			t.Errorf("sequence %d: a rise of %v is foretold, measured was %v", i, rise, src.at(i, m))
+		}
+	}
+	if math.IsNaN(meanOf(f.told[m.String()])) {
+		t.Error("nothing is foretold")
 	}
 }
 
