@@ -27,6 +27,10 @@ func RankedCost(l *Ledger, unit blockmask.Unit) StepCost {
 	}
 }
 
+// likely is the part of what a schedule reckons with that fast's steps are likely to take: a schedule is to be kept, an ETA to be right
+// on easy and hard landscapes alike (TestETAOfFast).
+const likely = 0.93
+
 // StepCost returns what a step of f is expected to cost.
 func (f *Fast) StepCost(unit blockmask.Unit) StepCost {
 	l, use := f.Ledger, f.use()
@@ -34,7 +38,7 @@ func (f *Fast) StepCost(unit blockmask.Unit) StepCost {
 	per := func(n int) int { return (n + len(use) - 1) / max(1, len(use)) }
 	return func(step int, removed blockmask.Mask) float64 {
 		s := Schedule{Sequences: len(use), Admit: f.Admit, Finalists: f.Rule.Finalists}
-		return predictStep(l.cost, unit, s, step, f.AuditEvery, removed, per(tokens), per(scored))
+		return likely * predictStep(l.cost, unit, s, step, f.AuditEvery, removed, per(tokens), per(scored))
 	}
 }
 

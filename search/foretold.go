@@ -2,7 +2,7 @@ package search
 
 // A text that is hurt by a block's removal in one step is hurt by it in the next, when one more block is gone. On a real model of 12
 // layers the rise of a sequence's loss that a candidate causes is correlated with that of the step before by 0.95, while it varies from
-// sequence to sequence several times as much as it changes from step to step.
+// sequence to sequence three times as much as it changes from step to step.
 //
 // So most of what makes a few sequences unlike the whole set is known beforehand and can be taken out: a control variate. Where a
 // race measures the loss x of a candidate on sequence s, it is given
