@@ -27,6 +27,10 @@ func printSummary(u *ui.UI, out *pipeline.Outcome) {
 	if last.Speedup > 0 {
 		u.Resultf("speed   about x%.2f for each token, by the blocks' times on this machine", last.Speedup)
 	}
+	held := p.HeldOut // of all steps
+	if len(out.Steps) < len(p.Steps) {
+		held = nil
+	}
 	estimate := ""
 	if last.Sequences() > 0 {
 		estimate = " (an estimate)"
@@ -34,11 +38,11 @@ func printSummary(u *ui.UI, out *pipeline.Outcome) {
 	switch {
 	case p.Metric == perplexity.KLD.String():
 		u.Resultf("KLD     %.4f nats on the calibration%s", last.Score, estimate)
-	case p.HeldOut == nil && !math.IsInf(last.Score, 0):
+	case held == nil && !math.IsInf(last.Score, 0):
 		u.Resultf("PPL     x%.3f on the calibration%s", last.Score/p.Base, estimate)
 	}
-	if h := p.HeldOut; h != nil {
-		u.Resultf("PPL     %s", heldOutText(h))
+	if held != nil {
+		u.Resultf("PPL     %s", heldOutText(held))
 	}
 }
 

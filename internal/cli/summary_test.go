@@ -25,6 +25,17 @@ func printed(t *testing.T, out *pipeline.Outcome) string {
 	return stdout.String() + stderr.String()
 }
 
+// What was measured on held-out text is of the whole plan, and not said of its first steps.
+func TestSummaryOfSomeSteps(t *testing.T) {
+	out := exampleOutcome()
+	out.Steps[0].Score = 6.6
+	out.Plan.HeldOut = &search.HeldOut{Sequences: 16, Ratio: ptr(1.12), SeenRatio: ptr(1.1), Verdict: perplexity.CarriesOver}
+	out.Plan.Steps = []search.Step{out.Steps[0], out.Steps[0]}
+	if got := printed(t, out); strings.Contains(got, "held-out sequences") || !strings.Contains(got, " on the calibration") {
+		t.Errorf("of %d steps of %d: %s", len(out.Steps), len(out.Plan.Steps), got)
+	}
+}
+
 // The end of a run, as a user sees it.
 func TestSummary(t *testing.T) {
 	out := exampleOutcome()
