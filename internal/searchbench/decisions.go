@@ -122,13 +122,7 @@ type recorded struct {
 func (s recorded) Losses(_ context.Context, batch []int, removed blockmask.Mask, candidates []blockmask.Mask, base bool,
 	got func(i int, losses []float64) error,
 ) error {
-	for i := -1; i < len(candidates); i++ {
-		m := removed
-		if i >= 0 {
-			m = removed.Union(candidates[i])
-		} else if !base {
-			continue
-		}
+	return eachMask(removed, candidates, base, func(i int, m blockmask.Mask) error {
 		losses := s.in.Means(batch, m)
 		for j, seq := range batch {
 			_, scored := s.Size(seq)
@@ -137,7 +131,19 @@ func (s recorded) Losses(_ context.Context, batch []int, removed blockmask.Mask,
 				return fmt.Errorf("sequence %d without %s was not measured", seq, m)
 			}
 		}
-		if err := got(i, losses); err != nil {
+		return got(i, losses)
+	})
+}
+
+// eachMask calls do as search.Source.Losses says: for removed alone as -1, if base is set, and with each candidate.
+func eachMask(removed blockmask.Mask, candidates []blockmask.Mask, base bool, do func(i int, m blockmask.Mask) error) error {
+	if base {
+		if err := do(-1, removed); err != nil {
+			return err
+		}
+	}
+	for i, c := range candidates {
+		if err := do(i, removed.Union(c)); err != nil {
 			return err
 		}
 	}

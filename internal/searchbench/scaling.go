@@ -83,22 +83,13 @@ func (s *landscape) Fold(_ []int, losses []float64) float64 {
 func (s *landscape) Losses(_ context.Context, batch []int, removed blockmask.Mask, candidates []blockmask.Mask, base bool,
 	got func(i int, losses []float64) error,
 ) error {
-	for i := -1; i < len(candidates); i++ {
-		m := removed
-		if i >= 0 {
-			m = removed.Union(candidates[i])
-		} else if !base {
-			continue
-		}
+	return eachMask(removed, candidates, base, func(i int, m blockmask.Mask) error {
 		losses := make([]float64, len(batch))
 		for j, seq := range batch {
 			losses[j] = s.loss(seq, m) * (seqTokens - 1)
 		}
-		if err := got(i, losses); err != nil {
-			return err
-		}
-	}
-	return nil
+		return got(i, losses)
+	})
 }
 
 // planted returns what fast costs on a landscape, as a part of the paper's cost, and how many nats its mask is behind greedy's.
