@@ -1,6 +1,8 @@
 package pipeline
 
 import (
+	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -44,6 +46,30 @@ func TestRepairThatCannotBeKept(t *testing.T) {
 	j.Repair = Repair{Method: repair.Auto, Tokens: 1024, Usual: true}
 	if out, err := Apply(t.Context(), j, &listener{parts: map[string][]int64{}}); err == nil || !strings.Contains(err.Error(), "the repair's weights") {
 		t.Errorf("%+v, %v", out, err)
+	}
+}
+
+// A model that cannot be in memory without its file being mapped: who asked for a repair is told, anyone else gets the file without.
+func TestRepairNeedsTheModelUnmapped(t *testing.T) {
+	for _, usual := range []bool{true, false} {
+		j := applyJob(t, func(string) error { return nil })
+		load := j.Runtime.Load
+		j.Runtime.Load = func(ctx context.Context, path string, p llamabind.ModelParams) (Model, error) {
+			if p.NoMmap {
+				return nil, errors.New("no memory")
+			}
+			return load(ctx, path, p)
+		}
+		j.Repair = Repair{Method: repair.Auto, Tokens: 1024, Usual: usual}
+		l := &listener{parts: map[string][]int64{}}
+		out, err := Apply(t.Context(), j, l)
+		notes := strings.Join(l.notes, "\n")
+		switch {
+		case usual && (err != nil || out.Repair != nil || out.Write.Check == nil || !strings.Contains(notes, "is not repaired, since it cannot be loaded without mapping")):
+			t.Errorf("nobody asked: %+v, %v, notes %q", out, err, notes)
+		case !usual && (err == nil || !strings.Contains(err.Error(), "no memory")):
+			t.Errorf("asked for: %v", err)
+		}
 	}
 }
 

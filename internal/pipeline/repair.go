@@ -72,7 +72,7 @@ type RepairRequest struct {
 }
 
 // Repair re-fits the loaded model without what was removed. From now on sessions of s run with the new weights. It returns the log of
-// what is done, nil if there is none, for the caller to close, or to remove when the file is written.
+// what is done, nil if nothing is, for the caller to close, or to remove when the file is written.
 func (s *Source) Repair(ctx context.Context, q RepairRequest, rep Reporter) (_ *repair.Result, text string, log *repairLog, err error) {
 	r, t := q.Repair, q.Text
 	texts, err := r.texts(t)
