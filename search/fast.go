@@ -111,6 +111,11 @@ func (f *Fast) Choose(ctx context.Context, removed blockmask.Mask, candidates []
 		}
 	}
 	best, err := r.run(f.sampler(ctx, removed, start, order))
+	if err == nil && len(start) < len(candidates) && r.exploded(best) {
+		start = candidates
+		r = newRace(r.rule, len(use), len(start))
+		best, err = r.run(f.sampler(ctx, removed, start, order))
+	}
 	if err != nil {
 		return Choice{}, err
 	}

@@ -151,6 +151,26 @@ func TestFastWithExplodingCandidates(t *testing.T) {
 	}
 }
 
+// When everything that was near the winner explodes, what was not admitted is tried before giving up.
+func TestFastWhenAllAdmittedExplode(t *testing.T) {
+	model := plainModel(8)
+	worst := blockmask.Block{Layer: 5, Kind: blockmask.FFN}
+	src := &texts{n: 32, branches: true, mean: func(m blockmask.Mask) float64 {
+		switch {
+		case m.Has(worst):
+			return 9
+		case len(m) > 1:
+			return math.Inf(1)
+		}
+		return layered("w")(m)
+	}}
+	f := NewFast(newLedger(t, src, model), 1)
+	r, err := Run(t.Context(), f, model, blockmask.Mix, Goal{Blocks: 2}, nil)
+	if err != nil || !r.Removed().Has(worst) {
+		t.Errorf("removed %v, %v", r.Removed(), err)
+	}
+}
+
 // A candidate that was far behind and becomes the best is found by an audit, which counts it.
 func TestAuditFindsWhatWasNotAdmitted(t *testing.T) {
 	model := plainModel(8)

@@ -142,9 +142,36 @@ func (r *race) run(sample sampler) (int, error) {
 			r.add(arm, got[j])
 		}
 		seen = s
+		if r.exploded(r.leader(s)) {
+			if err := r.revive(sample, s); err != nil {
+				return 0, err
+			}
+		}
 		r.drop(i)
 	}
 	return r.leader(seen), nil
+}
+
+// revive lets those that dropped out take the place of those still in, all of which have exploded on the first s sequences: better a
+// bad candidate than a broken one.
+func (r *race) revive(sample sampler, s int) error {
+	var sound []int
+	for arm := range r.arms {
+		seen := len(r.x[arm])
+		if seen == s || r.exploded(arm) {
+			continue
+		}
+		got, err := sample([]int{arm}, seen, s)
+		if err != nil {
+			return err
+		}
+		r.add(arm, got[0])
+		sound = append(sound, arm)
+	}
+	if len(sound) > 0 {
+		r.alive = sound
+	}
+	return nil
 }
 
 func (r *race) add(arm int, x []float64) {
@@ -160,6 +187,12 @@ func (r *race) mean(arm, s int) float64 {
 		return m
 	}
 	return math.Inf(1)
+}
+
+// exploded reports whether arm's mean on what it has seen is not finite.
+func (r *race) exploded(arm int) bool {
+	seen := len(r.x[arm])
+	return seen > 0 && !finite(r.mean(arm, seen))
 }
 
 func (r *race) leader(s int) int {

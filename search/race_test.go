@@ -142,6 +142,17 @@ func TestRaceWithBrokenCandidates(t *testing.T) {
 	})
 }
 
+// When all that are left explode on a text that those before had not seen, the ones that dropped out come back.
+func TestRaceRevives(t *testing.T) {
+	cost := 0
+	x := [][]float64{flat(0, 16), flat(0, 16), flat(2, 16), flat(1, 16)}
+	x[0][7], x[1][7] = math.Inf(1), math.NaN()
+	win, err := newRace(Rule{Confidence: .5}, 16, 4).run(table(x, &cost))
+	if win != 3 || err != nil || cost > 4*16 {
+		t.Errorf("%d wins, %v, cost %d", win, err, cost)
+	}
+}
+
 // A limit of finalists is kept, and told.
 func TestRaceFinalists(t *testing.T) {
 	rng := rand.New(rand.NewPCG(5, 5))
