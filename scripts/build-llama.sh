@@ -36,7 +36,9 @@ configure() {
 	local packages=() names=()
 	have cmake || { packages+=(cmake) names+=(cmake); }
 	have ninja || { packages+=(ninja-build) names+=(ninja); }
-	[ ${#packages[@]} -eq 0 ] || install_packages "${names[*]} missing" "${packages[*]}" "${names[*]}"
+	# gcc alone compiles no C++. Another compiler that was asked for is the user's to install.
+	[ "$CXX" != g++ ] || have g++ || { packages+=(g++) names+=(gcc); }
+	[ ${#packages[@]} -eq 0 ] || install_packages "${packages[*]} missing" "${packages[*]}" "${names[*]}"
 	have "${CXX%% *}" || die "no C++ compiler: $CXX is not there" "install g++ or clang, or set CXX"
 	rm -rf "$build/CMakeCache.txt" "$build/CMakeFiles" "$build"/{configure,libraries,peers}.done
 	mkdir -p "$build/.cmake/api/v1/query"
