@@ -143,7 +143,7 @@ func newResultJSON(command string, out *pipeline.Outcome, plan string) resultJSO
 		if p.Metric == perplexity.NLL.String() {
 			r.BasePPL = r.BaseScore
 		}
-		r.Audit, r.Refine, r.HeldOut = p.Audit, newRefineJSON(p.Refine), p.HeldOut
+		r.Audit, r.Refine, r.HeldOut = p.Audit, newRefineJSON(p.Refine), out.HeldOut()
 	}
 	for _, s := range out.Steps {
 		r.Steps = append(r.Steps, stepJSON{

@@ -27,10 +27,7 @@ func printSummary(u *ui.UI, out *pipeline.Outcome) {
 	if last.Speedup > 0 {
 		u.Resultf("speed   about x%.2f for each token, by the blocks' times on this machine", last.Speedup)
 	}
-	held := p.HeldOut // of all steps
-	if len(out.Steps) < len(p.Steps) {
-		held = nil
-	}
+	held := out.HeldOut()
 	estimate := ""
 	if last.Sequences() > 0 {
 		estimate = " (an estimate)"

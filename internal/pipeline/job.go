@@ -56,6 +56,15 @@ type Outcome struct {
 	Report     *WrittenReport // nil without one
 }
 
+// HeldOut is how the file does on text that the search has not seen; nil where nobody looked, or the file has fewer steps than the
+// plan that was looked at.
+func (o *Outcome) HeldOut() *search.HeldOut {
+	if o.Plan == nil || len(o.Steps) < len(o.Plan.Steps) {
+		return nil
+	}
+	return o.Plan.HeldOut
+}
+
 // ModelFacts describe the source.
 type ModelFacts struct {
 	Ref                string // the name that led to Path; "" where a path was given
