@@ -10,7 +10,8 @@ import (
 // ones for the same seed, so that all masks are measured on the same positions. The blocks run on every token as before; what
 // is saved is the output head.
 //
-// That pays only where sequences differ more among themselves than a sequence's mean is uncertain: see [BestPart].
+// That pays only where sequences differ more among themselves than a sequence's mean is uncertain: see [BestPart]. Races score all
+// positions, since it hardly pays there (docs/RATIONALE.md).
 func Thin(set *Set, part float64, seed uint64) *Set {
 	out := *set
 	out.Sequences = make([]Sequence, len(set.Sequences))

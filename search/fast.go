@@ -43,10 +43,6 @@ type Fast struct {
 	// Use is the part of the calibration set to decide on, all of it if nil.
 	Use []int
 
-	// Racing, if not nil, is a ledger on the same sequences with fewer scored positions (perplexity.Thin), for everything but
-	// the whole-set scores.
-	Racing *Ledger
-
 	// Seen gathers what audits found.
 	Seen Audit
 
@@ -92,7 +88,7 @@ func (f *Fast) Choose(ctx context.Context, removed blockmask.Mask, candidates []
 	l, use := f.Ledger, f.use()
 	f.step++
 	f.Seen.Steps++
-	spent := f.spent()
+	spent := f.Ledger.Spent()
 	start := f.admit(candidates)
 	audit := f.AuditEvery > 0 && f.step%f.AuditEvery == 0 && len(start) < len(candidates)
 	admitted := start
@@ -129,7 +125,7 @@ func (f *Fast) Choose(ctx context.Context, removed blockmask.Mask, candidates []
 	if err != nil {
 		return Choice{}, err
 	}
-	c.Cost, c.PaperCost = f.spent()-spent, l.PaperCost(removed, candidates)
+	c.Cost, c.PaperCost = f.Ledger.Spent()-spent, l.PaperCost(removed, candidates)
 	return c, nil
 }
 
@@ -140,13 +136,6 @@ func (f *Fast) rule(n int) Rule {
 		r.Most = second(admitted(f.Admit, n))
 	}
 	return r
-}
-
-func (f *Fast) spent() float64 {
-	if f.Racing != nil {
-		return f.Ledger.Spent() + f.Racing.Spent()
-	}
-	return f.Ledger.Spent()
 }
 
 // admit returns the candidates that start, in their order: the nearest to the winner of when they last raced, and all that never
@@ -168,11 +157,7 @@ func (f *Fast) admit(candidates []blockmask.Mask) []blockmask.Mask {
 // sampler measures arms in the order drawn for the step.
 func (f *Fast) sampler(ctx context.Context, removed blockmask.Mask, arms []blockmask.Mask, order []int) sampler {
 	return func(alive []int, from, to int) ([][]float64, error) {
-		l := f.Ledger
-		if f.Racing != nil && to < len(order) {
-			l = f.Racing
-		}
-		x, err := measureArms(ctx, l, removed, arms, alive, order[from:to])
+		x, err := measureArms(ctx, f.Ledger, removed, arms, alive, order[from:to])
 		for j := range x {
 			f.told.adjust(arms[alive[j]], order[from:to], x[j])
 		}
@@ -224,9 +209,6 @@ func (f *Fast) decide(ctx context.Context, r *race, removed blockmask.Mask, arms
 	seen := order
 	if len(final) == 0 {
 		seen = order[:len(r.x[best])]
-		if err := f.Ledger.Measure(ctx, seen, removed, arms[best:best+1], false); err != nil {
-			return c, err
-		}
 	}
 	c.Best = best
 	mean := f.estimate(removed.Union(arms[best]), seen, use)
@@ -270,10 +252,10 @@ func (f *Fast) estimate(m blockmask.Mask, seen, use []int) float64 {
 
 // Finish measures what is left on the whole set.
 func (f *Fast) Finish(ctx context.Context, removed blockmask.Mask) (Choice, error) {
-	spent := f.spent()
+	spent := f.Ledger.Spent()
 	score, _, err := f.Ledger.ScoreOn(ctx, f.use(), removed, nil, true)
 	f.anchor = removed
-	return Choice{Base: score, Cost: f.spent() - spent}, err
+	return Choice{Base: score, Cost: f.Ledger.Spent() - spent}, err
 }
 
 func (f *Fast) use() []int {

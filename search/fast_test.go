@@ -216,28 +216,3 @@ func TestFastWithAKnownWhole(t *testing.T) {
 		t.Error("nothing is foretold")
 	}
 }
-
-// With a ledger of thinned sequences, races run there and scores come from the full ones.
-func TestFastOnThinnedSequences(t *testing.T) {
-	model := plainModel(8)
-	full := &texts{n: 32, mean: layered("thin"), noise: .005, branches: true}
-	thin := &texts{n: 32, mean: layered("thin"), noise: .02, branches: true}
-	l, racing := newLedger(t, full, model), newLedger(t, thin, model)
-	f := NewFast(l, 3)
-	f.Racing = racing
-	r, err := Run(t.Context(), f, model, blockmask.Mix, Goal{Blocks: 5}, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cost := 0.0
-	for _, s := range r.Steps {
-		cost += s.Cost
-	}
-	last := r.Steps[len(r.Steps)-1]
-	if exact := full.Fold(l.all, truth(full, r.Removed())); !near(last.Score, exact) {
-		t.Errorf("score %v, on the full sequences %v", last.Score, exact)
-	}
-	if !(racing.Spent() > l.Spent()) || math.Abs(cost-racing.Spent()-l.Spent()) > 1e-6 {
-		t.Errorf("cost %v: %v of it on thinned sequences, %v on full ones", cost, racing.Spent(), l.Spent())
-	}
-}

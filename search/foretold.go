@@ -85,24 +85,18 @@ func nowhere(n int) []float64 {
 	return out
 }
 
-// rises returns by how much the mean loss of each sequence of use is higher without m than without removed alone, as far as both were
-// measured: on the whole set's positions, or else on those that races score. NaN elsewhere.
+// rises returns by how much the mean loss of each sequence of use is higher without m than without removed alone; NaN where one of them
+// was not measured.
 func (f *Fast) rises(removed, m blockmask.Mask, use []int) []float64 {
-	out := nowhere(len(f.Ledger.Sequences()))
-	for _, l := range []*Ledger{f.Racing, f.Ledger} {
-		if l == nil {
-			continue
+	l := f.Ledger
+	out := nowhere(len(l.Sequences()))
+	with, base := l.Means(use, removed.Union(m)), l.Means(use, removed)
+	_, none := l.source.Known()
+	for j, i := range use {
+		if none && len(removed) == 0 {
+			base[j] = 0 // a divergence from the whole model itself
 		}
-		with, base := l.Means(use, removed.Union(m)), l.Means(use, removed)
-		_, none := l.source.Known()
-		for j, i := range use {
-			if none && len(removed) == 0 {
-				base[j] = 0 // a divergence from the whole model itself
-			}
-			if d := with[j] - base[j]; !math.IsNaN(d) {
-				out[i] = d
-			}
-		}
+		out[i] = with[j] - base[j]
 	}
 	return out
 }

@@ -3,8 +3,9 @@
 //
 //	go run ./internal/searchbench [-model M.gguf] [-calib FILE] [-heldout FILE] [-seeds N] [-parts LIST]
 //
-// The parts are decisions (greedy and fast over several calibration samples), refine (the same samples), strategies (all of them in one table),
-// metrics (perplexity against KL divergence), exhaustive (the best 4 of all blocks), scaling and kill. Without texts it takes the
+// The parts are decisions (greedy and fast over several calibration samples), orders (fast in several orders of their sequences), refine (the same
+// samples), strategies (all of them in one table), metrics (perplexity against KL divergence), exhaustive (the best 4 of all blocks),
+// scaling, positions (what scoring only some of them would save) and kill. Without texts it takes the
 // built-in ones. Costs are block-tokens (see search.Cost) as a part of the paper's on the same calibration set; CPU seconds are this
 // process's. It ends with lines `figure <name> <value>`.
 package main
@@ -40,7 +41,7 @@ func main() {
 	}
 }
 
-var parts = []string{"decisions", "refine", "strategies", "metrics", "exhaustive", "scaling", "kill"}
+var parts = []string{"decisions", "orders", "refine", "strategies", "metrics", "exhaustive", "scaling", "positions", "kill"}
 
 func run(ctx context.Context) error {
 	var o options
@@ -70,8 +71,8 @@ func run(ctx context.Context) error {
 		r.model.Info().Desc, len(r.session.Blocks()), o.n, o.window, r.calib.Name, o.threads, llamabind.Version())
 	for part := range strings.SplitSeq(*which, ",") {
 		do, ok := map[string]func(context.Context) error{
-			"decisions": r.decisions, "refine": r.refines, "strategies": r.strategies, "metrics": r.metrics,
-			"exhaustive": r.exhaustive, "scaling": r.scaling, "kill": r.kill,
+			"decisions": r.decisions, "orders": r.ordersApart, "refine": r.refines, "strategies": r.strategies, "metrics": r.metrics,
+			"exhaustive": r.exhaustive, "scaling": r.scaling, "positions": r.positions, "kill": r.kill,
 		}[part]
 		if !ok {
 			return fmt.Errorf("unknown part %q; there are %s", part, strings.Join(parts, ", "))

@@ -93,6 +93,11 @@ func (r *rig) ledger(ctx context.Context, metric perplexity.Metric, n int, seed 
 	if err != nil {
 		return nil, err
 	}
+	return r.ledgerOf(ctx, set, journal)
+}
+
+// ledgerOf returns a ledger on a set.
+func (r *rig) ledgerOf(ctx context.Context, set *perplexity.Set, journal *search.Journal) (*search.Ledger, error) {
 	v, err := perplexity.NewEvaluator(r.session, set)
 	if err != nil {
 		return nil, err
