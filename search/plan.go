@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/ggufprune/ggufprune/blockmask"
+	"github.com/ggufprune/ggufprune/perplexity"
 )
 
 // Plan is the outcome of a search with all that is needed to apply, check and repeat it. The package comment has its file
@@ -158,6 +159,9 @@ func (p *Plan) within(goal Goal) (int, error) {
 	return k, nil
 }
 
+// leastPPL is that of a model which is always right, but for rounding.
+const leastPPL = 0.999
+
 // validate checks everything that the rest of the program relies on.
 func (p *Plan) validate() error {
 	switch {
@@ -171,8 +175,12 @@ func (p *Plan) validate() error {
 		return fmt.Errorf("model.blocks is missing")
 	case p.Metric == "":
 		return fmt.Errorf("metric is missing")
+	case p.Metric != perplexity.NLL.String() && p.Metric != perplexity.KLD.String():
+		return fmt.Errorf("metric %.80q is unknown", p.Metric)
 	case !finite(p.Base):
 		return fmt.Errorf("base_score is missing")
+	case p.Metric == perplexity.NLL.String() && p.Base < leastPPL:
+		return fmt.Errorf("base_score %v is no perplexity", p.Base)
 	case !slices.Contains(blockmask.Units(), p.Settings.Unit):
 		return fmt.Errorf("settings.kind %.80q is unknown", p.Settings.Unit)
 	}
@@ -210,6 +218,9 @@ func (p *Plan) validateStep(i int, s Step, removed blockmask.Mask) error {
 	}
 	if !finite(s.Score) {
 		return fmt.Errorf("score is missing")
+	}
+	if p.Metric == perplexity.NLL.String() && s.Score < leastPPL {
+		return fmt.Errorf("score %v is no perplexity", s.Score)
 	}
 	if s.Size < 0 {
 		return fmt.Errorf("size_bytes is %d", s.Size)

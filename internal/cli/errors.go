@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/ggufprune/ggufprune/internal/pipeline"
+	"github.com/ggufprune/ggufprune/internal/ui"
 	"github.com/ggufprune/ggufprune/layout"
 	"github.com/ggufprune/ggufprune/llamabind"
 )
@@ -65,5 +66,5 @@ func Message(err error) string {
 	if ExitCode(err) == ExitInterrupted {
 		return "interrupted"
 	}
-	return strings.Join(strings.Fields(err.Error()), " ")
+	return ui.Plain(strings.Join(strings.Fields(err.Error()), " "))
 }

@@ -37,6 +37,7 @@ type Job struct {
 
 	Quantize Quantization // of the written file
 	quant    *quantizer   // the same, held against the source
+	searched bool         // this run has searched for what is written
 
 	Compare *CompareJob // what prune compares at its end, without the models; nil is nothing
 }
@@ -111,6 +112,7 @@ func (j Job) searchThen(ctx context.Context, rep Reporter, write bool) (*Outcome
 	if err != nil || !write {
 		return out, err
 	}
+	j.searched = true
 	err = j.write(ctx, src, WriteRequest{
 		Blocks: blocks, Removed: out.Removed, Provenance: provenance(out.Plan, len(out.Plan.Steps)), Unique: true,
 	}, out, rep)
@@ -136,6 +138,11 @@ func (j Job) checkOutputs(write bool, inputs ...string) error {
 		}
 		if err := j.checkModelfile(inputs...); err != nil {
 			return err
+		}
+		if j.Repair.wanted() {
+			if err := checkRepairLog(j.Output); err != nil {
+				return err
+			}
 		}
 	} else if write {
 		if err := checkFolder("."); err != nil {

@@ -44,7 +44,7 @@ func TestRepairThatCannotBeKept(t *testing.T) {
 		t.Fatal(err)
 	}
 	j.Repair = Repair{Method: repair.Auto, Tokens: 1024, Usual: true}
-	if out, err := Apply(t.Context(), j, &listener{parts: map[string][]int64{}}); err == nil || !strings.Contains(err.Error(), "the repair's weights") {
+	if out, err := Apply(t.Context(), j, &listener{parts: map[string][]int64{}}); err == nil || !strings.Contains(err.Error(), "no regular file; move it away") {
 		t.Errorf("%+v, %v", out, err)
 	}
 }

@@ -68,6 +68,7 @@ type RepairRequest struct {
 	Repair  Repair
 	Text    Text
 	Tool    string // version of this program
+	Anew    bool   // what another repair of the same output has left is replaced
 	Output  string // the file that the repair is for: what is done is kept beside it until it is written; "": in the current folder
 }
 
@@ -148,9 +149,12 @@ func (s *Source) repairLog(q RepairRequest, nSeq int, tokens string, rep Reporte
 			return nil, err
 		}
 	}
-	log, err := openRepairLog(output, header)
+	log, err := openRepairLog(output, header, q.Anew)
 	if err != nil {
 		return nil, &repairLogError{err}
+	}
+	if log.replaced {
+		rep.Notef("what an interrupted repair of other blocks had left in %s is replaced", filepath.Base(log.path()))
 	}
 	if log.Kept() {
 		rep.Notef("the repair goes on from %s", filepath.Base(log.path()))
@@ -200,7 +204,7 @@ func (j Job) repair(ctx context.Context, src *Source, q *WriteRequest, rep Repor
 		return nil, nil, err
 	}
 	res, text, log, err := src.Repair(ctx, RepairRequest{
-		Blocks: q.Blocks, Removed: q.Removed, Repair: j.Repair, Text: j.Text, Tool: j.Tool, Output: j.Output,
+		Blocks: q.Blocks, Removed: q.Removed, Repair: j.Repair, Text: j.Text, Tool: j.Tool, Anew: j.searched, Output: j.Output,
 	}, rep)
 	var kept *repairLogError
 	if err != nil && j.Repair.Usual && ctx.Err() == nil && !errors.As(err, &kept) {

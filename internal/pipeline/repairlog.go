@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/ggufprune/ggufprune/search"
@@ -19,6 +21,8 @@ type repairLog struct {
 	*search.Journal
 	weights *os.File
 	end     int64 // of the weights
+
+	replaced bool // what another repair had left
 }
 
 // weightsNote says where a tensor's new weights are.
@@ -35,10 +39,41 @@ func repairLogPaths(output string) (journal, weights string) {
 	return output + ".repair.journal", output + ".repair.weights"
 }
 
-// openRepairLog opens the log beside output, or begins it.
-func openRepairLog(output string, h search.Header) (*repairLog, error) {
+// checkRepairLog returns an error if a repair of output cannot be kept beside it. Nothing is written through a link.
+func checkRepairLog(output string) error {
+	journal, weights := repairLogPaths(output)
+	for _, path := range []string{journal, weights} {
+		info, err := os.Lstat(path)
+		switch {
+		case err == nil && !info.Mode().IsRegular():
+			return fmt.Errorf("the repair keeps what is done in %s, which is no regular file; move it away, or give the output another name", path)
+		case err != nil && !errors.Is(err, fs.ErrNotExist):
+			return fmt.Errorf("the repair cannot keep what is done in %s: %w; give the output another name, or use --repair off", path, plain(err))
+		}
+	}
+	if _, err := os.Stat(weights); err == nil {
+		if _, err := os.Stat(journal); err != nil {
+			return fmt.Errorf("%s is there without %s, which says what it is; delete it, or give the output another name", weights, filepath.Base(journal))
+		}
+	}
+	return nil
+}
+
+// openRepairLog opens the log beside output, or begins it. anew says that one of another repair is only in the way.
+func openRepairLog(output string, h search.Header, anew bool) (*repairLog, error) {
 	path, weights := repairLogPaths(output)
+	if err := checkRepairLog(output); err != nil {
+		return nil, err
+	}
+	replaced := false
 	j, err := search.OpenJournal(path, h)
+	if foreign := (*search.ForeignJournalError)(nil); anew && errors.As(err, &foreign) {
+		if err := errors.Join(removeIfThere(weights), os.Remove(path)); err != nil {
+			return nil, fmt.Errorf("what is left of another repair cannot be removed: %w", err)
+		}
+		replaced = true
+		j, err = search.OpenJournal(path, h)
+	}
 	if err != nil {
 		var foreign *search.ForeignJournalError
 		if errors.As(err, &foreign) {
@@ -46,7 +81,7 @@ func openRepairLog(output string, h search.Header) (*repairLog, error) {
 		}
 		return nil, err
 	}
-	l := &repairLog{Journal: j}
+	l := &repairLog{Journal: j, replaced: replaced}
 	if l.weights, err = os.OpenFile(weights, os.O_RDWR|os.O_CREATE, 0o644); err == nil {
 		l.end, err = l.weights.Seek(0, io.SeekEnd)
 	}
@@ -88,8 +123,16 @@ func (l *repairLog) KeepWeights(tensor string, data []byte) error {
 	return l.SetNote(weightsKey(tensor), n)
 }
 
+// removeIfThere removes a file; that there is none is no error.
+func removeIfThere(path string) error {
+	if err := os.Remove(path); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
 // Kept reports whether there is anything in the log.
-func (l *repairLog) Kept() bool { return l != nil && l.end > 0 }
+func (l *repairLog) Kept() bool { return l != nil && l.Notes("") > 0 }
 
 func (l *repairLog) path() string {
 	return strings.TrimSuffix(l.weights.Name(), ".weights") + ".journal"

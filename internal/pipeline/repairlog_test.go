@@ -15,11 +15,60 @@ import (
 
 func openLog(t *testing.T, output, model string) (*repairLog, error) {
 	t.Helper()
-	l, err := openRepairLog(output, search.Header{ModelSHA256: model, Config: json.RawMessage("{}")})
+	l, err := openRepairLog(output, search.Header{ModelSHA256: model, Config: json.RawMessage("{}")}, false)
 	if l != nil {
 		t.Cleanup(func() { l.Close() })
 	}
 	return l, err
+}
+
+// What is in the way is told before the work; what another repair has left is replaced only where that was said.
+func TestRepairLogInTheWay(t *testing.T) {
+	dir := t.TempDir()
+	out := filepath.Join(dir, "out.gguf")
+	journal, weights := repairLogPaths(out)
+	long := filepath.Join(dir, strings.Repeat("c", 240)+".gguf")
+	if err := checkRepairLog(long); err == nil || !strings.Contains(err.Error(), "give the output another name, or use --repair off") {
+		t.Errorf("a name too long: %v", err)
+	}
+	other := filepath.Join(dir, "other.gguf")
+	for path, make := range map[string]func(string) error{
+		journal: func(p string) error { return os.Mkdir(p, 0o755) },
+		weights: func(p string) error { return os.Symlink(other, p) },
+	} {
+		if err := make(path); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := openLog(t, out, "m"); err == nil || !strings.Contains(err.Error(), path+", which is no regular file; move it away") {
+			t.Error(err)
+		}
+		if err := os.Remove(path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(weights, []byte("whose?"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := openLog(t, out, "m"); err == nil || !strings.Contains(err.Error(), "is there without out.gguf.repair.journal") {
+		t.Error(err)
+	}
+	if err := os.Remove(weights); err != nil {
+		t.Fatal(err)
+	}
+	l, err := openLog(t, out, "m")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(l.KeepWeights("a", []byte("weights")), l.Close()); err != nil {
+		t.Fatal(err)
+	}
+	l, err = openRepairLog(out, search.Header{ModelSHA256: "other", Config: json.RawMessage("{}")}, true)
+	if err != nil || !l.replaced || l.Kept() || l.end != 0 {
+		t.Fatalf("%+v, %v", l, err)
+	}
+	if err := l.Remove(); err != nil {
+		t.Error(err)
+	}
 }
 
 // What was kept is there when the log is opened again, unless it is damaged: then it is not there at all.
@@ -83,18 +132,5 @@ func TestRepairLog(t *testing.T) {
 		if _, err := os.Stat(p); !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("%s is there: %v", p, err)
 		}
-	}
-}
-
-// Weights that cannot be kept are an error in plain words.
-func TestRepairLogWithoutPlace(t *testing.T) {
-	dir := t.TempDir()
-	out := filepath.Join(dir, "out.gguf")
-	_, weights := repairLogPaths(out)
-	if err := os.Mkdir(weights, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := openLog(t, out, "m"); err == nil || !strings.HasPrefix(err.Error(), "the repair's weights: ") {
-		t.Error(err)
 	}
 }

@@ -89,6 +89,11 @@ func (a *application) name(steps []int) ([]planned, error) {
 		if err := CheckOutput(files[i].path, a.job.Force, append([]string{a.read}, a.src.File.Paths()...)...); err != nil {
 			return nil, err
 		}
+		if a.job.Repair.wanted() {
+			if err := checkRepairLog(files[i].path); err != nil {
+				return nil, err
+			}
+		}
 	}
 	return files, nil
 }
@@ -106,7 +111,11 @@ func (a *application) writeOne(ctx context.Context, f planned, rep Reporter, don
 	if err != nil {
 		return err
 	}
-	rep.Notef("%s is written and checked", f.path)
+	if j.NoCheck {
+		rep.Notef("%s is written", f.path)
+	} else {
+		rep.Notef("%s is written and checked", f.path)
+	}
 	done(out)
 	return nil
 }

@@ -24,6 +24,9 @@ func (s scale) at(v float64) float64 {
 // logarithmic is how many times the least value the largest must be for a logarithmic scale.
 const logarithmic = 8
 
+// mostLogarithmic is from where on nothing real is told apart: such values come from a broken plan.
+const mostLogarithmic = 1e12
+
 // newScale returns a scale for the values with room at both ends, and its ticks. canLog allows a logarithmic one where the values
 // lie far apart.
 func newScale(values []float64, start, end float64, canLog bool) (scale, []float64) {
@@ -31,7 +34,7 @@ func newScale(values []float64, start, end float64, canLog bool) (scale, []float
 	for _, v := range values {
 		low, high = min(low, v), max(high, v)
 	}
-	if canLog && low > 0 && high/low >= logarithmic {
+	if ratio := high / low; canLog && low > 0 && ratio >= logarithmic && ratio <= mostLogarithmic {
 		margin := math.Pow(high/low, 0.06)
 		s := scale{low / margin, high * margin, start, end, true}
 		return s, ladder(s.from, s.to, 1, 2, 5)

@@ -1,6 +1,9 @@
 package ui
 
 import (
+	"fmt"
+	"strings"
+
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
 )
@@ -31,12 +34,12 @@ func (u *UI) Table(title string, columns []Column, rows [][]any) {
 	w.AppendHeader(head)
 	w.SetColumnConfigs(configs)
 	for _, r := range rows {
-		w.AppendRow(table.Row(r))
+		w.AppendRow(table.Row(plainCells(r)))
 	}
 	if title != "" {
-		u.Resultf("%s", title)
+		u.Resultf("%s", strings.ReplaceAll(title, "\n", " "))
 	}
-	u.Resultf("%s", w.Render())
+	fmt.Fprintln(u.out, w.Render()) // not Resultf: the head may be bold
 }
 
 // tableStyle is plain text that survives a paste into a terminal, an issue or a Markdown code block.

@@ -75,7 +75,7 @@ func isTerminal(w io.Writer) bool {
 // Resultf prints a line of the result to standard output; nothing with JSON.
 func (u *UI) Resultf(format string, args ...any) {
 	if !u.json {
-		fmt.Fprintf(u.out, format+"\n", args...)
+		fmt.Fprintln(u.out, Plain(fmt.Sprintf(format, args...)))
 	}
 }
 
@@ -118,7 +118,7 @@ func (u *UI) errLine(prefix, text string) {
 	if u.bar != nil {
 		w = u.bar.container
 	}
-	fmt.Fprintln(w, prefix+strings.Join(strings.Split(text, "\n"), " "))
+	fmt.Fprintln(w, prefix+Plain(strings.Join(strings.Split(text, "\n"), " ")))
 }
 
 // paint wraps text for standard error in an ANSI attribute, where colour is on.

@@ -44,6 +44,25 @@ func TestTableColourOnlyOnTerminal(t *testing.T) {
 	}
 }
 
+// Names and descriptions come from other people's files.
+func TestNothingSteersTheTerminal(t *testing.T) {
+	const evil, shown = "a\x00\x1b[31m\u202eb\u009b", `a\x00\x1b[31m\u202eb\u009b`
+	u, out, err := newTest(Normal, false)
+	u.Table(evil+"\nx", []Column{{"h", false}}, [][]any{{evil}})
+	u.Resultf("%s", evil)
+	u.Notef("%s", evil)
+	u.Warnf("%s", evil)
+	if got, want := out.String(), shown+" x\nh\n------------------\n"+shown+"\n"+shown+"\n"; strings.ReplaceAll(got, "-", "") != strings.ReplaceAll(want, "-", "") {
+		t.Errorf("%q", got)
+	}
+	if got, want := err.String(), shown+"\nwarning: "+shown+"\n"; got != want {
+		t.Errorf("%q", got)
+	}
+	if s := "tab\tünïcode 漢字\n"; Plain(s) != s {
+		t.Errorf("%q", Plain(s))
+	}
+}
+
 func TestLevels(t *testing.T) {
 	for _, c := range []struct {
 		level Level
