@@ -105,6 +105,9 @@ func (t Type) RowBytes(ne0 uint64) int64 {
 // Quantized reports whether the type packs several elements into a block.
 func (t Type) Quantized() bool { return t.BlockSize() > 1 }
 
+// Integer reports whether values are whole numbers as they are: tables, no weights.
+func (t Type) Integer() bool { return t == I8 || t == I16 || t == I32 || t == I64 }
+
 // maxDims is GGML_MAX_DIMS.
 const maxDims = 4
 

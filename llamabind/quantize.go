@@ -21,6 +21,7 @@ import (
 	"fmt"
 	"math"
 	"runtime/cgo"
+	"slices"
 	"strconv"
 	"strings"
 	"unsafe"
@@ -74,8 +75,14 @@ func ParseFileType(s string) (FileType, error) {
 	return FileType{}, fmt.Errorf("unknown quantisation type %q; give one of %s", s, strings.Join(names, ", "))
 }
 
-// TensorTypeID is the ggml_type with a name such as "q6_K", in upper or lower case; false if there is none.
+// noTargets are the tensor types that ggml_quantize_chunk (ggml.c) has no case for: those of activations, tables and doubles.
+var noTargets = []string{"q8_1", "q8_k", "i8", "i16", "i32", "i64", "f64"}
+
+// TensorTypeID is the ggml_type to quantise to with a name such as "q6_K", in upper or lower case; false if there is none.
 func TensorTypeID(name string) (uint32, bool) {
+	if slices.Contains(noTargets, strings.ToLower(name)) {
+		return 0, false
+	}
 	c := C.CString(name)
 	defer C.free(unsafe.Pointer(c))
 	t := C.bp_ggml_type(c)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/ggufprune/ggufprune/blockmask"
@@ -196,8 +197,14 @@ func (s *state) start(ctx context.Context, blocks []blockmask.Block, kept []int)
 	if first > 0 {
 		return first, nil
 	}
-	if s.res.NLLBefore, err = s.heldNLL(ctx, kept[0]); err != nil || s.Log == nil {
+	if s.res.NLLBefore, err = s.heldNLL(ctx, kept[0]); err != nil {
 		return 0, err
+	}
+	if math.IsNaN(s.res.NLLBefore) || math.IsInf(s.res.NLLBefore, 0) {
+		return 0, errors.New("the pruned model's loss is not finite; is the file damaged, or too much removed?")
+	}
+	if s.Log == nil {
+		return 0, nil
 	}
 	return 0, s.Log.SetNote(noteBefore, s.res.NLLBefore)
 }

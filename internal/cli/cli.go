@@ -64,7 +64,10 @@ func execute(ctx context.Context, name string, c command, args []string, s Strea
 	}
 	defer u.ListenStatus()()
 	llamabind.SetLogger(u.Logger())
-	return c.run(ctx, fs, u)
+	if err := c.run(ctx, fs, u); err != nil {
+		return err
+	}
+	return u.Err()
 }
 
 // flagSet returns a command's flags, with those that all have.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 
 	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/internal/tasks"
@@ -93,6 +94,14 @@ func (j EvalJob) read() ([]*tasks.Task, error) {
 	return out, nil
 }
 
+// orMask is what else may be wrong where numbers are not finite.
+func orMask(m blockmask.Mask) string {
+	if len(m) == 0 {
+		return ""
+	}
+	return ", or too much removed"
+}
+
 // measure runs the sequences of all tasks, packed by length, and returns the sum of each one's losses.
 func (j EvalJob) measure(ctx context.Context, src *Source, seqs []perplexity.Sequence, rep Reporter) ([]float64, error) {
 	set := &perplexity.Set{Convention: perplexity.Samples, Corpus: "the tasks", Context: j.Context, Sequences: seqs}
@@ -110,9 +119,16 @@ func (j EvalJob) measure(ctx context.Context, src *Source, seqs []perplexity.Seq
 	if err != nil {
 		return nil, err
 	}
-	nll := make([]float64, len(sums))
+	nll, broken := make([]float64, len(sums)), 0
 	for i, s := range sums {
 		nll[i] = s.NLL
+		if math.IsNaN(s.NLL) || math.IsInf(s.NLL, 0) {
+			broken++
+		}
+	}
+	if broken > 0 {
+		return nil, fmt.Errorf("the loss of %d of %d answers is not finite, so that nothing can be said of them; is the file damaged%s?",
+			broken, len(sums), orMask(j.Mask))
 	}
 	return nll, nil
 }

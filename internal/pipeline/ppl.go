@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"context"
+	"math"
 
 	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/llamabind"
@@ -50,6 +51,9 @@ func PPL(ctx context.Context, j PPLJob, rep Reporter) (*PPLOutcome, error) {
 	est, err := eval.Estimate(ctx, j.Mask, nil)
 	if err != nil {
 		return nil, err
+	}
+	if math.IsNaN(est.PPL) || math.IsInf(est.PPL, 0) {
+		rep.Warnf("the perplexity is not finite; is the file damaged%s?", orMask(j.Mask))
 	}
 	return &PPLOutcome{Model: j.Runtime.Path, Corpus: corpus.Name, Context: j.Text.Context, Estimate: est}, nil
 }

@@ -68,7 +68,35 @@ func openFile(path string) (*gguf.File, error) {
 	if errors.Is(err, gguf.ErrNotGGUF) {
 		return nil, fmt.Errorf("%w; give a model in GGUF format with -m", err)
 	}
-	return f, err
+	if err != nil {
+		return nil, err
+	}
+	if err := checkNumbers(f); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+// checkNumbers refuses what would trip an assertion of ggml's on one of its own threads, where no error can be made of it.
+func checkNumbers(f *gguf.File) error {
+	damaged := func(format string, args ...any) error {
+		return fmt.Errorf("%s is damaged: %s; get or convert it again", f.Paths()[0], fmt.Sprintf(format, args...))
+	}
+	for _, kv := range f.KVs() {
+		if !strings.HasSuffix(kv.Key, "_epsilon") {
+			continue
+		}
+		if eps, ok, err := f.Float(kv.Key); err == nil && ok && !(eps >= 0 && eps < 1) {
+			return damaged("%s is %v", kv.Key, eps)
+		}
+	}
+	for _, t := range f.Tensors() {
+		if strings.HasSuffix(t.Name, "norm.weight") && t.Type.Integer() {
+			return damaged("%s has the type %s", t.Name, t.Type)
+		}
+	}
+	return nil
 }
 
 // loadError tells an architecture that this llama.cpp does not have from other failures.

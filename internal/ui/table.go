@@ -1,7 +1,6 @@
 package ui
 
 import (
-	"fmt"
 	"strings"
 
 	"github.com/jedib0t/go-pretty/v6/table"
@@ -39,7 +38,7 @@ func (u *UI) Table(title string, columns []Column, rows [][]any) {
 	if title != "" {
 		u.Resultf("%s", strings.ReplaceAll(title, "\n", " "))
 	}
-	fmt.Fprintln(u.out, w.Render()) // not Resultf: the head may be bold
+	u.println(w.Render()) // not Resultf: the head may be bold
 }
 
 // tableStyle is plain text that survives a paste into a terminal, an issue or a Markdown code block.

@@ -36,6 +36,8 @@ type UI struct {
 	live      bool // standard error is a terminal that can redraw a line
 	events    bool // standard error gets JSON lines instead of text
 
+	outErr error // the first that writing to standard output gave: see Err
+
 	mu     sync.Mutex
 	bar    *liveBar      // the live line that is up, if any
 	status func() string // see OnStatus
@@ -75,9 +77,18 @@ func isTerminal(w io.Writer) bool {
 // Resultf prints a line of the result to standard output; nothing with JSON.
 func (u *UI) Resultf(format string, args ...any) {
 	if !u.json {
-		fmt.Fprintln(u.out, Plain(fmt.Sprintf(format, args...)))
+		u.println(Plain(fmt.Sprintf(format, args...)))
 	}
 }
+
+func (u *UI) println(text string) {
+	if _, err := fmt.Fprintln(u.out, text); err != nil && u.outErr == nil {
+		u.outErr = err
+	}
+}
+
+// Err returns the first error that printing a result gave: a full disk, say.
+func (u *UI) Err() error { return u.outErr }
 
 // JSON prints v to standard output as the run's one JSON object; nothing without Options.JSON.
 func (u *UI) JSON(v any) error {

@@ -2,7 +2,9 @@ package ui
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"sync"
 	"testing"
@@ -41,6 +43,22 @@ func TestTableColourOnlyOnTerminal(t *testing.T) {
 	u.Table("", []Column{{"a", false}}, [][]any{{"b"}})
 	if !strings.Contains(out.String(), "\x1b[1m") {
 		t.Errorf("no bold header in %q though colour is on", out)
+	}
+}
+
+type full struct{}
+
+func (full) Write([]byte) (int, error) { return 0, errors.New("no space left on device") }
+
+// A result that could not be printed is an error.
+func TestFullDisk(t *testing.T) {
+	u := New(Options{Out: full{}, Err: io.Discard})
+	if u.Err() != nil {
+		t.Error(u.Err())
+	}
+	u.Table("t", []Column{{"h", false}}, nil)
+	if u.Err() == nil {
+		t.Error("no error")
 	}
 }
 
