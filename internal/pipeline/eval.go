@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"math"
 
 	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/internal/tasks"
@@ -122,7 +121,7 @@ func (j EvalJob) measure(ctx context.Context, src *Source, seqs []perplexity.Seq
 	nll, broken := make([]float64, len(sums)), 0
 	for i, s := range sums {
 		nll[i] = s.NLL
-		if math.IsNaN(s.NLL) || math.IsInf(s.NLL, 0) {
+		if !finite(s.NLL) {
 			broken++
 		}
 	}

@@ -52,11 +52,13 @@ func PPL(ctx context.Context, j PPLJob, rep Reporter) (*PPLOutcome, error) {
 	if err != nil {
 		return nil, err
 	}
-	if math.IsNaN(est.PPL) || math.IsInf(est.PPL, 0) {
+	if !finite(est.PPL) {
 		rep.Warnf("the perplexity is not finite; is the file damaged%s?", orMask(j.Mask))
 	}
 	return &PPLOutcome{Model: j.Runtime.Path, Corpus: corpus.Name, Context: j.Text.Context, Estimate: est}, nil
 }
+
+func finite(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }
 
 // evaluator opens what measures set, and a progress that it moves; stop closes both.
 func (j PPLJob) evaluator(ctx context.Context, src *Source, set *perplexity.Set, label string, rep Reporter) (*perplexity.Evaluator, func(), error) {

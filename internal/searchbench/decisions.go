@@ -15,17 +15,23 @@ import (
 // refineBlocks is the number of removed blocks at which greedy, fast and refine are compared on every sample.
 const refineBlocks = 8
 
+// greedy searches a sample with greedy, and returns the ledger, which has all that it measured.
+func (r *rig) greedy(ctx context.Context, sample uint64) (*search.Ledger, found, error) {
+	l, err := r.ledger(ctx, perplexity.NLL, r.n, sample, nil)
+	if err != nil {
+		return nil, found{}, err
+	}
+	f, err := r.search(ctx, l, search.Greedy{Scorer: l}, blockmask.Mix, refineBlocks)
+	return l, f, err
+}
+
 // decisions compares fast with greedy on several samples of the calibration text, step by step.
 func (r *rig) decisions(ctx context.Context) error {
 	const blocks = refineBlocks
 	var greedyCost, fastCost, gap, agree, behind []float64
 	differing := 0
 	for seed := uint64(r.from); seed < uint64(r.from+r.seeds); seed++ {
-		l, err := r.ledger(ctx, perplexity.NLL, r.n, seed, nil)
-		if err != nil {
-			return err
-		}
-		greedy, err := r.search(ctx, l, search.Greedy{Scorer: l}, blockmask.Mix, blocks)
+		l, greedy, err := r.greedy(ctx, seed)
 		if err != nil {
 			return err
 		}

@@ -3,11 +3,11 @@
 //
 //	go run ./internal/searchbench [-model M.gguf] [-calib FILE] [-heldout FILE] [-seeds N] [-parts LIST]
 //
-// The parts are decisions (greedy and fast over several calibration samples), orders (fast in several orders of their sequences), refine (the same
-// samples), strategies (all of them in one table), metrics (perplexity against KL divergence), exhaustive (the best 4 of all blocks),
-// scaling, positions (what scoring only some of them would save) and kill. Without texts it takes the
-// built-in ones. Costs are block-tokens (see search.Cost) as a part of the paper's on the same calibration set; CPU seconds are this
-// process's. It ends with lines `figure <name> <value>`.
+// The parts are decisions (greedy and fast over several calibration samples), orders (fast in several orders of their sequences),
+// refine (the same samples), strategies (all of them in one table), metrics (perplexity against KL divergence), exhaustive (the best 4
+// of all blocks), scaling, positions (what scoring only some of them would save) and kill. Without texts it takes the built-in ones.
+// Costs are block-tokens (see search.Cost) as a part of the paper's on the same calibration set; CPU seconds are this process's. It ends
+// with lines `figure <name> <value>`.
 package main
 
 import (

@@ -16,11 +16,7 @@ const ordersOfSample = 3
 func (r *rig) ordersApart(ctx context.Context) error {
 	var calib, heldOut, costs []float64
 	for sample := uint64(r.from); sample < uint64(r.from+r.seeds); sample++ {
-		l, err := r.ledger(ctx, perplexity.NLL, r.n, sample, nil)
-		if err != nil {
-			return err
-		}
-		greedy, err := r.search(ctx, l, search.Greedy{Scorer: l}, blockmask.Mix, refineBlocks)
+		_, greedy, err := r.greedy(ctx, sample)
 		if err != nil {
 			return err
 		}
@@ -29,7 +25,8 @@ func (r *rig) ordersApart(ctx context.Context) error {
 			return err
 		}
 		for k := range uint64(ordersOfSample) {
-			if l, err = r.ledger(ctx, perplexity.NLL, r.n, sample, nil); err != nil {
+			l, err := r.ledger(ctx, perplexity.NLL, r.n, sample, nil)
+			if err != nil {
 				return err
 			}
 			fast, err := r.search(ctx, l, search.NewFast(l, sample+100*k), blockmask.Mix, refineBlocks)

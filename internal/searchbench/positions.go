@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -33,11 +34,7 @@ func (r *rig) positionsOf(ctx context.Context, metric perplexity.Metric) error {
 	const part = .5
 	var raw, told []float64
 	for seed := uint64(r.from); seed < uint64(r.from+r.seeds); seed++ {
-		l, err := r.ledger(ctx, perplexity.NLL, r.n, seed, nil)
-		if err != nil {
-			return err
-		}
-		greedy, err := r.search(ctx, l, search.Greedy{Scorer: l}, blockmask.Mix, refineBlocks)
+		l, greedy, err := r.greedy(ctx, seed)
 		if err != nil {
 			return err
 		}
@@ -84,12 +81,7 @@ func (r *rig) shares(ctx context.Context, full, thin *search.Ledger, greedy foun
 	var removed, before blockmask.Mask
 	for i, step := range greedy.steps {
 		scored := slices.Clone(step.Candidates)
-		slices.SortStableFunc(scored, func(a, b search.Candidate) int {
-			if a.Score < b.Score {
-				return -1
-			}
-			return 1
-		})
+		slices.SortStableFunc(scored, func(a, b search.Candidate) int { return cmp.Compare(a.Score, b.Score) })
 		scored = scored[:min(len(scored), contenders+1)]
 		var cands []blockmask.Mask
 		for _, c := range scored {
