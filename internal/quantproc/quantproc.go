@@ -27,7 +27,6 @@ import (
 	"syscall"
 
 	"github.com/ggufprune/ggufprune/engine"
-	"github.com/ggufprune/ggufprune/llamabind"
 )
 
 // variable tells a process that it is the child.
@@ -51,17 +50,17 @@ type event struct {
 // dispatched is set by a program that can be its own child.
 var dispatched bool
 
-// Dispatch must be the first call of a program's main. In a child it does the work and returns true, and the exit code.
-func Dispatch() (code int, child bool) {
+// Dispatch must be the first call of a program's main; e is the quantiser. In a child it does the work and returns true, and the exit code.
+func Dispatch(e engine.Quantizer) (code int, child bool) {
 	dispatched = true
 	if os.Getenv(variable) == "" {
 		return 0, false
 	}
-	return serve(os.Stdin, os.NewFile(3, "events")), true
+	return serve(e, os.Stdin, os.NewFile(3, "events")), true
 }
 
 // serve is the child.
-func serve(in io.Reader, events io.Writer) int {
+func serve(e engine.Quantizer, in io.Reader, events io.Writer) int {
 	var q Request
 	r := bufio.NewReader(in)
 	if err := gob.NewDecoder(r).Decode(&q); err != nil {
@@ -77,15 +76,15 @@ func serve(in io.Reader, events io.Writer) int {
 		}
 	}()
 	out := json.NewEncoder(events)
-	err := llamabind.QuantizeModel(context.Background(), q.In, q.Out, q.Params, func(i, n int, name string) {
+	err := e.Quantize(context.Background(), q.In, q.Out, q.Params, func(i, n int, name string) {
 		out.Encode(event{I: i, N: n, Name: name}) //nolint:errcheck // without a reader the input ends, too
 	})
 	done.Store(true)
 	end := event{End: true}
-	var e *engine.Error
+	var failure *engine.Error
 	switch {
-	case errors.As(err, &e):
-		end.Text, end.Code = e.Text, &e.Code
+	case errors.As(err, &failure):
+		end.Text, end.Code = failure.Text, &failure.Code
 	case err != nil:
 		end.Text = err.Error()
 	}
@@ -95,11 +94,11 @@ func serve(in io.Reader, events io.Writer) int {
 	return 0
 }
 
-// Run quantises, as llamabind.QuantizeModel does, but ends at once with ctx's error when ctx ends. What is written of q.Out
+// Run quantises, as e does, but ends at once with ctx's error when ctx ends. What is written of q.Out
 // stays after an error. In a program that did not call Dispatch it runs in this process.
-func Run(ctx context.Context, q Request, progress func(i, n int, name string)) error {
+func Run(ctx context.Context, e engine.Quantizer, q Request, progress func(i, n int, name string)) error {
 	if !dispatched {
-		return llamabind.QuantizeModel(ctx, q.In, q.Out, q.Params, progress)
+		return e.Quantize(ctx, q.In, q.Out, q.Params, progress)
 	}
 	read, write, err := os.Pipe()
 	if err != nil {

@@ -19,7 +19,7 @@ import (
 const tiny = "../../testdata/tiny-11m-Q8_0.gguf"
 
 func TestMain(m *testing.M) {
-	if code, child := Dispatch(); child {
+	if code, child := Dispatch(llamabind.Runtime{}); child {
 		os.Exit(code)
 	}
 	os.Exit(m.Run())
@@ -41,7 +41,7 @@ func request(t *testing.T, typ string) Request {
 func TestRun(t *testing.T) {
 	q := request(t, "Q4_0")
 	calls, total := 0, 0
-	if err := Run(t.Context(), q, func(_, n int, _ string) { calls, total = calls+1, n }); err != nil {
+	if err := Run(t.Context(), llamabind.Runtime{}, q, func(_, n int, _ string) { calls, total = calls+1, n }); err != nil {
 		t.Fatal(err)
 	}
 	if calls == 0 || calls != total {
@@ -67,7 +67,7 @@ func TestAssertion(t *testing.T) {
 			q.Params.IMatrix[fmt.Sprintf("blk.%d.%s.weight", i, name)] = make([]float32, n)
 		}
 	}
-	err := Run(t.Context(), q, nil)
+	err := Run(t.Context(), llamabind.Runtime{}, q, nil)
 	var e *engine.Error
 	if !errors.As(err, &e) || !strings.Contains(err.Error(), "GGML_ASSERT(") || strings.Contains(err.Error(), "\n") {
 		t.Errorf("%v", err)
@@ -79,7 +79,7 @@ func TestRefused(t *testing.T) {
 	q := request(t, "Q4_0")
 	q.Params.AllowRequantize = false
 	var e *engine.Error
-	if err := Run(t.Context(), q, nil); !errors.As(err, &e) || e.Code != engine.LoadFailed || !strings.Contains(e.Text, "requantizing") {
+	if err := Run(t.Context(), llamabind.Runtime{}, q, nil); !errors.As(err, &e) || e.Code != engine.LoadFailed || !strings.Contains(e.Text, "requantizing") {
 		t.Errorf("%v", err)
 	}
 }
@@ -88,7 +88,7 @@ func TestRefused(t *testing.T) {
 func TestCancel(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	var at time.Time
-	err := Run(ctx, request(t, "Q5_1"), func(i, _ int, _ string) {
+	err := Run(ctx, llamabind.Runtime{}, request(t, "Q5_1"), func(i, _ int, _ string) {
 		if i == 2 {
 			at = time.Now()
 			cancel()

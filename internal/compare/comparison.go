@@ -1,0 +1,261 @@
+package compare
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/ggufprune/ggufprune/internal/source"
+
+	"github.com/ggufprune/ggufprune/blockmask"
+	"github.com/ggufprune/ggufprune/gguf"
+	"github.com/ggufprune/ggufprune/internal/corpus"
+	"github.com/ggufprune/ggufprune/internal/outfile"
+	"github.com/ggufprune/ggufprune/internal/progress"
+	"github.com/ggufprune/ggufprune/perplexity"
+)
+
+// Job asks how models differ from a reference: in what they predict, in size and in speed.
+type Job struct {
+	Spec   source.Spec // how all of them run; Path is not used
+	Models []Contender // the first one is the reference
+	Text   corpus.Text // windows
+	UBatch int         // tokens of one graph, of which llama.cpp makes a batch
+
+	BaseLogits string // llama-perplexity's base file: what the reference predicts; then Text is not used
+	SaveBase   string // where to keep that of the first model
+	Force      bool   // overwrite SaveBase
+
+	Speed *SpeedTest // nil: none
+	Rival string     // what the first model is quantised to for comparison: RivalOff, RivalAuto or a type
+
+	Subject int // the index in Models of the one that the rival is set against; 0 is the second one, 1
+}
+
+// Contender is one model of a comparison: a file, or what a file would be without some blocks.
+type Contender struct {
+	Label, Path string
+
+	// Removed are blocks that are left out of the graph of Path; then File says what a file of its own would be, and no speed is measured.
+	Removed blockmask.Mask
+	File    FileFacts
+}
+
+// FileFacts describe a model's file.
+type FileFacts struct {
+	Arch   string
+	Bytes  int64
+	Params uint64
+}
+
+// Comparison is the answer.
+type Comparison struct {
+	Text       string
+	Context    int // tokens of a window
+	Batch      int // tokens of a batch, llama-perplexity's -b
+	UBatch     int // tokens of a graph, its -ub
+	Windows    int
+	Positions  int    // scored
+	BaseLogits string // the base file that was read, "" where the first row's model was run
+	Speed      *SpeedTest
+
+	Rows    []Row  // the first one is what the others are compared with
+	Rival   *Rival // nil where none was asked for
+	Verdict string // pruning or quantising, in a sentence; "" without a rival
+
+	subject int // of Models, for the verdict
+}
+
+// Row is one model of a comparison.
+type Row struct {
+	Label  string
+	Path   string // "" where it has no file that stays
+	Pruned string // Pruned, Repaired, or "" where nothing says that this program pruned it
+	Arch   string // "" for a base file
+	Type   string // of most of its weights, such as Q8_0
+	Bytes  int64
+	Params uint64
+
+	PPL perplexity.Mean
+	KL  *perplexity.KLReport // nil for the reference
+
+	Speed *Speed // nil where it was not measured
+}
+
+// What Row.Pruned may be.
+const (
+	Pruned   = "pruned"
+	Repaired = "pruned + repaired"
+)
+
+// prunedText reads from its metadata what this program did to a file.
+func prunedText(f *gguf.File) string {
+	switch {
+	case len(source.Texts(f, "ggufprune.repair.tensors")) > 0:
+		return Repaired
+	case source.Text(f, "ggufprune.mask") != "":
+		return Pruned
+	}
+	return ""
+}
+
+// comparer is a comparison under way.
+type comparer struct {
+	j     Job
+	sink  progress.Sink
+	files []*gguf.File
+	text  string // "" with a base file
+	shape perplexity.BaseShape
+	base  *os.File // of shape, and what the reference predicts
+	out   *Comparison
+
+	reference    *runner // loaded as long as speeds are compared with it
+	referenceRow int
+	baseSamples  speedSamples // of the reference, beside all others
+}
+
+// Run runs the models one after the other over the text.
+func Run(ctx context.Context, j Job, sink progress.Sink) (*Comparison, error) {
+	c := &comparer{j: j, sink: sink, out: &Comparison{BaseLogits: j.BaseLogits, Speed: j.Speed, subject: cmp.Or(j.Subject, 1)}}
+	defer c.close()
+	if err := c.open(); err != nil {
+		return nil, err
+	}
+	for i, m := range j.Models {
+		if err := c.model(ctx, i, m, c.files[i]); err != nil {
+			return nil, err
+		}
+	}
+	if err := c.rival(ctx); err != nil {
+		return nil, err
+	}
+	if err := c.referenceSpeed(ctx); err != nil {
+		return nil, err
+	}
+	c.finish()
+	return c.out, nil
+}
+
+// open finds what is wrong with the files before any model is loaded.
+func (c *comparer) open() error {
+	if c.j.SaveBase != "" {
+		if err := outfile.Check(c.j.SaveBase, c.j.Force, c.inputs()...); err != nil {
+			return fmt.Errorf("base logits: %w", err)
+		}
+	}
+	for _, m := range c.j.Models {
+		f, err := source.OpenFile(m.Path)
+		if err != nil {
+			return err
+		}
+		c.files = append(c.files, f)
+		if err := source.CheckDecoder(f); err != nil {
+			return err
+		}
+	}
+	if c.j.BaseLogits != "" {
+		return c.openBase()
+	}
+	corpus, err := c.j.Text.ReadEvaluation()
+	if err != nil {
+		return err
+	}
+	c.text, c.out.Text = corpus.Text(), corpus.Name
+	return nil
+}
+
+func (c *comparer) inputs() []string {
+	in := []string{c.j.Text.File}
+	for _, m := range c.j.Models {
+		in = append(in, m.Path)
+	}
+	return in
+}
+
+// model measures one model, and adds its row.
+func (c *comparer) model(ctx context.Context, i int, m Contender, f *gguf.File) error {
+	row := Row{Label: m.Label, Path: m.Path, Pruned: prunedText(f), Arch: f.Arch(), Type: mainType(f), Bytes: f.Bytes(), Params: f.Params()}
+	if m.Removed.Len() > 0 {
+		row.Path, row.Pruned, row.Arch, row.Bytes, row.Params = "", Pruned, m.File.Arch, m.File.Bytes, m.File.Params
+	}
+	r, err := c.load(ctx, m, f)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if c.reference != r {
+			r.close()
+		}
+	}()
+	if i == 0 && c.j.BaseLogits == "" {
+		err = c.makeBase(ctx, r)
+	} else {
+		row.KL, err = c.measure(ctx, r)
+	}
+	if err != nil {
+		return err
+	}
+	if row.KL != nil {
+		row.PPL = row.KL.PPL
+	}
+	c.out.Rows = append(c.out.Rows, row)
+	if m.Removed.Len() > 0 {
+		return nil
+	}
+	return c.speed(ctx, r)
+}
+
+// finish fills in what only the whole tells.
+func (c *comparer) finish() {
+	o := c.out
+	o.Context, o.Windows = c.shape.Context, c.shape.Windows()
+	nSeq, seqLen := c.j.Text.Shape(o.Context)
+	o.Batch, o.UBatch = nSeq*seqLen, c.ubatch(nSeq, seqLen)
+	o.Positions = o.Windows * c.shape.Rows()
+	for _, r := range o.Rows {
+		if r.KL != nil {
+			o.Rows[0].PPL = r.KL.BasePPL
+			break
+		}
+	}
+	o.Verdict = verdict(o)
+}
+
+func (c *comparer) ubatch(nSeq, seqLen int) int {
+	return min(c.j.UBatch, c.j.Text.Batch, nSeq*seqLen)
+}
+
+func (c *comparer) close() {
+	if c.reference != nil {
+		c.reference.close()
+	}
+	for _, f := range c.files {
+		f.Close()
+	}
+	if c.base != nil {
+		c.base.Close()
+	}
+}
+
+// baseReader reads what the reference predicts, from the start.
+func (c *comparer) baseReader() (*perplexity.BaseReader, error) {
+	info, err := c.base.Stat()
+	if err != nil {
+		return nil, err
+	}
+	return perplexity.OpenBase(io.NewSectionReader(c.base, 0, info.Size()), info.Size())
+}
+
+// mainType returns the type that most of the weights have.
+func mainType(f *gguf.File) string {
+	count := map[gguf.Type]uint64{}
+	var most gguf.Type
+	for _, t := range f.Tensors() {
+		if count[t.Type] += t.Elements(); count[t.Type] > count[most] {
+			most = t.Type
+		}
+	}
+	return most.Name()
+}

@@ -1,0 +1,3 @@
+// Package compare sets models side by side: how far what they predict is from a reference, their size, their speed, and a quantisation
+// of the original that is as small.
+package compare

@@ -1,0 +1,183 @@
+package compare
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/ggufprune/ggufprune/engine"
+	"github.com/ggufprune/ggufprune/internal/format"
+	"github.com/ggufprune/ggufprune/internal/outfile"
+	"github.com/ggufprune/ggufprune/internal/quantproc"
+	"github.com/ggufprune/ggufprune/internal/source"
+
+	"github.com/ggufprune/ggufprune/gguf"
+)
+
+// Rival is the quantisation that the reference was compared in: what its user would have instead of the second model.
+type Rival struct {
+	Type   string // "" where no quantisation is as small
+	Bytes  int64
+	Reason string // why there is none
+}
+
+// How Job.Rival is given, besides as a type.
+const (
+	RivalOff  = "off"
+	RivalAuto = "auto"
+)
+
+// quantBits are llama-quantize's types that need no importance matrix, with the bits that a weight takes in an 8B model, from
+// large to small (llama.cpp, tools/quantize/README.md).
+var quantBits = []struct {
+	name string
+	bits float64
+}{
+	{"Q8_0", 8.50},
+	{"Q6_K", 6.56},
+	{"Q5_K_M", 5.70},
+	{"Q5_K_S", 5.57},
+	{"Q4_K_M", 4.89},
+	{"Q4_K_S", 4.67},
+	{"IQ4_XS", 4.46},
+	{"Q3_K_L", 4.30},
+	{"Q3_K_M", 4.00},
+	{"Q3_K_S", 3.64},
+	{"Q2_K", 3.16},
+}
+
+// RivalTypes are the types that [Job].Rival may name.
+func RivalTypes() []string {
+	var out []string
+	for _, q := range quantBits {
+		out = append(out, q.name)
+	}
+	return out
+}
+
+// quantisable are the types of which a quantisation to few bits is what llama.cpp's users would take: not of one that has
+// lost much already.
+var quantisable = []string{"F32", "F16", "BF16", "Q8_0"}
+
+// slack is how much larger than wanted an estimated size may be: it is for another model.
+const slack = 1.05
+
+// rival makes the quantisation of the first model that is at most as large as the second one, and measures it.
+func (c *comparer) rival(ctx context.Context) error {
+	if c.j.Rival == "" || c.j.Rival == RivalOff || len(c.files) < 2 {
+		return nil
+	}
+	c.out.Rival = &Rival{}
+	if from := mainType(c.files[0]); !slices.Contains(quantisable, from) {
+		c.out.Rival.Reason = fmt.Sprintf("the original is quantised already (%s)", from)
+		return nil
+	}
+	limit := c.files[c.out.subject].Bytes()
+	for _, name := range rivalChoices(c.j.Rival, c.files[0], limit) {
+		done, err := c.tryRival(ctx, name, limit)
+		if done || err != nil {
+			return err
+		}
+	}
+	c.out.Rival.Reason = fmt.Sprintf("no quantisation of the original that needs no importance matrix fits into %s", format.MiB(limit))
+	return nil
+}
+
+// rivalChoices returns the types to try, from large to small: those that may give a file of at most limit bytes.
+func rivalChoices(asked string, f *gguf.File, limit int64) []string {
+	if asked != RivalAuto {
+		return []string{asked}
+	}
+	var out []string
+	for _, q := range quantBits {
+		if size := quantSize(f, q.bits); float64(size) <= slack*float64(limit) && size < f.Bytes() {
+			out = append(out, q.name)
+		}
+	}
+	return out
+}
+
+// quantSize estimates the size of f quantised to so many bits for each weight of a matrix.
+func quantSize(f *gguf.File, bits float64) int64 {
+	size := f.Bytes()
+	for _, t := range f.Tensors() {
+		if len(t.Dims) > 1 {
+			size += int64(float64(t.Elements())*bits/8) - t.Size
+		}
+	}
+	return size
+}
+
+// tryRival quantises to a temporary file, and measures that if it is small enough.
+func (c *comparer) tryRival(ctx context.Context, name string, limit int64) (done bool, err error) {
+	path, remove, err := c.quantize(ctx, name)
+	if err != nil {
+		return false, err
+	}
+	defer remove()
+	f, err := source.OpenFile(path)
+	if err != nil {
+		return false, err
+	}
+	defer f.Close()
+	if f.Bytes() > limit && c.j.Rival == RivalAuto {
+		return false, nil
+	}
+	*c.out.Rival = Rival{Type: name, Bytes: f.Bytes()}
+	if err := c.model(ctx, len(c.j.Models), Contender{Label: name, Path: path}, f); err != nil {
+		return false, err
+	}
+	row := &c.out.Rows[len(c.out.Rows)-1]
+	row.Path, row.Type = "", name
+	return true, nil
+}
+
+// quantize writes the first model in another type beside the second one, where a file of that size could be written before.
+func (c *comparer) quantize(ctx context.Context, name string) (path string, remove func(), err error) {
+	dir := filepath.Dir(c.j.Models[c.out.subject].Path)
+	if outfile.CheckFolder(dir) != nil {
+		dir = os.TempDir()
+	}
+	for _, q := range quantBits {
+		need := quantSize(c.files[0], q.bits)
+		if free, err := freeSpace(dir); q.name == name && err == nil && float64(free) < slack*float64(need) {
+			return "", nil, fmt.Errorf("the original as %s takes %s, and folder %s has %s free; make room, or give --rival-quant off",
+				name, format.MiB(need), dir, format.MiB(free))
+		}
+	}
+	tmp, err := os.CreateTemp(dir, ".ggufprune-rival-*.tmp.gguf")
+	if err != nil {
+		return "", nil, fmt.Errorf("a file for the rival cannot be made: %w; give --rival-quant off", err)
+	}
+	tmp.Close()
+	remove = func() { os.Remove(tmp.Name()) }
+	bar := c.sink.Start("quantise the original to "+name, 1)
+	defer bar.Stop()
+	// The quantiser runs in a process of its own: it cannot be stopped within a tensor, and an assertion of its threads ends its process.
+	typ, err := c.j.Spec.Engine.ParseFileType(name)
+	if err == nil {
+		err = quantproc.Run(ctx, c.j.Spec.Engine, quantproc.Request{
+			In: c.files[0].Paths()[0], Out: tmp.Name(),
+			Params: engine.QuantizeParams{Type: typ, Threads: c.j.Spec.Threads, AllowRequantize: true},
+		}, nil)
+	}
+	if err != nil {
+		remove()
+		return "", nil, err
+	}
+	return tmp.Name(), remove, nil
+}
+
+// ParseRival reads what --rival-quant is given.
+func ParseRival(s string) (string, error) {
+	if s == RivalOff || s == RivalAuto {
+		return s, nil
+	}
+	if t := strings.ToUpper(s); slices.Contains(RivalTypes(), t) {
+		return t, nil
+	}
+	return "", fmt.Errorf("unknown quantisation %q; give auto, off or one of %s", s, strings.Join(RivalTypes(), ", "))
+}

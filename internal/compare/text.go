@@ -1,0 +1,244 @@
+package compare
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/ggufprune/ggufprune/internal/format"
+	"github.com/ggufprune/ggufprune/internal/source"
+
+	"github.com/google/renameio/v2"
+	"golang.org/x/sys/unix"
+
+	"github.com/ggufprune/ggufprune/blockmask"
+	"github.com/ggufprune/ggufprune/engine"
+	"github.com/ggufprune/ggufprune/gguf"
+	"github.com/ggufprune/ggufprune/internal/outfile"
+	"github.com/ggufprune/ggufprune/perplexity"
+)
+
+// runner is a loaded model of a comparison.
+type runner struct {
+	label, path string
+	removed     blockmask.Mask // left out of its graph
+	model       engine.Model
+	bench       engine.Bench // nil until its speed is measured
+}
+
+func (r *runner) close() {
+	if r.bench != nil {
+		r.bench.Close()
+		r.bench = nil
+	}
+	if r.model != nil {
+		r.model.Close()
+		r.model = nil
+	}
+}
+
+// load loads a model, and makes sure that it has the tokens that the text was cut into.
+func (c *comparer) load(ctx context.Context, m Contender, f *gguf.File) (*runner, error) {
+	model, err := c.j.Spec.Load(ctx, m.Path)
+	if err != nil && c.reference != nil && ctx.Err() == nil {
+		// Together they may be too large. What they predict does not need both at once.
+		c.sink.Warnf("speeds are not compared: %s does not load beside the reference: %v", m.Path, err)
+		c.reference.close()
+		c.reference, c.j.Speed = nil, nil
+		model, err = c.j.Spec.Load(ctx, m.Path)
+	}
+	if err != nil {
+		return nil, c.j.Spec.LoadError(m.Path, f.Arch(), err)
+	}
+	r := &runner{label: m.Label, path: m.Path, removed: m.Removed, model: model}
+	if err := c.checkTokens(r); err != nil {
+		r.close()
+		return nil, err
+	}
+	return r, nil
+}
+
+// checkTokens cuts the text for the first model, and compares the vocabularies of all others with its.
+func (c *comparer) checkTokens(r *runner) error {
+	info := r.model.Info()
+	switch {
+	case info.HasEncoder || !info.HasDecoder:
+		return &source.UnsupportedError{fmt.Sprintf("%s: architecture %s has an encoder; only decoder models can be compared", r.path, info.Arch)}
+	case r.model.AddEOS():
+		return &source.UnsupportedError{r.path + " ends every text with EOS, for which llama-perplexity's windows are not defined; it cannot be compared"}
+	case c.shape.Vocab != 0 && info.NVocab != c.shape.Vocab:
+		return fmt.Errorf("%s has a vocabulary of %d tokens, the reference %d; only models with the same tokenizer can be compared", r.path, info.NVocab, c.shape.Vocab)
+	case c.j.BaseLogits != "":
+		return nil
+	}
+	stream, err := r.model.Tokenize(c.text, true, false)
+	if err != nil {
+		return err
+	}
+	if c.shape.Vocab == 0 {
+		return c.cut(stream, info)
+	}
+	if len(stream) < len(c.shape.Tokens) || !slices.Equal(stream[:len(c.shape.Tokens)], c.shape.Tokens) {
+		return fmt.Errorf("%s splits the text into other tokens than the reference; only models with the same tokenizer can be compared", r.path)
+	}
+	return nil
+}
+
+// cut takes the windows of the text.
+func (c *comparer) cut(stream []engine.Token, info engine.ModelInfo) error {
+	t := c.j.Text
+	t.Context = source.DefaultContext(t.Context, info)
+	if len(stream) < 2*t.Context {
+		return fmt.Errorf("%s is %w: it has %d tokens, windows of %d need at least %d; give more text or a smaller context (-c)",
+			c.out.Text, perplexity.ErrTooShort, len(stream), t.Context, 2*t.Context)
+	}
+	n := len(stream) / t.Context
+	if t.Max > 0 {
+		n = min(n, t.Max)
+	}
+	if info.NCtxTrain > 0 && t.Context > info.NCtxTrain {
+		c.sink.Warnf("the model was trained on %d tokens of context only, -c is %d", info.NCtxTrain, t.Context)
+	}
+	c.shape = perplexity.BaseShape{Context: t.Context, Vocab: info.NVocab, Tokens: stream[:n*t.Context]}
+	return nil
+}
+
+// openBase opens the user's base file.
+func (c *comparer) openBase() error {
+	base, f, err := perplexity.OpenBaseFile(c.j.BaseLogits)
+	if err != nil {
+		var pe *os.PathError
+		if errors.As(err, &pe) {
+			return fmt.Errorf("base logits %s: %w; check the path given with --base-logits", c.j.BaseLogits, outfile.Reason(err))
+		}
+		return fmt.Errorf("%w; make it anew with llama-perplexity --kl-divergence-base", err)
+	}
+	c.base, c.shape = f, base.BaseShape
+	c.out.Text = "the text of " + filepath.Base(c.j.BaseLogits)
+	c.out.Rows = []Row{{Label: "base logits", Path: c.j.BaseLogits}}
+	return nil
+}
+
+// makeBase runs the reference, and keeps what it predicts in a file: there may be many gigabytes of it.
+func (c *comparer) makeBase(ctx context.Context, r *runner) error {
+	dir := os.TempDir()
+	if c.j.SaveBase != "" {
+		dir = filepath.Dir(c.j.SaveBase)
+	}
+	need := c.shape.Bytes()
+	if free, err := freeSpace(dir); err == nil && free < need {
+		return fmt.Errorf("what the reference predicts takes %s, and folder %s has %s free; measure less text with --chunks, or point TMPDIR at another disk",
+			format.MiB(need), dir, format.MiB(free))
+	}
+	if c.j.SaveBase != "" {
+		return c.saveBase(ctx, r)
+	}
+	c.sink.Notef("what the reference predicts takes %s in %s while the comparison runs", format.MiB(need), dir)
+	f, err := os.CreateTemp(dir, "ggufprune-base-*")
+	if err != nil {
+		return fmt.Errorf("cannot keep what the reference predicts: %w; point TMPDIR at a folder that you may write to", err)
+	}
+	c.base = f
+	// Without a name it is gone with the process, however that ends.
+	if err := os.Remove(f.Name()); err != nil {
+		return err
+	}
+	return c.writeBase(ctx, r, f)
+}
+
+// saveBase is makeBase with a file that stays.
+func (c *comparer) saveBase(ctx context.Context, r *runner) error {
+	f, err := renameio.NewPendingFile(c.j.SaveBase, renameio.WithTempDir(filepath.Dir(c.j.SaveBase)), renameio.WithPermissions(0o644))
+	if err != nil {
+		return fmt.Errorf("base logits: %w", err)
+	}
+	defer f.Cleanup() //nolint:errcheck // nothing is left to clean up once it has its name
+	if err := c.writeBase(ctx, r, f); err != nil {
+		return err
+	}
+	if err := f.CloseAtomicallyReplace(); err != nil {
+		return fmt.Errorf("base logits: %w", err)
+	}
+	c.base, err = os.Open(c.j.SaveBase)
+	return err
+}
+
+func (c *comparer) writeBase(ctx context.Context, r *runner, w io.Writer) error {
+	b, err := perplexity.NewBaseWriter(w, c.shape)
+	if err != nil {
+		return err
+	}
+	if err := c.run(ctx, r, b.Window); err != nil {
+		return err
+	}
+	return b.Close()
+}
+
+// measure compares what a model predicts with what the reference did.
+func (c *comparer) measure(ctx context.Context, r *runner) (*perplexity.KLReport, error) {
+	base, err := c.baseReader()
+	if err != nil {
+		return nil, err
+	}
+	m := perplexity.NewKLMeter(base)
+	if err := c.run(ctx, r, m.Window); err != nil {
+		return nil, err
+	}
+	report := m.Report()
+	return &report, nil
+}
+
+// run runs a model over all windows. window gets the logits of each one's scored positions, valid during the call.
+func (c *comparer) run(ctx context.Context, r *runner, window func(rows [][]float32) error) error {
+	seqs := perplexity.WindowSet(c.out.Text, c.shape, r.model).Sequences
+	nSeq, seqLen := c.j.Text.Shape(c.shape.Context)
+	p := engine.SessionParams{
+		NSeq: nSeq, SeqLen: seqLen, Threads: c.j.Spec.Threads, FlashAttn: c.j.Spec.FlashAttn,
+		Unedited: true, UBatch: c.ubatch(nSeq, seqLen),
+	}
+	if r.removed.Len() > 0 { // an edited session makes one graph of a batch: of as many tokens as the others' graphs
+		nSeq = max(1, p.UBatch/seqLen)
+		p.NSeq, p.Unedited, p.UBatch = nSeq, false, 0
+	}
+	s, err := r.model.NewSession(ctx, p)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	bar := c.sink.Start("compare: "+r.label, int64(len(seqs)))
+	defer bar.Stop()
+	done := 0
+	for batch := range slices.Chunk(seqs, nSeq) {
+		rows := make([][][]float32, len(batch))
+		err := s.Logits(ctx, batch, r.removed, func(seq, _ int, logits []float32) error {
+			rows[seq] = append(rows[seq], logits)
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		for _, w := range rows {
+			if err := window(w); err != nil {
+				return err
+			}
+			done++
+			bar.Set(int64(done), "")
+		}
+	}
+	return nil
+}
+
+// freeSpace returns the bytes that a file in dir may still take.
+func freeSpace(dir string) (int64, error) {
+	var s unix.Statfs_t
+	if err := unix.Statfs(dir, &s); err != nil {
+		return 0, err
+	}
+	return int64(s.Bavail) * int64(s.Bsize), nil
+}
+
+func mebibytes(n int64) string { return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20)) }

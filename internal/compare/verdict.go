@@ -1,0 +1,97 @@
+package compare
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+)
+
+// verdict says in a sentence whether the second model or the quantised first one is the better buy, "" where nothing was
+// compared.
+func verdict(c *Comparison) string {
+	if c.Rival == nil {
+		return ""
+	}
+	if c.Rival.Type == "" {
+		return "Nothing to set against it: " + c.Rival.Reason + "."
+	}
+	rival := c.Rows[len(c.Rows)-1]
+	at := cmp.Or(c.subject, 1)
+	if c.BaseLogits != "" {
+		at++ // behind the base file's row
+	}
+	pruned := c.Rows[at]
+	return weigh(pruned, rival, c.Speed)
+}
+
+// weigh sets two models against each other. A difference within the error of measurement is none.
+func weigh(pruned, rival Row, t *SpeedTest) string {
+	quality := closer(pruned, rival)
+	kld := fmt.Sprintf("KLD %.4f against %.4f", rival.KL.KLD.Value, pruned.KL.KLD.Value)
+	speed, times := 0, ""
+	if t != nil && rival.Speed != nil && pruned.Speed != nil {
+		speed = faster(pruned.Speed.GenerateRatio, rival.Speed.GenerateRatio)
+		times = fmt.Sprintf("x%.2f against x%.2f of the original's speed", rival.Speed.GenerateRatio.Mean, pruned.Speed.GenerateRatio.Mean)
+		if quality > 0 && speed < 0 { // there the pruned model is the subject
+			times = fmt.Sprintf("x%.2f against x%.2f of the original's speed", pruned.Speed.GenerateRatio.Mean, rival.Speed.GenerateRatio.Mean)
+		}
+	}
+	name := rival.Type + " of the original"
+	// 1 is for the rival, -1 for the pruned model.
+	switch {
+	case quality > 0 && speed > 0:
+		return fmt.Sprintf("Quantising is the better buy here: %s is closer to it (%s) and generates faster (%s).", name, kld, times)
+	case quality > 0 && speed < 0:
+		return fmt.Sprintf("It depends: %s is closer to it (%s), the pruned model generates faster (%s).", name, kld, times)
+	case quality > 0 && times != "":
+		return fmt.Sprintf("Quantising is the better buy here: %s is closer to it (%s) and generates as fast within the error of measurement (%s).", name, kld, times)
+	case quality > 0:
+		return fmt.Sprintf("Quantising is the better buy here: %s is closer to it (%s).", name, kld)
+	case quality < 0 && speed > 0:
+		return fmt.Sprintf("It depends: the pruned model is closer to the original than its %s (%s), which generates faster (%s).", rival.Type, kld, times)
+	case quality < 0 && times != "":
+		return fmt.Sprintf("Pruning is the better buy here: %s is further from it (%s) and no faster (%s).", name, kld, times)
+	case quality < 0:
+		return fmt.Sprintf("Pruning is the better buy here: %s is further from it (%s).", name, kld)
+	case speed > 0:
+		return fmt.Sprintf("Quantising is the better buy here: %s is as close to it (%s) and generates faster (%s).", name, kld, times)
+	case speed < 0:
+		return fmt.Sprintf("Pruning is the better buy here: %s is as close to it (%s) but generates slower (%s).", name, kld, times)
+	default:
+		return fmt.Sprintf("Neither is the better buy: %s is as close to it (%s).", name, kld)
+	}
+}
+
+// closer is 1 where the rival's KL divergence is lower, -1 where the pruned model's is, else 0. What gives no numbers loses.
+func closer(pruned, rival Row) int {
+	p, r := pruned.KL, rival.KL
+	switch {
+	case !p.Finite() && !r.Finite():
+		return 0
+	case !p.Finite():
+		return 1
+	case !r.Finite():
+		return -1
+	}
+	return sign(p.KLD.Value-r.KLD.Value, 2*math.Hypot(p.KLD.StdErr, r.KLD.StdErr))
+}
+
+// leastGain is a part of the speed that nobody notices.
+const leastGain = 0.02
+
+// faster is 1 where the rival is faster, -1 where the pruned model is, else 0.
+func faster(pruned, rival Rate) int {
+	errorOf := func(r Rate) float64 { return r.StdDev / math.Sqrt(float64(max(1, r.Repeats))) }
+	return sign(rival.Mean-pruned.Mean, max(leastGain*pruned.Mean, 2*math.Hypot(errorOf(pruned), errorOf(rival))))
+}
+
+// sign returns the sign of d, 0 where it is at most margin in size.
+func sign(d, margin float64) int {
+	switch {
+	case d > margin:
+		return 1
+	case d < -margin:
+		return -1
+	}
+	return 0
+}

@@ -1,0 +1,92 @@
+package compare
+
+import (
+	"math"
+	"strings"
+	"testing"
+
+	"github.com/ggufprune/ggufprune/gguf"
+	"github.com/ggufprune/ggufprune/perplexity"
+)
+
+func scored(kld, speed float64) Row {
+	return Row{
+		Label: "m", Type: "Q6_K",
+		KL:    &perplexity.KLReport{PPL: perplexity.Mean{Value: 7}, KLD: perplexity.Mean{Value: kld, StdErr: 0.01}},
+		Speed: &Speed{GenerateRatio: Rate{Mean: speed, StdDev: 0.02, Repeats: 4}},
+	}
+}
+
+// The verdict names what is better by more than the error of measurement, and says that it depends where that differs.
+func TestVerdict(t *testing.T) {
+	for _, c := range []struct {
+		prunedKLD, rivalKLD, prunedSpeed, rivalSpeed float64
+		want                                         string
+	}{
+		{0.5, 0.1, 1, 1.2, "Quantising is the better buy here: Q6_K of the original is closer to it (KLD 0.1000 against 0.5000) and generates faster"},
+		{0.5, 0.1, 1, 1.01, "Quantising is the better buy here: Q6_K of the original is closer to it (KLD 0.1000 against 0.5000) and generates as fast"},
+		{0.5, 0.1, 1.3, 1.1, "It depends: Q6_K of the original is closer to it (KLD 0.1000 against 0.5000), the pruned model generates faster (x1.30 against x1.10"},
+		{0.1, 0.5, 1.3, 1.1, "Pruning is the better buy"},
+		{0.1, 0.5, 1.1, 1.3, "It depends: the pruned model is closer"},
+		{0.5, 0.49, 1, 1.2, "Quantising is the better buy here: Q6_K of the original is as close"},
+		{0.5, 0.49, 1.2, 1, "Pruning is the better buy here: Q6_K of the original is as close"},
+		{0.5, 0.49, 1, 1, "Neither"},
+		{math.Inf(1), 0.5, 1, 1, "Quantising"},
+		{0.5, math.NaN(), 1, 1, "Pruning"},
+	} {
+		got := weigh(scored(c.prunedKLD, c.prunedSpeed), scored(c.rivalKLD, c.rivalSpeed), &SpeedTest{})
+		if !strings.HasPrefix(got, c.want) || strings.Count(got, ". ") != 0 || !strings.HasSuffix(got, ".") {
+			t.Errorf("%+v: %q", c, got)
+		}
+	}
+	if got := weigh(scored(0.5, 0), scored(0.1, 0), nil); got != "Quantising is the better buy here: Q6_K of the original is closer to it (KLD 0.1000 against 0.5000)." {
+		t.Errorf("without speeds: %q", got)
+	}
+	if got := verdict(&Comparison{Rival: &Rival{Reason: "why"}}); got != "Nothing to set against it: why." {
+		t.Errorf("without a rival: %q", got)
+	}
+	// The row of a base file is nobody's model.
+	base := &Comparison{BaseLogits: "b", Rival: &Rival{Type: "Q6_K"}, Rows: []Row{{}, scored(0, 1), scored(0.5, 1), scored(0.1, 1)}}
+	if got := verdict(base); !strings.Contains(got, "0.1000 against 0.5000") {
+		t.Errorf("with a base file: %q", got)
+	}
+}
+
+// Types are tried from the largest that may fit down, never one that is no smaller than the original.
+func TestRivalChoices(t *testing.T) {
+	f, err := gguf.Open(tinyModel)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	all := rivalChoices(RivalAuto, f, f.Bytes())
+	if len(all) == 0 || all[0] != "Q6_K" || all[len(all)-1] != "Q2_K" {
+		t.Errorf("at full size: %v", all)
+	}
+	half := rivalChoices(RivalAuto, f, f.Bytes()/2)
+	if len(half) == 0 || len(half) >= len(all) || half[len(half)-1] != "Q2_K" {
+		t.Errorf("at half: %v", half)
+	}
+	if none := rivalChoices(RivalAuto, f, 1000); len(none) != 0 {
+		t.Errorf("at nothing: %v", none)
+	}
+	if one := rivalChoices("Q4_K_M", f, 1000); len(one) != 1 || one[0] != "Q4_K_M" {
+		t.Errorf("as asked: %v", one)
+	}
+	if _, err := ParseRival("Q4_K_X"); err == nil {
+		t.Error("an unknown type is no error")
+	}
+	if s, err := ParseRival("q4_k_m"); err != nil || s != "Q4_K_M" {
+		t.Errorf("%q, %v", s, err)
+	}
+}
+
+func TestRates(t *testing.T) {
+	r, ratio := ratesOf([]float64{10, 14}, []float64{5, 7})
+	if r.Mean != 12 || math.Abs(r.StdDev-math.Sqrt(8)) > 1e-12 || r.Repeats != 2 || ratio.Mean != 2 || ratio.StdDev != 0 {
+		t.Errorf("%+v %+v", r, ratio)
+	}
+	if one := rateOf([]float64{3}); one.Mean != 3 || one.StdDev != 0 {
+		t.Errorf("%+v", one)
+	}
+}

@@ -1,0 +1,182 @@
+package find
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/ggufprune/ggufprune/blockmask"
+	"github.com/ggufprune/ggufprune/engine"
+	"github.com/ggufprune/ggufprune/internal/calibrate"
+	"github.com/ggufprune/ggufprune/internal/corpus"
+	"github.com/ggufprune/ggufprune/internal/interrupt"
+	"github.com/ggufprune/ggufprune/internal/progress"
+	"github.com/ggufprune/ggufprune/internal/repair"
+	"github.com/ggufprune/ggufprune/internal/source"
+	"github.com/ggufprune/ggufprune/layout"
+	"github.com/ggufprune/ggufprune/perplexity"
+	"github.com/ggufprune/ggufprune/search"
+)
+
+// Options say what a search is for, and how it decides.
+type Options struct {
+	Unit        blockmask.Unit
+	Goal        search.Goal
+	Method      Method
+	Calibration calibrate.Options
+}
+
+// Job asks what to remove from a source.
+type Job struct {
+	Options
+	Text   corpus.Text    // to score on
+	Layout layout.Kind    // sizes are those of files with this layout
+	Repair repair.Options // what a file would say of it counts in its size; its texts are what the strategy aware looks at
+	Plan   string         // where the plan is saved, with a journal beside it while the search runs; "" is nowhere
+	Tool   string         // version of this program
+}
+
+// Result is what was found.
+type Result struct {
+	Plan    *search.Plan
+	Blocks  []layout.Block // of the source
+	Removed blockmask.Mask
+}
+
+// finder is a search under way.
+type finder struct {
+	Job
+	src     *source.Source
+	session engine.Session
+	set     *perplexity.Set
+	blocks  []layout.Block
+	journal *search.Journal // nil without a plan
+	sink    progress.Sink
+}
+
+// Run finds what to remove from src by its loss on text c (nil where the model writes its own), and saves the plan. When the search is
+// cut short, the plan so far is saved too.
+func Run(ctx context.Context, src *source.Source, j Job, c *perplexity.Corpus, sink progress.Sink) (*Result, error) {
+	if j.Calibration.Self && j.Text.Max == 0 {
+		j.Text.Max = calibrate.SelfDocuments
+	}
+	calib, err := calibrate.Prepare(ctx, src, j.Text, j.Calibration, c, sink)
+	if err != nil {
+		return nil, err
+	}
+	f := &finder{Job: j, src: src, set: calib.Set, sink: sink}
+	nSeq, seqLen := j.Text.Shape(f.set.Longest())
+	if f.session, err = src.Session(ctx, nSeq, seqLen); err != nil {
+		return nil, err
+	}
+	defer f.session.Close()
+	src.StartHash()
+	if f.journal, err = f.openJournal(); err != nil {
+		return nil, err
+	}
+	defer f.journal.Close() //nolint:errcheck // every step was synced
+	f.blocks = source.LayoutBlocks(f.session)
+	sink.Notef("%s: %s, %d layers, %d blocks; %s", src.Spec.Path, src.File.Arch(), src.Model.Info().NLayer, len(f.blocks), f.set.Describe())
+	found, searchErr := f.search(ctx)
+	plan, err := f.finish(ctx, calib, found, searchErr)
+	if err != nil {
+		return nil, err
+	}
+	return &Result{Plan: plan, Blocks: f.blocks, Removed: found.result.Removed()}, nil
+}
+
+// finish judges what was found, and saves the plan.
+func (f *finder) finish(ctx context.Context, calib *calibrate.Calibration, found found, searchErr error) (*search.Plan, error) {
+	res := found.result
+	var goal *search.GoalError
+	if res == nil && f.journal.Found() == 0 && !errors.Is(searchErr, context.Canceled) || errors.As(searchErr, &goal) {
+		// The goal or the layout cannot be. A journal would only be in the way.
+		searchErr = errors.Join(searchErr, f.journal.Remove())
+	}
+	if searchErr != nil && (res == nil || len(res.Steps) == 0 || f.Plan == "") {
+		return nil, searchErr
+	}
+	var held *search.HeldOut
+	if searchErr == nil && len(res.Steps) > 0 {
+		held, searchErr = calib.Judge(ctx, f.session, res.Removed(), found.used, f.sink)
+	}
+	plan, err := f.newPlan(calib, found)
+	if err == nil {
+		plan.HeldOut = held
+		err = f.savePlan(plan)
+	}
+	if searchErr != nil {
+		if err == nil {
+			f.sink.Notef("the plan so far, %d steps, is saved in %s; the same command goes on from there", len(res.Steps), f.Plan)
+		}
+		return nil, errors.Join(searchErr, err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := f.journal.Remove(); err != nil {
+		f.sink.Warnf("the journal of the finished search could not be removed: %v", err)
+	}
+	return plan, nil
+}
+
+// found is what a search came to.
+type found struct {
+	result   *search.Result // as far as it got; nil if no step was begun
+	settings search.Settings
+	audit    *search.Audit
+	refined  *search.Refined
+	used     []int  // sequences that were decided on; nil is all
+	scoredOn string // the text that was scored on, where that was not the set; else ""
+}
+
+// search finds what to remove, by the scores of the set. An error comes with the steps that were completed, if any.
+func (f *finder) search(ctx context.Context) (found, error) {
+	began := time.Now()
+	model := f.model()
+	kind, err := f.tryLayout(model)
+	if err != nil {
+		return found{}, err
+	}
+	if f.Goal.Speedup == 0 { // else the times of the blocks come first
+		if err := model.Check(f.Unit, f.Goal); err != nil {
+			return found{}, err
+		}
+	}
+	if err := f.predictSpeed(ctx, model, kind); err != nil {
+		return found{}, err
+	}
+	if err := model.Check(f.Unit, f.Goal); err != nil {
+		return found{}, err
+	}
+	if f.set, err = f.withMetric(ctx, f.Method.Metric); err != nil {
+		return found{}, err
+	}
+	eval, err := perplexity.NewEvaluator(f.session, f.set)
+	if err != nil {
+		return found{}, err
+	}
+	if model.Quality, err = f.quality(ctx); err != nil {
+		return found{}, err
+	}
+	ledger := search.NewLedger(eval, f.cost(), f.journal, "")
+	release := interrupt.Hold(ctx)
+	defer release()
+	ledger.Stop = func() error { return interrupt.Requested(ctx) }
+	steps := model.Steps(f.Unit, f.Goal)
+	if steps == 0 { // how many steps a bound of quality leads to is unknown: a third of the model is much
+		steps = max(1, len(blockmask.Candidates(f.Unit, model.Blocks, nil))/3)
+	}
+	plan, err := f.schedule(ctx, eval, steps, began)
+	if err != nil {
+		return found{}, err
+	}
+	d, err := f.decider(ctx, ledger, steps, plan)
+	if err != nil {
+		return found{}, err
+	}
+	w := newWatcher(f.sink, ledger, d, f.Options, steps)
+	defer w.stop()
+	res, err := d.run(ctx, model, f.Unit, f.Goal, w.event)
+	return found{result: res, settings: d.settings(f.Options), audit: d.audit(), refined: d.refined, used: d.use, scoredOn: d.scoredOn}, err
+}

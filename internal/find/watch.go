@@ -1,0 +1,239 @@
+package find
+
+import (
+	"fmt"
+	"math"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/ggufprune/ggufprune/internal/progress"
+
+	"github.com/ggufprune/ggufprune/perplexity"
+	"github.com/ggufprune/ggufprune/search"
+)
+
+// watcher turns what the search and the ledger tell into one line of progress, events and the status.
+type watcher struct {
+	sink   progress.Sink
+	eta    *search.ETA
+	metric perplexity.Metric
+	steps  int // about how many there will be
+	budget float64
+	quiet  func() // ends the status
+
+	phase      string // what Progress is labelled with
+	bar        progress.Bar
+	base       float64
+	step       search.StepStarted
+	last       string // the step before
+	done       float64
+	refined    search.Refined
+	began, ran time.Time // the search, and when the last run ended
+	tokens     int       // run through the model
+	worked     float64   // block-tokens run
+
+	mu   sync.Mutex
+	line string // for the status, which is asked for on another goroutine
+}
+
+const searchUnits = 10000 // of the progress bar
+
+// The phases of a search.
+const (
+	phaseSearch = "search"
+	phaseRefine = "refine"
+	phaseOrder  = "order what is removed"
+)
+
+func newWatcher(sink progress.Sink, l *search.Ledger, d *decider, q Options, steps int) *watcher {
+	cost := search.GreedyCost(l, q.Unit)
+	now := time.Now()
+	w := &watcher{sink: sink, metric: q.Method.Metric, steps: steps, phase: phaseSearch, began: now, ran: now, line: "search: not begun"}
+	if d.fast != nil {
+		cost = d.fast.StepCost(q.Unit)
+	} else if d.aware != nil {
+		cost = d.aware.StepCost(q.Unit)
+		d.aware.OnRun = w.run
+	} else if _, ok := d.strategy.(*search.Ranked); ok {
+		cost = search.RankedCost(l, q.Unit)
+	}
+	if d.refine != nil {
+		w.budget = d.refine.MaxCost
+	}
+	w.eta = search.NewETA(l, q.Unit, cost, steps, q.Goal.Blocks > 0 || q.Goal.MaxPPLRatio > 0 || q.Goal.MaxKLD > 0)
+	l.OnRun = w.run
+	w.quiet = sink.OnStatus(w.status)
+	return w
+}
+
+func (w *watcher) event(e search.Event) {
+	switch e := e.(type) {
+	case search.Started:
+		if w.phase == phaseRefine {
+			w.begin(phaseOrder)
+			return
+		}
+		w.base = math.NaN()
+		w.begin(phaseSearch)
+	case search.StepStarted:
+		w.step = e
+	case search.BaseScored:
+		if w.phase == phaseSearch {
+			w.base = e.Score
+			if w.metric == perplexity.NLL {
+				w.sink.Notef("whole model: PPL %.4f", e.Score)
+			}
+		}
+	case search.StepDone:
+		w.stepDone(e)
+	case search.Refining:
+		w.refining(e.Refined)
+	}
+}
+
+func (w *watcher) begin(phase string) {
+	w.stopBar()
+	w.phase, w.done = phase, 0
+	w.bar = w.sink.Start(phase, searchUnits)
+}
+
+func (w *watcher) stepDone(e search.StepDone) {
+	w.done = e.Progress
+	if w.phase == phaseOrder {
+		return
+	}
+	w.eta.Step(e.Step, e.Progress)
+	w.last = fmt.Sprintf("%s %s", e.Step.Removed, w.score(e.Step.Score))
+	text := fmt.Sprintf("step %d: %s removed, %s", e.Step.Index, e.Step.Removed, w.score(e.Step.Score))
+	if w.metric == perplexity.NLL {
+		text += fmt.Sprintf(" (x%.3f)", e.Step.Score/w.base)
+	}
+	text += fmt.Sprintf(", %.1f%% of the parameters gone", 100*e.Step.Ratio)
+	if e.Step.Speedup > 0 {
+		text += fmt.Sprintf(", about %.2f times as fast", e.Step.Speedup)
+	}
+	w.sink.Notef("%s", text)
+	event := StepEvent{
+		Event: "step", Index: e.Step.Index, Block: e.Step.Removed.String(), Metric: w.metric.String(), Score: e.Step.Score,
+		Ratio: e.Step.Ratio, Bytes: e.Step.Size, Speedup: e.Step.Speedup, Elapsed: time.Since(w.began).Seconds(),
+	}
+	if left, ok := w.remaining(); ok {
+		s := left.Seconds()
+		event.Left = &s
+	}
+	w.sink.Event(event)
+}
+
+func (w *watcher) refining(r search.Refined) {
+	if w.phase != phaseRefine {
+		w.begin(phaseRefine)
+	}
+	w.refined = r
+	if r.Generations == 0 {
+		return
+	}
+	w.sink.Event(RefineEvent{
+		Event: "refine", Generation: r.Generations, Accepted: r.Accepted, Score: number(r.Score), Validation: number(r.Validation),
+		StartScore: number(r.StartScore), StartOther: number(r.StartValidation), MaskRemoved: r.Mask.String(),
+	})
+}
+
+// score prints a score by its metric.
+func (w *watcher) score(x float64) string {
+	if w.metric == perplexity.KLD {
+		return fmt.Sprintf("KLD %.4f", x)
+	}
+	return fmt.Sprintf("PPL %.4f", x)
+}
+
+// remaining is the time that the phase takes from now on.
+func (w *watcher) remaining() (time.Duration, bool) {
+	spent := time.Since(w.began).Seconds()
+	switch w.phase {
+	case phaseSearch:
+		left, ok := w.eta.Remaining()
+		if ok && w.budget > 0 && w.worked > 0 {
+			left += time.Duration(w.budget / w.worked * spent * float64(time.Second))
+		}
+		return left, ok
+	case phaseRefine:
+		if w.worked > 0 {
+			return time.Duration(max(0, w.budget-w.refined.Cost) / w.worked * spent * float64(time.Second)), true
+		}
+	}
+	return 0, false
+}
+
+// run places what was done among what is expected in all: the part is the time so far over the time that it will have been.
+func (w *watcher) run(r search.BatchRun) {
+	now := time.Now()
+	w.eta.Ran(r, now.Sub(w.ran))
+	w.ran = now
+	if !r.Replayed {
+		w.tokens += r.Tokens
+		w.worked += r.Cost
+	}
+	if w.bar == nil {
+		return
+	}
+	part := w.done
+	left, known := w.remaining()
+	if known {
+		spent := now.Sub(w.began)
+		part = max(part, float64(spent)/float64(spent+left))
+		w.bar.Left(left)
+	}
+	note := w.note(r)
+	w.mu.Lock()
+	w.line = w.phase + ": " + note
+	if known {
+		w.line += fmt.Sprintf(", %v left", left.Round(time.Second))
+	}
+	w.mu.Unlock()
+	w.bar.Set(min(searchUnits-1, int64(searchUnits*part)), note) // the bar ends when the phase does
+}
+
+// note says what is going on.
+func (w *watcher) note(r search.BatchRun) string {
+	var parts []string
+	switch w.phase {
+	case phaseRefine:
+		parts = append(parts, fmt.Sprintf("generation %d, %d exchanges accepted", w.refined.Generations+1, w.refined.Accepted))
+	default:
+		step := fmt.Sprintf("step %d", w.step.Index)
+		if w.phase == phaseSearch && w.steps >= w.step.Index {
+			step += fmt.Sprintf(" of about %d", w.steps)
+		}
+		parts = append(parts, step)
+		if len(r.Candidate) > 0 {
+			parts = append(parts, fmt.Sprintf("%s of %d", r.Candidate, len(w.step.Candidates)))
+		}
+	}
+	if spent := time.Since(w.began).Seconds(); w.tokens > 0 && spent > 0 {
+		parts = append(parts, fmt.Sprintf("%.0f tokens/s", float64(w.tokens)/spent))
+	}
+	if w.last != "" && w.phase == phaseSearch {
+		parts = append(parts, "last "+w.last)
+	}
+	return strings.Join(parts, ", ")
+}
+
+// status is what the user is told who asks.
+func (w *watcher) status() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.line
+}
+
+func (w *watcher) stopBar() {
+	if w.bar != nil {
+		w.bar.Stop()
+		w.bar = nil
+	}
+}
+
+func (w *watcher) stop() {
+	w.stopBar()
+	w.quiet()
+}

@@ -1,0 +1,201 @@
+package prune
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/ggufprune/ggufprune/blockmask"
+	"github.com/ggufprune/ggufprune/internal/corpus"
+	"github.com/ggufprune/ggufprune/internal/find"
+	"github.com/ggufprune/ggufprune/internal/outfile"
+	"github.com/ggufprune/ggufprune/internal/progress"
+	"github.com/ggufprune/ggufprune/internal/repair"
+	"github.com/ggufprune/ggufprune/internal/source"
+	"github.com/ggufprune/ggufprune/layout"
+	"github.com/ggufprune/ggufprune/search"
+)
+
+// Apply writes and checks what a plan or a mask removes.
+func Apply(ctx context.Context, j ApplyJob, sink progress.Sink) (*Outcome, error) {
+	a, err := openApply(ctx, j, sink, true)
+	if err != nil {
+		return nil, err
+	}
+	defer a.src.Close()
+	out := &Outcome{Model: a.src.Facts(a.blocks, a.hash), Plan: a.plan}
+	var p layout.Provenance
+	if a.plan != nil {
+		k := a.step
+		if k == 0 {
+			if k, err = a.steps(a.job.Goal); err != nil {
+				return nil, err
+			}
+		}
+		out.Steps, out.Removed, p = a.plan.Steps[:k], a.plan.Mask(k), a.provenance(k)
+	} else if out.Removed, p, err = a.fromMask(); err != nil {
+		return nil, err
+	}
+	return out, a.files.write(ctx, a.blocks, out.Removed, p, out)
+}
+
+var errNothing = errors.New("the plan removes nothing; search again with a larger goal")
+
+// application is a plan or a mask with the model that it is for.
+type application struct {
+	job    ApplyJob
+	sink   progress.Sink
+	plan   *search.Plan // nil for a mask
+	step   int          // of the plan, after which it is the mask of the job's pruned file; 0 is not known
+	src    *source.Source
+	files  *fileWriter
+	blocks []layout.Block
+	hash   string
+}
+
+// openApply opens what the job names, and finds out what is wrong with it; oneFile says that j.Output is a file.
+func openApply(ctx context.Context, j ApplyJob, sink progress.Sink, oneFile bool) (*application, error) {
+	a := &application{job: j, sink: sink}
+	var err error
+	inputs := j.inputs()
+	if j.Plan != "" {
+		if a.plan, err = search.ReadPlan(j.Plan); err != nil {
+			return nil, err
+		}
+		inputs = append(inputs, j.Plan)
+	}
+	if a.job.MaskOf != "" {
+		inputs = append(inputs, a.job.MaskOf)
+	}
+	if oneFile {
+		err = j.Writing.check(j.Common, j.Writing.alsoReads(inputs), "")
+	} else {
+		err = outfile.CheckFolder(cmp.Or(j.Output, "."))
+	}
+	if err != nil {
+		return nil, err
+	}
+	if _, err := j.Text.ReadEvaluation(); err != nil {
+		return nil, err
+	}
+	if err := j.publication(j.Common).CheckOllama(ctx); err != nil {
+		return nil, err
+	}
+	if a.src, err = source.Open(ctx, j.Spec); err != nil {
+		return nil, err
+	}
+	a.files, err = newFileWriter(ctx, a.src, j.Common, j.Writing, sink)
+	if err == nil {
+		err = a.identify(ctx)
+	}
+	if err != nil {
+		a.src.Close()
+		return nil, err
+	}
+	a.noteText()
+	return a, nil
+}
+
+// provenance is what a file made by the first k steps of the plan says of its origin.
+func (a *application) provenance(k int) layout.Provenance {
+	return find.Provenance(a.plan, k, a.job.Spec.Engine.Version().Tag)
+}
+
+// noteText says what a repair would better be fitted on: the text that the plan's search was given, which the plan only names.
+func (a *application) noteText() {
+	if a.plan == nil || a.plan.Calibration.Self != nil || !a.job.Repair.Wanted() || a.job.Text.File != "" || len(a.job.Repair.Files) > 0 {
+		return
+	}
+	if made := a.plan.Calibration.Description; !strings.HasPrefix(made, corpus.BuiltIn) {
+		a.sink.Notef("the repair has the built-in text only; give what the plan was made with too (-f): %s", made)
+	}
+}
+
+// identify finds the model's blocks and makes sure that the plan is for them.
+func (a *application) identify(ctx context.Context) (err error) {
+	if a.blocks, err = a.src.FindBlocks(ctx); err != nil {
+		return err
+	}
+	if a.hash, err = a.src.SHA256(); err != nil {
+		return err
+	}
+	if a.job.MaskOf != "" {
+		if err := a.readMask(); err != nil {
+			return err
+		}
+	}
+	if a.plan == nil {
+		return nil
+	}
+	if err := a.plan.CheckModel(a.hash, source.PlainBlocks(a.blocks)); err != nil || a.job.MaskOf == "" {
+		return err
+	}
+	for k := range a.plan.Steps {
+		if a.plan.Mask(k + 1).Equal(a.job.Mask) {
+			a.step = k + 1
+			return nil
+		}
+	}
+	return fmt.Errorf("%s lacks %s, which is no step of the plan %s; give the plan that it was made from, or none", a.job.MaskOf, a.job.Mask, a.job.Plan)
+}
+
+// readMask takes mask and layout from the file that the job names, which must have been made from the same model.
+func (a *application) readMask() error {
+	path := a.job.MaskOf
+	f, err := source.OpenFile(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	mask, hash := source.Text(f, "ggufprune.mask"), source.Text(f, "ggufprune.source.sha256")
+	if mask == "" {
+		return fmt.Errorf("%s was not pruned by this program; give a file that prune or apply wrote", path)
+	}
+	if hash != a.hash {
+		return fmt.Errorf("%s was made from another model (SHA-256 %.12s...) than %s (%.12s...); give the model that it was pruned from",
+			path, hash, a.job.Spec.Path, a.hash)
+	}
+	if a.job.Mask, err = blockmask.Parse(mask); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	a.files.Layout, err = layout.ParseKind(source.Text(f, "ggufprune.layout"))
+	return err
+}
+
+// steps returns how many steps of the plan goal needs.
+func (a *application) steps(goal search.Goal) (int, error) {
+	k, err := find.PlannedSteps(a.plan, goal, func(m blockmask.Mask) (int64, error) {
+		p := a.provenance(stepsOf(a.plan, m))
+		p.Repair = repair.Expected(a.src, a.job.Repair, a.job.Text, a.blocks, m)
+		return layout.Size(layout.Request{Source: a.src.File, Blocks: a.blocks, Removed: m, Kind: a.files.Layout, Provenance: p})
+	})
+	if err == nil && k == 0 {
+		err = errNothing
+	}
+	if err == nil && (goal.MaxPPLRatio > 0 || goal.MaxKLD > 0) && a.plan.Steps[k-1].Sequences() > 0 {
+		a.sink.Warnf("step %d's score in the plan is an estimate: the file may be outside the bound; ggufprune ppl measures it", k)
+	}
+	return k, err
+}
+
+// stepsOf returns how many steps of plan remove m.
+func stepsOf(plan *search.Plan, m blockmask.Mask) int {
+	k := 0
+	for k < len(plan.Steps) && len(plan.Removed(k)) < m.Len() {
+		k++
+	}
+	return k
+}
+
+// fromMask takes the job's mask.
+func (a *application) fromMask() (blockmask.Mask, layout.Provenance, error) {
+	if a.job.Mask.Len() == 0 {
+		return nil, layout.Provenance{}, errors.New("the mask is empty; name blocks to remove, such as attn:3,ffn:7-9")
+	}
+	if err := a.job.Mask.Check(source.PlainBlocks(a.blocks)); err != nil {
+		return nil, layout.Provenance{}, err
+	}
+	return a.job.Mask, layout.Provenance{SourceSHA256: a.hash, Tool: a.job.Tool, LlamaCpp: a.job.Spec.Engine.Version().Tag, Removed: a.job.Mask}, nil
+}

@@ -1,0 +1,159 @@
+package prune
+
+import (
+	"context"
+
+	"github.com/ggufprune/ggufprune/blockmask"
+	"github.com/ggufprune/ggufprune/fit"
+	"github.com/ggufprune/ggufprune/gguf"
+	"github.com/ggufprune/ggufprune/internal/compare"
+	"github.com/ggufprune/ggufprune/internal/corpus"
+	"github.com/ggufprune/ggufprune/internal/find"
+	"github.com/ggufprune/ggufprune/internal/progress"
+	"github.com/ggufprune/ggufprune/internal/publish"
+	"github.com/ggufprune/ggufprune/internal/quantize"
+	"github.com/ggufprune/ggufprune/internal/repair"
+	"github.com/ggufprune/ggufprune/internal/report"
+	"github.com/ggufprune/ggufprune/internal/source"
+	"github.com/ggufprune/ggufprune/internal/write"
+	"github.com/ggufprune/ggufprune/layout"
+	"github.com/ggufprune/ggufprune/perplexity"
+	"github.com/ggufprune/ggufprune/search"
+)
+
+// Common is what all jobs of this package are asked.
+type Common struct {
+	Spec   source.Spec
+	Text   corpus.Text // to score, to repair and to check on
+	Layout layout.Kind
+	Repair repair.Options // of the file; a search takes it into account
+	Tool   string         // version of this program
+	Force  bool           // replace existing files
+}
+
+// Writing says how a file is written.
+type Writing struct {
+	Output   string // "" is the name that the GGUF convention gives
+	NoCheck  bool
+	Ollama   string           // the name under which a running Ollama gets the file; "" for none
+	Quantize quantize.Options // of the written file
+}
+
+// SearchJob asks what to remove from a model.
+type SearchJob struct {
+	Common
+	find.Options
+	SavePlan string // where the plan goes; "" is nowhere
+}
+
+// Job asks for a pruned file: search, write, check, compare.
+type Job struct {
+	SearchJob
+	Writing
+	Compare *compare.Job // without the models; nil is nothing
+}
+
+// ApplyJob asks for the file that a plan or a mask describes.
+type ApplyJob struct {
+	Common
+	Writing
+	Plan   string         // the plan's file; "" where Mask or MaskOf says what to remove
+	Goal   search.Goal    // how much of the plan; all of it if zero
+	Mask   blockmask.Mask // what to remove without a plan
+	MaskOf string         // a file that this program pruned: what it lacks is removed, in its layout
+}
+
+// Outcome is what a job did.
+type Outcome struct {
+	Model   source.Facts
+	Plan    *search.Plan // nil when a mask was applied
+	Steps   []search.Step
+	Removed blockmask.Mask
+	Write   *write.Result        // nil for search
+	Repair  *fit.Result          // nil: none was asked for, or nothing could be repaired
+	Raised  map[string]gguf.Type // of repaired tensors in another type than the source's, by their names there
+	Publish *publish.Publication // what was made for Ollama of the file; nil if nothing
+
+	Comparison *compare.Comparison // nil where nothing was compared
+	Report     *report.Written     // nil without one
+}
+
+// HeldOut is how the file does on text that the search has not seen; nil where nobody looked, or the file has fewer steps than the
+// plan that was looked at.
+func (o *Outcome) HeldOut() *search.HeldOut {
+	if o.Plan == nil || len(o.Steps) < len(o.Plan.Steps) {
+		return nil
+	}
+	return o.Plan.HeldOut
+}
+
+// Search finds what to remove, and saves the plan.
+func Search(ctx context.Context, j SearchJob, sink progress.Sink) (*Outcome, error) {
+	if err := j.checkPlan("", j.inputs()); err != nil {
+		return nil, err
+	}
+	text, err := j.Calibration.Read(j.Text)
+	if err != nil {
+		return nil, err
+	}
+	src, err := source.Open(ctx, j.Spec)
+	if err != nil {
+		return nil, err
+	}
+	defer src.Close()
+	if err := j.Repair.CheckType(src.File); err != nil {
+		return nil, err
+	}
+	out, _, err := j.find(ctx, src, text, sink)
+	return out, err
+}
+
+// Run prunes: it searches, writes and checks the file, and sets it beside the original.
+func Run(ctx context.Context, j Job, sink progress.Sink) (*Outcome, error) {
+	inputs := j.Writing.alsoReads(j.inputs())
+	if err := j.Writing.check(j.Common, inputs, j.SavePlan); err != nil {
+		return nil, err
+	}
+	if err := j.checkPlan(j.Output, inputs); err != nil {
+		return nil, err
+	}
+	if err := j.publication(j.Common).CheckOllama(ctx); err != nil {
+		return nil, err
+	}
+	text, err := j.Calibration.Read(j.Text)
+	if err != nil {
+		return nil, err
+	}
+	src, err := source.Open(ctx, j.Spec)
+	if err != nil {
+		return nil, err
+	}
+	defer src.Close()
+	w, err := newFileWriter(ctx, src, j.Common, j.Writing, sink)
+	if err != nil {
+		return nil, err
+	}
+	out, blocks, err := j.find(ctx, src, text, sink)
+	if err != nil {
+		return nil, err
+	}
+	w.searched = true
+	if err := w.write(ctx, blocks, out.Removed, find.Provenance(out.Plan, len(out.Plan.Steps), j.Spec.Engine.Version().Tag), out); err != nil {
+		return nil, err
+	}
+	return out, j.compare(ctx, out, sink)
+}
+
+// find searches src.
+func (j SearchJob) find(ctx context.Context, src *source.Source, text *perplexity.Corpus, sink progress.Sink) (*Outcome, []layout.Block, error) {
+	j.Text.Context = source.DefaultContext(j.Text.Context, src.Model.Info())
+	found, err := find.Run(ctx, src, find.Job{
+		Options: j.Options, Text: j.Text, Layout: j.Layout, Repair: j.Repair, Plan: j.SavePlan, Tool: j.Tool,
+	}, text, sink)
+	if err != nil {
+		return nil, nil, err
+	}
+	return &Outcome{
+		Model: src.Facts(found.Blocks, found.Plan.Model.SHA256), Plan: found.Plan, Steps: found.Plan.Steps, Removed: found.Removed,
+	}, found.Blocks, nil
+}

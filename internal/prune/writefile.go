@@ -1,0 +1,65 @@
+package prune
+
+import (
+	"context"
+
+	"github.com/ggufprune/ggufprune/blockmask"
+	"github.com/ggufprune/ggufprune/internal/progress"
+	"github.com/ggufprune/ggufprune/internal/repair"
+	"github.com/ggufprune/ggufprune/internal/source"
+	"github.com/ggufprune/ggufprune/internal/write"
+	"github.com/ggufprune/ggufprune/layout"
+)
+
+// fileWriter repairs a source and writes and checks the file that is made of it, or several one after the other.
+type fileWriter struct {
+	Common
+	Writing
+	writer   *write.Writer
+	sink     progress.Sink
+	searched bool // this run has searched for what is written
+}
+
+// newFileWriter finds what of the job is impossible for the source, before any work.
+func newFileWriter(ctx context.Context, src *source.Source, c Common, w Writing, sink progress.Sink) (*fileWriter, error) {
+	if err := c.Repair.CheckType(src.File); err != nil {
+		return nil, err
+	}
+	z, err := w.Quantize.Prepare(ctx, c.Spec.Engine, src.File, src.Model.Info().NLayer)
+	if err != nil {
+		return nil, err
+	}
+	c.Text.Context = source.DefaultContext(c.Text.Context, src.Model.Info())
+	return &fileWriter{Common: c, Writing: w, writer: &write.Writer{Source: src, Quantizer: z}, sink: sink}, nil
+}
+
+// write repairs, writes, checks and publishes the source without removed, and tells out of it.
+func (w *fileWriter) write(ctx context.Context, blocks []layout.Block, removed blockmask.Mask, p layout.Provenance, out *Outcome) error {
+	evaluation, err := w.Text.ReadEvaluation()
+	if err != nil {
+		return err
+	}
+	done, err := repair.Run(ctx, w.writer.Source, repair.Request{
+		Blocks: blocks, Removed: removed, Options: w.Repair, Text: w.Text, Tool: w.Tool, Anew: w.searched, Output: w.Output,
+	}, w.sink)
+	if err != nil {
+		return err
+	}
+	defer done.Close() //nolint:errcheck // nothing to close once it is removed; else the first error counts
+	out.Repair, out.Raised = done.Result, done.Raised
+	if done.Record != nil {
+		p.Repair = done.Record
+	}
+	out.Write, err = w.writer.Write(ctx, write.Request{
+		Blocks: blocks, Removed: removed, Layout: w.Layout, Provenance: p, Output: w.Output, Force: w.Force, Unique: w.searched,
+		NoCheck: w.NoCheck, Text: w.Text, Evaluation: evaluation,
+	}, w.sink)
+	if err != nil {
+		return err
+	}
+	if err := done.Remove(); err != nil {
+		w.sink.Warnf("what was kept of the finished repair could not be removed: %v", err)
+	}
+	out.Publish = w.publication(w.Common).Publish(ctx, out.Write.Written, w.sink)
+	return nil
+}

@@ -1,0 +1,208 @@
+package quantize
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/ggufprune/ggufprune/engine"
+	"github.com/ggufprune/ggufprune/gguf"
+	"github.com/ggufprune/ggufprune/internal/imatrix"
+	"github.com/ggufprune/ggufprune/internal/outfile"
+	"github.com/ggufprune/ggufprune/internal/progress"
+	"github.com/ggufprune/ggufprune/internal/quantproc"
+)
+
+// Options say how a file is quantised. The zero value is not at all.
+type Options struct {
+	Params     engine.QuantizeParams // IMatrix and Metadata are filled here; Type.Name "" is not to quantise
+	IMatrix    string                // the source's importance matrix; "" is none
+	IMatrixOut string                // where that of the written file goes; "" is nowhere
+}
+
+// Asked reports whether there is anything to do.
+func (q Options) Asked() bool { return q.Params.Type.Name != "" || q.IMatrix != "" }
+
+// Quantizer is Options that were held against the source.
+type Quantizer struct {
+	Options
+	engine engine.Quantizer
+	matrix *imatrix.Matrix // of the source, nil for none
+}
+
+// CheckOutputs returns an error if the importance matrix cannot be written, before the work.
+func (q Options) CheckOutputs(force bool, outputs, inputs []string) error {
+	if q.IMatrixOut == "" {
+		return nil
+	}
+	for _, out := range outputs {
+		if outfile.SamePath(q.IMatrixOut, out) {
+			return fmt.Errorf("the importance matrix and another output are the same file, %s; give them different names", q.IMatrixOut)
+		}
+	}
+	if err := outfile.Check(q.IMatrixOut, force, inputs...); err != nil {
+		return fmt.Errorf("importance matrix: %w", err)
+	}
+	return nil
+}
+
+// Prepare reads the importance matrix, and finds what of the request is impossible for the model in f, of nLayer layers: no
+// search is spent on it.
+func (q Options) Prepare(ctx context.Context, e engine.Quantizer, f *gguf.File, nLayer int) (*Quantizer, error) {
+	if !q.Asked() {
+		return nil, nil
+	}
+	z := &Quantizer{Options: q, engine: e}
+	if q.IMatrix != "" {
+		var err error
+		if z.matrix, err = imatrix.Read(q.IMatrix); err != nil {
+			return nil, err
+		}
+		if err := z.matrix.Check(q.IMatrix, f.Tensors(), nLayer); err != nil {
+			return nil, err
+		}
+	}
+	if q.Params.Type.Name == "" {
+		return z, nil
+	}
+	_, _, err := z.plan(ctx, f, z.matrix)
+	return z, err
+}
+
+// Quantizes reports whether z quantises; a nil z does not.
+func (z *Quantizer) Quantizes() bool { return z != nil && z.Params.Type.Name != "" }
+
+// Matrix is the importance matrix of the source, nil for none.
+func (z *Quantizer) Matrix() *imatrix.Matrix { return z.matrix }
+
+// MatrixFor is the importance matrix of the file that p plans from the source, nil for none.
+func (z *Quantizer) MatrixFor(p *gguf.Plan) *imatrix.Matrix {
+	if z.matrix == nil {
+		return nil
+	}
+	return z.matrix.For(p)
+}
+
+// params completes the parameters with importances, which belong to the file that is quantised.
+func (z *Quantizer) params(m *imatrix.Matrix) engine.QuantizeParams {
+	p := z.Params
+	if m == nil {
+		return p
+	}
+	p.IMatrix = m.Values()
+	// The keys that llama-quantize writes. The folder of the file is private.
+	p.Metadata = append(slices.Clip(p.Metadata), engine.QuantizeKV{Key: "quantize.imatrix.file", Text: filepath.Base(z.IMatrix)})
+	if len(m.Datasets) > 0 && m.Datasets[0] != "" {
+		p.Metadata = append(p.Metadata, engine.QuantizeKV{Key: "quantize.imatrix.dataset", Text: m.Datasets[0]})
+	}
+	p.Metadata = append(p.Metadata, engine.QuantizeKV{Key: "quantize.imatrix.entries_count", Number: uint32(len(m.Entries))})
+	if m.Chunks > 0 {
+		p.Metadata = append(p.Metadata, engine.QuantizeKV{Key: "quantize.imatrix.chunks_count", Number: m.Chunks})
+	}
+	return p
+}
+
+// plan returns what each tensor of f becomes with the importances m, and the bytes of the file, or why it is impossible.
+func (z *Quantizer) plan(ctx context.Context, f *gguf.File, m *imatrix.Matrix) (map[string]gguf.Type, int64, error) {
+	name, p := z.Params.Type.Name, z.params(m)
+	if a := f.Alignment(); a != 32 {
+		// It copies general.alignment, and aligns to GGUF_DEFAULT_ALIGNMENT nevertheless: nothing could read that.
+		return nil, 0, fmt.Errorf("the tensors of %s are aligned to %d bytes, and llama.cpp's quantiser writes none but 32; convert the model anew", f.Paths()[0], a)
+	}
+	tensors, err := z.engine.QuantizePlan(ctx, f.Paths()[0], p)
+	if err != nil {
+		return nil, 0, z.explain(err)
+	}
+	types := map[string]gguf.Type{}
+	size := f.Bytes()
+	for _, t := range tensors {
+		have, ok := f.Tensor(t.Name)
+		if !ok {
+			return nil, 0, fmt.Errorf("llama.cpp finds a tensor %q in %s that is not there", t.Name, f.Paths()[0])
+		}
+		if !t.Changed {
+			types[t.Name] = have.Type
+			continue
+		}
+		typ := gguf.Type(t.Type)
+		types[t.Name] = typ
+		size += typ.RowBytes(have.Dims[0])*have.Rows() - have.Size
+		if have.Type.Quantized() && !p.AllowRequantize {
+			return nil, 0, fmt.Errorf("%s is quantised already (%s is %s), and to quantise again costs quality; start from an F16 or BF16 model, or give --allow-requantize",
+				f.Paths()[0], t.Name, have.Type.Name())
+		}
+		if _, ok := p.IMatrix[t.Name]; !ok && z.engine.NeedsIMatrix(t, z.Params.Type) {
+			return nil, 0, fmt.Errorf("type %s needs an importance matrix for %s (%s), and there is none; give one made by llama-imatrix with --imatrix, or a larger type",
+				name, t.Name, typ.Name())
+		}
+	}
+	return types, size, nil
+}
+
+// Run quantises the file f, whose importances are m, into a temporary file beside path.
+func (z *Quantizer) Run(ctx context.Context, f *gguf.File, m *imatrix.Matrix, path string, force bool, label string, sink progress.Sink) (*gguf.Pending, error) {
+	types, size, err := z.plan(ctx, f, m)
+	if err != nil {
+		return nil, err
+	}
+	r, err := gguf.Reserve(ctx, path, size, force)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Discard() //nolint:errcheck // the first error counts
+	bar := sink.Start(label, int64(len(types)))
+	defer bar.Stop()
+	err = quantproc.Run(ctx, z.engine, quantproc.Request{In: f.Paths()[0], Out: r.Path, Params: z.params(m)}, func(i, _ int, name string) {
+		bar.Set(int64(i-1), name)
+	})
+	if err != nil {
+		return nil, z.explain(err)
+	}
+	pending, err := r.Finish()
+	if err != nil {
+		return nil, err
+	}
+	if err := sameTypes(pending.Path(), types); err != nil {
+		pending.Discard() //nolint:errcheck // the first error counts
+		return nil, err
+	}
+	return pending, nil
+}
+
+// sameTypes makes sure that the file holds the tensors that it should.
+func sameTypes(path string, types map[string]gguf.Type) error {
+	f, err := gguf.Open(path)
+	if err != nil {
+		return fmt.Errorf("what llama.cpp's quantiser wrote cannot be read: %w", err)
+	}
+	defer f.Close()
+	if len(f.Tensors()) != len(types) {
+		return fmt.Errorf("llama.cpp's quantiser wrote %d of %d tensors", len(f.Tensors()), len(types))
+	}
+	for _, t := range f.Tensors() {
+		if t.Type != types[t.Name] {
+			return fmt.Errorf("llama.cpp's quantiser made %s of %s where it had chosen %s", t.Type.Name(), t.Name, types[t.Name].Name())
+		}
+	}
+	return nil
+}
+
+// explain adds the next step to errors of the quantiser that have none.
+func (z *Quantizer) explain(err error) error {
+	var e *engine.Error
+	switch {
+	case !errors.As(err, &e):
+		return err
+	case e.Code == engine.BadInput:
+		return fmt.Errorf("--tensor-type: %s; give one such as attn_v=q6_K", e.Text)
+	case e.Code != engine.LoadFailed:
+		return err
+	case strings.Contains(e.Text, "basic_ios::clear") || strings.Contains(e.Text, "iostream error"):
+		return fmt.Errorf("the quantised file could not be written: %s; is the disk full?", e.Text)
+	default:
+		return fmt.Errorf("llama.cpp cannot quantise this to %s: %s; give another type", z.Params.Type.Name, e.Text)
+	}
+}

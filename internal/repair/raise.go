@@ -1,0 +1,179 @@
+package repair
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/ggufprune/ggufprune/blockmask"
+	"github.com/ggufprune/ggufprune/engine"
+	"github.com/ggufprune/ggufprune/gguf"
+	"github.com/ggufprune/ggufprune/internal/format"
+	"github.com/ggufprune/ggufprune/internal/outfile"
+	"github.com/ggufprune/ggufprune/internal/progress"
+	"github.com/ggufprune/ggufprune/internal/source"
+	"github.com/ggufprune/ggufprune/layout"
+)
+
+// A repair that raises the types of what it changes is fitted on a model that has these types, and the check compares the file with one
+// that has exactly the file's: weights of a loaded model can be overwritten, but not made larger. So the source is written to a temporary
+// file with the higher types, which is loaded in place of the source, and again without those that the repair left alone.
+
+// Types are the types that repaired tensors may be raised to.
+var Types = []gguf.Type{
+	gguf.F32, gguf.F16, gguf.BF16, gguf.Q8_0, gguf.Q6_K, gguf.Q5_K, gguf.Q5_1, gguf.Q5_0, gguf.Q4_K, gguf.Q4_1, gguf.Q4_0, gguf.IQ4_NL, gguf.Q3_K,
+}
+
+// ParseType reads what --repair-type is given: the name of a tensor type in upper or lower case.
+func ParseType(s string) (gguf.Type, error) {
+	var names []string
+	for _, t := range Types {
+		if strings.EqualFold(t.Name(), s) {
+			return t, nil
+		}
+		names = append(names, t.Name())
+	}
+	return 0, fmt.Errorf("unknown tensor type %q; give one of %s", s, strings.Join(names, ", "))
+}
+
+// fallbacks are the types that llama-quantize takes where rows are no whole number of a type's blocks.
+var fallbacks = map[gguf.Type]gguf.Type{gguf.Q3_K: gguf.IQ4_NL, gguf.Q4_K: gguf.Q5_0, gguf.Q5_K: gguf.Q5_1, gguf.Q6_K: gguf.Q8_0}
+
+// raisedType is what t becomes when typ is asked for; false where that is not above its own type. llama-quantize, too, lowers no tensor
+// that is quantised already unless it is told to.
+func raisedType(t gguf.Tensor, typ gguf.Type) (gguf.Type, bool) {
+	if other, ok := fallbacks[typ]; ok && t.Dims[0]%typ.BlockSize() != 0 {
+		typ = other
+	}
+	if t.Dims[0]%typ.BlockSize() != 0 {
+		typ = gguf.F16
+	}
+	return typ, bits(typ) > bits(t.Type)
+}
+
+// bits is what an element of a type takes.
+func bits(t gguf.Type) float64 { return 8 * float64(t.TypeSize()) / float64(t.BlockSize()) }
+
+// CheckType refuses a type that no output projection of f can be raised to, before any work.
+func (r Options) CheckType(f *gguf.File) error {
+	if !r.Wanted() || r.Type == nil {
+		return nil
+	}
+	var own []string
+	for _, t := range f.Tensors() {
+		if !strings.HasSuffix(t.Name, ".weight") || !layout.IsOutput(t.Name, blockmask.Mixer) && !layout.IsOutput(t.Name, blockmask.FFN) {
+			continue
+		}
+		if _, higher := raisedType(t, *r.Type); higher {
+			return nil
+		}
+		if !slices.Contains(own, t.Type.Name()) {
+			own = append(own, t.Type.Name())
+		}
+	}
+	return fmt.Errorf("--repair-type %s is not above the type of any output projection (%s); give a higher one, or leave it out", *r.Type, strings.Join(own, ", "))
+}
+
+// raise decides on the types of the output projections that a repair without removed may change, and loads the model with them.
+func raise(ctx context.Context, s *source.Source, blocks []layout.Block, removed blockmask.Mask, r Options, dir string, sink progress.Sink) error {
+	if r.Type == nil {
+		return nil
+	}
+	types, kept := map[string]gguf.Type{}, map[gguf.Type]int{}
+	p := NewProjections(s.Spec.Engine, s.File, blocks)
+	for _, b := range behindGap(blocks, removed) {
+		all, _ := p.find(b.Block)
+		for _, t := range all {
+			if typ, higher := raisedType(t, *r.Type); higher {
+				types[t.Name] = typ
+			} else {
+				kept[t.Type]++
+			}
+		}
+	}
+	for _, t := range Types {
+		if n := kept[t]; n > 0 {
+			sink.Notef("repair: %d tensors keep their type: %s is not above %s", n, *r.Type, t)
+		}
+	}
+	if len(types) == 0 {
+		return nil
+	}
+	return loadAs(ctx, s, types, dir, "a copy of the original with higher types", sink)
+}
+
+// lower gives back what the repair has not changed, so that the loaded model has the types of the file to be.
+func lower(ctx context.Context, s *source.Source, dir string, sink progress.Sink) error {
+	types := map[string]gguf.Type{}
+	for name, typ := range s.Types() {
+		if s.Weights()[name] != nil {
+			types[name] = typ
+		}
+	}
+	if len(types) == len(s.Types()) {
+		return nil
+	}
+	return loadAs(ctx, s, types, dir, fmt.Sprintf("%d of %d tensors keep their type: a copy without them, for the check,", len(s.Types())-len(types), len(s.Types())), sink)
+}
+
+// loadAs loads the model with some tensors in other types, by way of a temporary file in dir that is gone when it returns. what
+// describes it.
+func loadAs(ctx context.Context, s *source.Source, types map[string]gguf.Type, dir, what string, sink progress.Sink) error {
+	if len(types) == 0 {
+		return s.LoadPlain(ctx)
+	}
+	s.CloseModel()
+	plan := &gguf.Plan{KVs: s.File.KVs()}
+	for _, t := range s.File.Tensors() {
+		to := gguf.PlanTensor{Name: t.Name, Type: t.Type, Dims: t.Dims, Data: gguf.Copy(s.File, t)}
+		if typ, ok := types[t.Name]; ok {
+			to.Type = typ
+			to.Data = gguf.Made(typ.RowBytes(t.Dims[0])*t.Rows(), func() ([]byte, error) {
+				data, _, err := encodedAs(s.Spec.Engine, s.File, t, typ)
+				return data, err
+			})
+		}
+		plan.Tensors = append(plan.Tensors, to)
+	}
+	sink.Notef("repair: %s takes %s in %s while it is loaded", what, format.MiB(plan.Size()), dir)
+	bar := sink.Start("write the copy", plan.Size())
+	defer bar.Stop()
+	file, err := gguf.WriteTemp(ctx, filepath.Join(dir, "ggufprune-repair.gguf"), plan, gguf.WriteOptions{
+		Force:    true, // it never gets this name
+		Progress: func(done, _ int64) { bar.Set(done, "") },
+	})
+	if err != nil {
+		return fmt.Errorf("--repair-type needs room for a copy of the original while it runs: %w", err)
+	}
+	defer file.Discard() //nolint:errcheck // the model is read into memory by now; else the first error counts
+	return s.LoadAs(ctx, file.Path(), types)
+}
+
+// encodedAs reads a tensor and encodes it in another type. It returns the bytes, and the weights that they decode to.
+func encodedAs(c engine.Codec, f *gguf.File, t gguf.Tensor, typ gguf.Type) ([]byte, []float32, error) {
+	data, weights, err := readTensor(c, f, t)
+	if err != nil || typ == t.Type {
+		return data, weights, err
+	}
+	if data, err = c.FromFloat(uint32(typ), weights, int(t.Dims[0]), nil); err != nil {
+		return nil, nil, fmt.Errorf("%s as %s: %w", t.Name, typ, err)
+	}
+	if err := c.ToFloat(uint32(typ), data, weights); err != nil {
+		return nil, nil, fmt.Errorf("%s as %s: %w", t.Name, typ, err)
+	}
+	return data, weights, nil
+}
+
+// scratchFolder is where temporary files go: beside the output.
+func scratchFolder(output string) string {
+	if output != "" {
+		return filepath.Dir(output)
+	}
+	if outfile.CheckFolder(".") != nil {
+		return os.TempDir()
+	}
+	return "."
+}

@@ -1,0 +1,270 @@
+package repair
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/ggufprune/ggufprune/blockmask"
+	"github.com/ggufprune/ggufprune/engine"
+	"github.com/ggufprune/ggufprune/fit"
+	"github.com/ggufprune/ggufprune/gguf"
+	"github.com/ggufprune/ggufprune/internal/corpus"
+	"github.com/ggufprune/ggufprune/internal/progress"
+	"github.com/ggufprune/ggufprune/internal/source"
+	"github.com/ggufprune/ggufprune/layout"
+	"github.com/ggufprune/ggufprune/perplexity"
+	"github.com/ggufprune/ggufprune/search"
+)
+
+// Options say how weights are re-fitted before a file is written.
+type Options struct {
+	Method fit.Method // Off or "": not at all
+	Files  []string   // texts to fit on; none: the job's calibration text and the one that comes with the program
+	Tokens int        // positions in all
+	Usual  bool       // nobody asked for it: where it cannot be done the file is written without
+	Type   *gguf.Type // what lower types of the tensors that it changes are raised to; nil: none are
+}
+
+// DefaultTokens is how many positions a repair is fitted on and chosen by.
+const DefaultTokens = 65536
+
+// repairBatch is how many positions run at once.
+const repairBatch = 1024
+
+// Wanted reports whether there is to be a repair.
+func (r Options) Wanted() bool { return r.Method != "" && r.Method != fit.Off }
+
+// Texts reads what the repair is fitted on. One kind of text alone makes the model worse on others.
+func (r Options) Texts(t corpus.Text) ([]*perplexity.Corpus, error) {
+	var out []*perplexity.Corpus
+	for _, file := range r.Files {
+		t.File = file
+		c, err := t.Read()
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, c)
+	}
+	if len(out) > 0 {
+		return out, nil
+	}
+	given := t.File
+	t.File = ""
+	c, err := t.Read()
+	if err != nil || given == "" {
+		return []*perplexity.Corpus{c}, err
+	}
+	t.File = given
+	own, err := t.Read()
+	return []*perplexity.Corpus{own, c}, err
+}
+
+// Request asks for a repair of the loaded model.
+type Request struct {
+	Blocks  []layout.Block
+	Removed blockmask.Mask
+	Options Options
+	Text    corpus.Text
+	Tool    string // version of this program
+	Anew    bool   // what another repair of the same output has left is replaced
+	Output  string // the file that the repair is for: what is done is kept beside it until it is written; "": in the current folder
+}
+
+// Done is a repair that was made, or was not.
+type Done struct {
+	Result *fit.Result          // nil: none was asked for, or nothing could be repaired
+	Record *layout.RepairRecord // what the written file says of it; nil where nothing is changed
+	Raised map[string]gguf.Type // of repaired tensors in another type than the source's, by their names there
+
+	log *Log
+}
+
+// Close gives what is kept of the repair free; it stays for a later run.
+func (d *Done) Close() error { return d.log.Close() }
+
+// Remove deletes what is kept of the repair, when the file that it led to is on disk.
+func (d *Done) Remove() error { return d.log.Remove() }
+
+// Run re-fits what stays of the loaded model without q.Removed. From now on sessions of src run with the new weights. Where the
+// repair is only the usual (q.Options.Usual), what cannot be done is a warning. The caller closes what is returned, or removes it
+// when the file is written.
+func Run(ctx context.Context, src *source.Source, q Request, sink progress.Sink) (*Done, error) {
+	r := q.Options
+	src.SetWeights(nil)
+	if !r.Wanted() {
+		return &Done{}, nil
+	}
+	if err := src.Unmap(ctx); err != nil {
+		if !r.Usual || ctx.Err() != nil {
+			return nil, err
+		}
+		sink.Warnf("the model is not repaired, since it cannot be loaded without mapping it: %v; --repair off does without from the beginning", err)
+		src.Spec.Model.NoMmap = false
+		return &Done{}, src.Reload(ctx)
+	}
+	dir := scratchFolder(q.Output)
+	if err := raise(ctx, src, q.Blocks, q.Removed, r, dir, sink); err != nil {
+		return nil, err
+	}
+	res, text, log, err := refit(ctx, src, q, sink)
+	var kept *logError
+	if err != nil && r.Usual && ctx.Err() == nil && !errors.As(err, &kept) {
+		sink.Warnf("the model is not repaired: %v; --repair off does without from the beginning", err)
+		res, err = nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := lower(ctx, src, dir, sink); err != nil {
+		return nil, errors.Join(err, log.Close())
+	}
+	if res == nil {
+		return &Done{Raised: src.Types()}, log.Close()
+	}
+	out := &Done{Result: res, Raised: src.Types(), log: log}
+	if res.Undone {
+		sink.Warnf("the repair would have raised the loss on held-back text from %.4f to %.4f: nothing is changed", res.NLLBefore, res.NLLAfter)
+		return out, nil
+	}
+	out.Record = record(src, res, text, r.Type != nil)
+	return out, nil
+}
+
+// record is what the written file says of a repair; nil where nothing is changed.
+func record(src *source.Source, res *fit.Result, text string, types bool) *layout.RepairRecord {
+	out := &layout.RepairRecord{Calibration: text, Positions: res.Positions, NLLBefore: res.NLLBefore, NLLAfter: res.NLLAfter}
+	for _, b := range res.Blocks {
+		if b.Skipped != "" {
+			continue
+		}
+		out.Tensors = append(out.Tensors, b.Tensor)
+		out.Methods = append(out.Methods, string(b.Method))
+		out.Lambdas = append(out.Lambdas, b.Lambda)
+		if types {
+			out.Types = append(out.Types, src.TypeOf(b.Tensor).Name())
+		}
+	}
+	if len(out.Tensors) == 0 {
+		return nil
+	}
+	return out
+}
+
+// refit re-fits the loaded model without what was removed. From now on sessions of s run with the new weights. It returns the log of
+// what is done, nil if nothing is.
+func refit(ctx context.Context, s *source.Source, q Request, sink progress.Sink) (_ *fit.Result, text string, log *Log, err error) {
+	r, t := q.Options, q.Text
+	texts, err := r.Texts(t)
+	if err != nil {
+		return nil, "", nil, err
+	}
+	length := source.DefaultContext(t.Context, s.Model.Info())
+	nSeq := max(1, repairBatch/length)
+	session, err := s.Session(ctx, nSeq, length)
+	if err != nil {
+		return nil, "", nil, err
+	}
+	defer session.Close()
+	runner, ok := session.(engine.BlockRunner)
+	if !ok {
+		return nil, "", nil, errors.New("this engine cannot repair")
+	}
+	fitted, held, err := fit.Batches(s.Model, texts, length, r.Tokens, nSeq, t.Seed)
+	if err != nil {
+		return nil, "", nil, err
+	}
+	request := fit.Request{Removed: q.Removed, Method: r.Method, Fit: fitted, Held: held}
+	if log, err = newLog(s, q, nSeq, fit.Digest(fitted, held), sink); err != nil {
+		return nil, "", nil, err
+	}
+	if log != nil {
+		request.Log = log
+	}
+	weights := NewProjections(s.Spec.Engine, s.File, q.Blocks)
+	weights.types = s.Types()
+	todo := behindGap(q.Blocks, q.Removed)
+	positions := (len(slices.Concat(fitted...)) + len(slices.Concat(held...))) * length
+	noteRepair(weights, todo, r, DescribeTexts(texts, positions), positions, sink)
+	bar := startRepair(sink, len(todo))
+	defer bar.Stop()
+	request.Progress = bar.block
+	res, err := fit.Run(ctx, runner, weights, request)
+	if errors.Is(err, fit.ErrNothing) {
+		sink.Notef("repair: %v", err)
+		return nil, "", nil, log.Remove()
+	}
+	if err != nil {
+		if !log.Kept() {
+			return nil, "", nil, errors.Join(err, log.Remove())
+		}
+		sink.Notef("the blocks that are repaired so far are kept in %s: the same repair goes on from there", log.path())
+		return nil, "", nil, errors.Join(err, log.Close())
+	}
+	s.SetWeights(res.Weights)
+	return res, DescribeTexts(texts, res.Positions), log, nil
+}
+
+// newLog opens the log of a repair.
+func newLog(s *source.Source, q Request, nSeq int, tokens string, sink progress.Sink) (*Log, error) {
+	hash, err := s.SHA256()
+	if err != nil {
+		return nil, err
+	}
+	config, err := json.Marshal(struct {
+		Removed blockmask.Mask `json:"removed"`
+		Method  fit.Method     `json:"method"`
+		Batch   int            `json:"batch"`
+		Flash   string         `json:"flash_attn"`
+		Type    *gguf.Type     `json:"type,omitempty"`
+	}{q.Removed, q.Options.Method, nSeq, s.Spec.FlashAttn, q.Options.Type})
+	if err != nil {
+		return nil, err
+	}
+	header := search.Header{ModelSHA256: hash, TokensSHA256: tokens, Config: config, Tool: q.Tool, LlamaCpp: s.Spec.Engine.Version().Tag}
+	output := q.Output
+	if output == "" {
+		if output, err = unnamed(s, header); err != nil {
+			return nil, err
+		}
+	}
+	log, err := openLog(output, header, q.Anew)
+	if err != nil {
+		return nil, &logError{err}
+	}
+	if log.replaced {
+		sink.Notef("what an interrupted repair of other blocks had left in %s is replaced", filepath.Base(log.path()))
+	}
+	if log.Kept() {
+		sink.Notef("the repair goes on from %s", filepath.Base(log.path()))
+	}
+	return log, nil
+}
+
+// logError says that what a repair is done with cannot be kept. That is no reason to do without the repair.
+type logError struct{ error }
+
+func (e *logError) Unwrap() error { return e.error }
+
+// unnamed is what stands for the output where that gets its name only when it is written: the same for the same repair.
+func unnamed(s *source.Source, h search.Header) (string, error) {
+	data, err := json.Marshal(h)
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("%s-%.4x", strings.TrimSuffix(filepath.Base(s.Spec.Path), ".gguf"), sha256.Sum256(data)), nil
+}
+
+// DescribeTexts names what was fitted on.
+func DescribeTexts(texts []*perplexity.Corpus, tokens int) string {
+	var names []string
+	for _, c := range texts {
+		names = append(names, c.Name)
+	}
+	return fmt.Sprintf("%s: %d tokens", strings.Join(names, " and "), tokens)
+}

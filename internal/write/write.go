@@ -1,0 +1,218 @@
+package write
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/ggufprune/ggufprune/blockmask"
+	"github.com/ggufprune/ggufprune/gguf"
+	"github.com/ggufprune/ggufprune/internal/corpus"
+	"github.com/ggufprune/ggufprune/internal/outfile"
+	"github.com/ggufprune/ggufprune/internal/progress"
+	"github.com/ggufprune/ggufprune/internal/quantize"
+	"github.com/ggufprune/ggufprune/internal/source"
+	"github.com/ggufprune/ggufprune/layout"
+	"github.com/ggufprune/ggufprune/perplexity"
+)
+
+// Request asks for a file without some blocks.
+type Request struct {
+	Blocks     []layout.Block
+	Removed    blockmask.Mask
+	Layout     layout.Kind
+	Provenance layout.Provenance
+
+	Output  string // "" is the name that the GGUF convention gives, in the current folder
+	Force   bool   // replace an existing file
+	Unique  bool   // where the default name is taken, take the next free one: a search went before
+	NoCheck bool
+
+	Text       corpus.Text // the check's
+	Evaluation *perplexity.Corpus
+}
+
+// Result is a written and checked file.
+type Result struct {
+	gguf.Written
+	Layout *layout.Result
+	Check  *Check // nil with NoCheck; of the file before it was quantised
+
+	Unrepaired int64 // bytes of the same file without the repair, before it was quantised; 0 where nothing was repaired
+
+	Quantized *Quantized // nil where it was not
+	IMatrix   string     // where the importance matrix of the file was written, "" for nowhere
+}
+
+// Writer writes files of one source. What it finds out of the quantiser's noise on the whole model serves all of them.
+type Writer struct {
+	Source    *source.Source
+	Quantizer *quantize.Quantizer // nil: files are not quantised
+	noise     *Noise              // of the quantiser on the whole model, once it is measured
+}
+
+// Write writes the source without the blocks of q.Removed and checks the file as the package comment says. The source's
+// model is closed on the way. On an error, a *CheckError among them, no file is left.
+func (w *Writer) Write(ctx context.Context, q Request, sink progress.Sink) (*Result, error) {
+	res, err := layout.Build(layout.Request{
+		Source: w.Source.File, Blocks: q.Blocks, Removed: q.Removed, Kind: q.Layout, Provenance: q.Provenance, Changed: w.Source.Weights(), Types: w.Source.Types(),
+	})
+	if err != nil {
+		return nil, err
+	}
+	for _, w := range res.Warnings {
+		sink.Warnf("%s", w)
+	}
+	path, err := q.path(w.DefaultName(res))
+	if err != nil {
+		return nil, err
+	}
+	if err := outfile.Check(path, q.Force, w.Source.File.Paths()...); err != nil {
+		return nil, err
+	}
+	var p *probe
+	var want, whole reading
+	if !q.NoCheck {
+		if p, want, whole, err = w.reference(ctx, q, sink); err != nil {
+			return nil, err
+		}
+	}
+	w.Source.CloseModel()
+
+	pending, err := w.writeTemp(ctx, path, res, q.Force, sink)
+	if err != nil {
+		return nil, err
+	}
+	defer pending.Discard() //nolint:errcheck // nothing to discard once it is committed; else the first error counts
+	out := &Result{Layout: res}
+	if len(w.Source.Weights()) > 0 {
+		plain := layout.Request{Source: w.Source.File, Blocks: q.Blocks, Removed: q.Removed, Kind: q.Layout, Provenance: q.Provenance}
+		plain.Provenance.Repair = nil
+		if out.Unrepaired, err = layout.Size(plain); err != nil {
+			return nil, err
+		}
+	}
+	if p != nil {
+		bar := sink.Start("check the written file", 1000)
+		check, differs, err := p.compare(ctx, w.Source.Spec, pending.Path(), want, res.Exact, bar)
+		bar.Stop()
+		if err != nil {
+			return nil, err
+		}
+		if differs != "" {
+			if err := pending.Discard(); err != nil {
+				differs += "; " + err.Error()
+			}
+			return nil, &CheckError{Path: path, Text: differs, Check: check}
+		}
+		out.Check = &check
+	} else {
+		sink.Warnf("the written file was not checked (--no-check)")
+	}
+	if w.Quantizer.Quantizes() {
+		file, err := w.writeQuantized(ctx, path, q.Force, quantizing{
+			probe: p, masked: want, whole: whole, plain: pending, out: out, most: MaxNoise(q.Removed.Len(), len(q.Blocks)),
+		}, sink)
+		if err != nil {
+			return nil, err
+		}
+		defer file.Discard() //nolint:errcheck // as above
+		if err := pending.Discard(); err != nil {
+			return nil, err
+		}
+		pending = file
+	}
+	matrix, err := w.Quantizer.WriteMatrix(ctx, res, q.Force)
+	if err != nil {
+		return nil, err
+	}
+	defer matrix.Discard() //nolint:errcheck // as above
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if out.Written, err = pending.Commit(); err != nil {
+		return nil, err
+	}
+	if matrix != nil {
+		out.IMatrix = w.Quantizer.IMatrixOut
+	}
+	return out, matrix.Commit()
+}
+
+// reference measures the masked original, and where the quantiser's noise is not known yet, the whole one.
+func (w *Writer) reference(ctx context.Context, q Request, sink progress.Sink) (p *probe, masked, whole reading, err error) {
+	p, err = newProbe(q.Text, q.Evaluation, w.Source.Model, slidingWindow(w.Source.File))
+	if err != nil {
+		return nil, masked, whole, err
+	}
+	if p.tooShort {
+		sink.Warnf("the check's sequences of %d tokens are no longer than the model's attention window: which layers have it is not checked", p.seqLen)
+	}
+	session, err := w.Source.Session(ctx, p.nSeq, p.seqLen)
+	if err != nil {
+		return nil, masked, whole, err
+	}
+	defer session.Close()
+	bar := sink.Start("measure the masked original", 1000)
+	defer bar.Stop()
+	if masked, err = p.reference(ctx, session, q.Removed, bar); err == nil && w.Quantizer.Quantizes() && w.noise == nil {
+		if err := w.Source.Restore(session); err != nil {
+			return nil, masked, whole, err
+		}
+		whole, err = p.withoutPPL().reference(ctx, session, nil, bar)
+	}
+	return p, masked, whole, err
+}
+
+// writeTemp writes the file under its temporary name.
+func (w *Writer) writeTemp(ctx context.Context, path string, res *layout.Result, force bool, sink progress.Sink) (*gguf.Pending, error) {
+	total := res.Plan.Size()
+	bar := sink.Start("write", total)
+	defer bar.Stop()
+	return gguf.WriteTemp(ctx, path, res.Plan, gguf.WriteOptions{
+		Force:    force,
+		Progress: func(done, _ int64) { bar.Set(done, "") },
+	})
+}
+
+// path returns the output's path: as asked for, or by the naming convention.
+func (q Request) path(name string) (string, error) {
+	if q.Output != "" {
+		return q.Output, nil
+	}
+	if !q.Unique || q.Force {
+		return name, nil
+	}
+	stem := strings.TrimSuffix(name, ".gguf")
+	for n := 2; n < 1000; n++ {
+		if _, err := os.Lstat(name); errors.Is(err, os.ErrNotExist) {
+			return name, nil
+		}
+		name = fmt.Sprintf("%s-%d.gguf", stem, n)
+	}
+	return "", fmt.Errorf("%w: %s and all numbered names after it; name the output with -o", gguf.ErrExists, filepath.Base(stem))
+}
+
+// slidingWindow returns the model's attention window in tokens, 0 if it has none.
+func slidingWindow(f *gguf.File) int {
+	n, ok, err := f.Uint(f.Arch() + ".attention.sliding_window")
+	if err != nil || !ok || n > 1<<24 {
+		return 0
+	}
+	return int(n)
+}
+
+// DefaultName is the name of an output for which none was given: by the GGUF convention.
+func (w *Writer) DefaultName(res *layout.Result) string {
+	known := ""
+	if w.Source.Spec.Ref != nil {
+		known = w.Source.Spec.Ref.Name
+	}
+	if w.Quantizer.Quantizes() {
+		return layout.DefaultNameAs(w.Source.File, res, known, w.Quantizer.Params.Type.Name)
+	}
+	return layout.DefaultName(w.Source.File, res, known)
+}
