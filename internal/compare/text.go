@@ -67,9 +67,9 @@ func (c *comparer) checkTokens(r *runner) error {
 	info := r.model.Info()
 	switch {
 	case info.HasEncoder || !info.HasDecoder:
-		return &source.UnsupportedError{fmt.Sprintf("%s: architecture %s has an encoder; only decoder models can be compared", r.path, info.Arch)}
+		return &source.UnsupportedError{Text: fmt.Sprintf("%s: architecture %s has an encoder; only decoder models can be compared", r.path, info.Arch)}
 	case r.model.AddEOS():
-		return &source.UnsupportedError{r.path + " ends every text with EOS, for which llama-perplexity's windows are not defined; it cannot be compared"}
+		return &source.UnsupportedError{Text: r.path + " ends every text with EOS, for which llama-perplexity's windows are not defined; it cannot be compared"}
 	case c.shape.Vocab != 0 && info.NVocab != c.shape.Vocab:
 		return fmt.Errorf("%s has a vocabulary of %d tokens, the reference %d; only models with the same tokenizer can be compared", r.path, info.NVocab, c.shape.Vocab)
 	case c.j.BaseLogits != "":

@@ -5,11 +5,10 @@ import (
 	"math"
 	"strings"
 	"testing"
-	"time"
+
+	"github.com/ggufprune/ggufprune/internal/progress/progresstest"
 
 	"github.com/ggufprune/ggufprune/blockmask"
-	"github.com/ggufprune/ggufprune/internal/progress"
-	"github.com/ggufprune/ggufprune/internal/source"
 	"github.com/ggufprune/ggufprune/perplexity"
 	"github.com/ggufprune/ggufprune/search"
 )
@@ -56,37 +55,6 @@ func (s flat) Losses(_ context.Context, batch []int, removed blockmask.Mask, can
 	return nil
 }
 
-// listener keeps what a watcher reports.
-type listener struct {
-	phases []string
-	parts  map[string][]int64
-	notes  []string
-	events []any
-	status func() string
-}
-
-type heard struct {
-	l     *listener
-	label string
-}
-
-func (h heard) Set(done int64, _ string) { h.l.parts[h.label] = append(h.l.parts[h.label], done) }
-func (heard) Left(time.Duration)         {}
-func (heard) Stop()                      {}
-
-func (l *listener) Notef(format string, _ ...any) { l.notes = append(l.notes, format) }
-func (l *listener) Warnf(format string, _ ...any) { l.notes = append(l.notes, format) }
-func (l *listener) Event(v any)                   { l.events = append(l.events, v) }
-func (l *listener) OnStatus(f func() string) func() {
-	l.status = f
-	return func() {}
-}
-
-func (l *listener) Start(label string, _ int64) progress.Bar {
-	l.phases = append(l.phases, label)
-	return heard{l, label}
-}
-
 // A refinement is three phases, each of which begins anew and is not done before it ends; every step is an event.
 func TestWatcher(t *testing.T) {
 	model := &search.Model{Params: map[blockmask.Block]uint64{}, Total: 100}
@@ -98,49 +66,49 @@ func TestWatcher(t *testing.T) {
 		}
 	}
 	ledger := search.NewLedger(flat{16}, search.Cost{Blocks: model.Blocks, Head: 1}, nil, "")
-	q := Request{Unit: blockmask.Mix, Goal: search.Goal{Blocks: 3}, Method: Method{Strategy: "refine", Metric: perplexity.NLL}}
-	d, err := (&source.Source{}).decider(t.Context(), q, nil, nil, ledger, 3, nil)
+	q := Options{Unit: blockmask.Mix, Goal: search.Goal{Blocks: 3}, Method: Method{Strategy: "refine", Metric: perplexity.NLL}}
+	d, err := (&finder{Job: Job{Options: q}}).decider(t.Context(), ledger, 3, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := &listener{parts: map[string][]int64{}}
+	l := new(progresstest.Listener)
 	w := newWatcher(l, ledger, d, q, 3)
 	res, err := d.run(t.Context(), model, q.Unit, q.Goal, w.event)
 	w.stop()
 	if err != nil || len(res.Steps) != 3 {
 		t.Fatalf("%d steps, %v", len(res.Steps), err)
 	}
-	if got := strings.Join(l.phases, ","); got != phaseSearch+","+phaseRefine+","+phaseOrder {
+	if got := strings.Join(l.Phases, ","); got != phaseSearch+","+phaseRefine+","+phaseOrder {
 		t.Errorf("phases %s", got)
 	}
-	for phase, parts := range l.parts {
+	for phase, parts := range l.Parts {
 		for _, p := range parts {
 			if p >= searchUnits || p < 0 {
 				t.Fatalf("%s: %d of %d before the end", phase, p, searchUnits)
 			}
 		}
 	}
-	if first := l.parts[phaseRefine]; len(first) == 0 || first[0] > searchUnits*9/10 {
+	if first := l.Parts[phaseRefine]; len(first) == 0 || first[0] > searchUnits*9/10 {
 		t.Errorf("refinement begins at %v", first)
 	}
 	steps := 0
-	for _, e := range l.events {
-		if s, ok := e.(progress.StepEvent); ok {
+	for _, e := range l.Events {
+		if s, ok := e.(StepEvent); ok {
 			steps++
 			if s.Index != steps || s.Metric != "ppl" || s.Block == "" {
 				t.Errorf("%+v", s)
 			}
 		}
 	}
-	if steps != 3 || !strings.Contains(l.status(), ": ") {
-		t.Errorf("%d step events, status %q", steps, l.status())
+	if steps != 3 || !strings.Contains(l.Status(), ": ") {
+		t.Errorf("%d step events, status %q", steps, l.Status())
 	}
 }
 
 func TestRefineNeedsTwoSequences(t *testing.T) {
 	ledger := search.NewLedger(flat{1}, search.Cost{Head: 1}, nil, "")
-	q := Request{Unit: blockmask.Mix, Goal: search.Goal{Blocks: 3}, Method: Method{Strategy: "refine"}}
-	if _, err := (&source.Source{}).decider(t.Context(), q, nil, nil, ledger, 3, nil); err == nil || !strings.Contains(err.Error(), "--chunks") {
+	q := Options{Unit: blockmask.Mix, Goal: search.Goal{Blocks: 3}, Method: Method{Strategy: "refine"}}
+	if _, err := (&finder{Job: Job{Options: q}}).decider(t.Context(), ledger, 3, nil); err == nil || !strings.Contains(err.Error(), "--chunks") {
 		t.Errorf("got %v", err)
 	}
 }

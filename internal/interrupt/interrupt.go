@@ -1,3 +1,4 @@
+// Package interrupt carries a user's wish to end from main to the search, which ends its evaluation first.
 package interrupt
 
 import (
@@ -5,9 +6,9 @@ import (
 	"sync"
 )
 
-// Interrupt is how a user asks a search to end: softly first, so that the evaluation under way ends and its outcome is kept. A
+// Flag is how a user asks a search to end: softly first, so that the evaluation under way ends and its outcome is kept. A
 // context carries it to the search.
-type Request struct {
+type Flag struct {
 	mu        sync.Mutex
 	held      bool // a search looks at requested after every evaluation
 	requested bool
@@ -15,22 +16,22 @@ type Request struct {
 
 type interruptKey struct{}
 
-// WithInterrupt returns a context that carries i.
-func With(ctx context.Context, i *Request) context.Context {
+// With returns a context that carries i.
+func With(ctx context.Context, i *Flag) context.Context {
 	return context.WithValue(ctx, interruptKey{}, i)
 }
 
 // Request asks a search to end after its evaluation. It returns false if no search is there that would: then cancel the context.
-func (i *Request) Request() bool {
+func (i *Flag) Request() bool {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.requested = true
 	return i.held
 }
 
-// holdInterrupt says that a search of ctx looks at requests, until the returned function is called.
+// Hold says that a search of ctx looks at requests, until the returned function is called.
 func Hold(ctx context.Context) (release func()) {
-	i, ok := ctx.Value(interruptKey{}).(*Request)
+	i, ok := ctx.Value(interruptKey{}).(*Flag)
 	if !ok {
 		return func() {}
 	}
@@ -43,9 +44,9 @@ func Hold(ctx context.Context) (release func()) {
 	return func() { set(false) }
 }
 
-// stopRequested returns context.Canceled once a request was made.
+// Requested returns context.Canceled once a request was made.
 func Requested(ctx context.Context) error {
-	i, ok := ctx.Value(interruptKey{}).(*Request)
+	i, ok := ctx.Value(interruptKey{}).(*Flag)
 	if !ok {
 		return nil
 	}

@@ -10,12 +10,13 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/ggufprune/ggufprune/internal/repair"
+
 	"gonum.org/v1/gonum/mat"
 
 	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/engine"
 	"github.com/ggufprune/ggufprune/fit"
-	"github.com/ggufprune/ggufprune/internal/pipeline"
 	"github.com/ggufprune/ggufprune/internal/randmodel"
 	"github.com/ggufprune/ggufprune/perplexity"
 )
@@ -132,7 +133,7 @@ func (r *rig) costOf(ctx context.Context) error {
 // project scales the parts of the cost to the big shape, by the multiplications that they take.
 func (r *rig) project(shape randmodel.Shape, res *fit.Result, s spent, rest float64) {
 	const kept, before = 40, 16 // blocks that are repaired, and whole ones before the first gap: a quarter of 64 went, behind a quarter
-	tokens := float64(pipeline.DefaultRepairTokens)
+	tokens := float64(repair.DefaultTokens)
 	var there, hereProducts, thereProducts float64
 	for _, b := range res.Blocks {
 		hereProducts += productMults(shape, b.Block.Kind, float64(res.Positions))

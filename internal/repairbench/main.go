@@ -10,7 +10,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/ggufprune/ggufprune/internal/pipeline"
+	"github.com/ggufprune/ggufprune/internal/find"
+	"github.com/ggufprune/ggufprune/internal/repair"
 )
 
 type options struct {
@@ -34,8 +35,8 @@ func main() {
 	flag.IntVar(&o.window, "c", 256, "tokens of a sequence")
 	flag.IntVar(&o.threads, "t", 2, "threads")
 	flag.IntVar(&o.judge, "judge", 64, "sequences of each text to judge on")
-	flag.IntVar(&o.tokens, "repair-tokens", pipeline.DefaultRepairTokens, "positions of a repair")
-	flag.IntVar(&o.awareTokens, "aware-tokens", pipeline.AwareTokens, "positions that searches of the part aware are calibrated on")
+	flag.IntVar(&o.tokens, "repair-tokens", repair.DefaultTokens, "positions of a repair")
+	flag.IntVar(&o.awareTokens, "aware-tokens", find.AwareTokens, "positions that searches of the part aware are calibrated on")
 	flag.Uint64Var(&o.from, "from", 1, "the first sample's seed")
 	flag.IntVar(&o.shape, "shape", 0, "internal: of the part costof")
 	flag.StringVar(&o.curve, "curve", "2,4,6,8,10,12,14", "removed blocks of the part curve")

@@ -7,6 +7,9 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/ggufprune/ggufprune/internal/repair"
+	"github.com/ggufprune/ggufprune/internal/source"
+
 	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/engine"
 	"github.com/ggufprune/ggufprune/fit"
@@ -16,8 +19,6 @@ import (
 	"github.com/ggufprune/ggufprune/llamabind"
 	"github.com/ggufprune/ggufprune/perplexity"
 	"github.com/ggufprune/ggufprune/search"
-
-	"github.com/ggufprune/ggufprune/internal/pipeline"
 )
 
 // rig holds the texts.
@@ -107,7 +108,7 @@ func (r *rig) open(ctx context.Context, path string) (*open, error) {
 	for _, b := range o.session.Blocks() {
 		o.blocks = append(o.blocks, layout.Block{Block: b, Weights: o.session.Weights(b)})
 	}
-	o.weights = pipeline.Projections(o.file, o.blocks)
+	o.weights = repair.NewProjections(llamabind.Runtime{}, o.file, o.blocks)
 	if o.instruct, err = r.evaluator(ctx, o, path, r.heldOut, false); err != nil {
 		return nil, err
 	}
@@ -122,7 +123,7 @@ func (r *rig) open(ctx context.Context, path string) (*open, error) {
 
 // gone is the part of the parameters that a mask removes.
 func (o *open) gone(mask blockmask.Mask) float64 {
-	return float64(pipeline.BlockWeights(o.file, o.blocks, mask).Params) / float64(o.file.Params())
+	return float64(source.BlockWeights(o.file, o.blocks, mask).Params) / float64(o.file.Params())
 }
 
 func (o *open) close() {

@@ -7,13 +7,12 @@ import (
 	"testing"
 
 	"github.com/ggufprune/ggufprune/blockmask"
-	"github.com/ggufprune/ggufprune/internal/report"
 	"github.com/ggufprune/ggufprune/search"
 )
 
-func reportInput() report.Input {
+func reportInput() Input {
 	b := blockmask.New(blockmask.Block{Layer: 1, Kind: blockmask.FFN})
-	return report.Input{Plan: &search.Plan{
+	return Input{Plan: &search.Plan{
 		Metric: "ppl", Base: 6, Model: search.PlanModel{Path: "m.gguf", Params: 100, Size: 1 << 20, Blocks: b}, Settings: search.Settings{Unit: blockmask.Mix},
 		Steps: []search.Step{{Index: 1, Removed: b, Score: 7, ParamsRemoved: 10, Ratio: 0.1, Size: 1 << 19}},
 	}}
@@ -62,7 +61,7 @@ func TestReportFiles(t *testing.T) {
 func TestChartNamesAreChecked(t *testing.T) {
 	dir := t.TempDir()
 	files := Files{Charts: dir}
-	for _, name := range report.ChartFiles() {
+	for _, name := range ChartFiles() {
 		path := filepath.Join(dir, name)
 		if err := os.WriteFile(path, nil, 0o644); err != nil {
 			t.Fatal(err)
@@ -75,13 +74,13 @@ func TestChartNamesAreChecked(t *testing.T) {
 		}
 	}
 	in := reportInput()
-	in.Measured = []report.Measured{{Role: report.Original, Bytes: 2, PPL: 6}, {Role: report.Pruned, Bytes: 1, PPL: 7}}
-	charts, err := report.Charts(in)
+	in.Measured = []Measured{{Role: Original, Bytes: 2, PPL: 6}, {Role: Pruned, Bytes: 1, PPL: 7}}
+	charts, err := Charts(in)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range charts {
-		if !strings.Contains(strings.Join(report.ChartFiles(), " "), c.Name+".svg") {
+		if !strings.Contains(strings.Join(ChartFiles(), " "), c.Name+".svg") {
 			t.Errorf("%s is made, but not checked", c.Name)
 		}
 	}

@@ -4,10 +4,12 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/ggufprune/ggufprune/internal/find"
+	"github.com/ggufprune/ggufprune/llamabind"
+
 	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/engine"
 	"github.com/ggufprune/ggufprune/gguf"
-	"github.com/ggufprune/ggufprune/internal/pipeline"
 	"github.com/ggufprune/ggufprune/perplexity"
 	"github.com/ggufprune/ggufprune/search"
 )
@@ -19,7 +21,7 @@ func (r *rig) strategies(ctx context.Context) error {
 		return err
 	}
 	defer file.Close()
-	norms := pipeline.WeightNorm(ctx, file, r.session.Weights)
+	norms := find.WeightNorm(ctx, llamabind.Runtime{}, file, r.session.Weights)
 	rows := []struct {
 		name string
 		unit blockmask.Unit
@@ -92,5 +94,5 @@ func (r *rig) influence(ctx context.Context) (engine.Influence, error) {
 	if err != nil {
 		return engine.Influence{}, err
 	}
-	return pipeline.Influence(ctx, r.session, set)
+	return find.Influence(ctx, r.session, set)
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/ggufprune/ggufprune/engine"
 	"github.com/ggufprune/ggufprune/fit"
 	"github.com/ggufprune/ggufprune/gguf"
-	"github.com/ggufprune/ggufprune/internal/pipeline"
+	"github.com/ggufprune/ggufprune/internal/repair"
 	"github.com/ggufprune/ggufprune/layout"
 	"github.com/ggufprune/ggufprune/llamabind"
 )
@@ -52,7 +52,7 @@ func (r *modelRun) tryRepaired(ctx context.Context, mask blockmask.Mask, path st
 	if err != nil {
 		return false, err
 	}
-	weights := pipeline.Projections(r.file, r.blocks)
+	weights := repair.NewProjections(llamabind.Runtime{}, r.file, r.blocks)
 	res, err := fit.Run(ctx, willing{r.session, new(float64)}, weights, fit.Request{Removed: mask, Method: fit.Auto, Fit: text, Held: text})
 	if errors.Is(err, fit.ErrNothing) {
 		return false, nil

@@ -1,12 +1,15 @@
-package prune
+package llamatest
 
 import (
-	"context"
 	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/ggufprune/ggufprune/internal/progress/progresstest"
+	"github.com/ggufprune/ggufprune/internal/prune"
+	"github.com/ggufprune/ggufprune/llamabind"
 
 	"github.com/ggufprune/ggufprune/internal/repair"
 
@@ -17,37 +20,15 @@ import (
 	"github.com/ggufprune/ggufprune/layout"
 )
 
-func TestRaisedType(t *testing.T) {
-	for _, c := range []struct {
-		own, asked, want gguf.Type
-		row              uint64
-		raised           bool
-	}{
-		{gguf.Q4_0, gguf.Q6_K, gguf.Q6_K, 512, true},
-		{gguf.Q4_0, gguf.Q6_K, gguf.Q8_0, 288, true}, // llama-quantize's fall-back
-		{gguf.Q4_0, gguf.Q4_K, gguf.Q5_0, 288, true},
-		{gguf.Q4_0, gguf.Q4_K, gguf.Q4_K, 256, false},
-		{gguf.F32, gguf.Q8_0, gguf.F16, 33, false},
-		{gguf.BF16, gguf.F16, gguf.F16, 256, false},
-		{gguf.BF16, gguf.F32, gguf.F32, 256, true},
-		{gguf.Q8_0, gguf.Q6_K, gguf.Q6_K, 256, false},
-	} {
-		got, raised := repair.RaisedType(gguf.Tensor{Dims: []uint64{c.row, 8}, Type: c.own}, c.asked)
-		if got != c.want || raised != c.raised {
-			t.Errorf("%s of rows of %d to %s: %s, %v; want %s, %v", c.own, c.row, c.asked, got, raised, c.want, c.raised)
-		}
-	}
-}
-
 // What a repair is done with must have its place, also where nobody asked for one: it may be another repair's.
 func TestRepairThatCannotBeKept(t *testing.T) {
 	j := applyJob(t, func(string) error { return nil })
-	_, weights := repair.LogPaths(j.Output)
+	weights := j.Output + ".repair.weights"
 	if err := os.Mkdir(weights, 0o755); err != nil {
 		t.Fatal(err)
 	}
 	j.Repair = repair.Options{Method: fit.Auto, Tokens: 1024, Usual: true}
-	if out, err := Apply(t.Context(), j, &listener{parts: map[string][]int64{}}); err == nil || !strings.Contains(err.Error(), "no regular file; move it away") {
+	if out, err := prune.Apply(t.Context(), j, new(progresstest.Listener)); err == nil || !strings.Contains(err.Error(), "no regular file; move it away") {
 		t.Errorf("%+v, %v", out, err)
 	}
 }
@@ -56,17 +37,16 @@ func TestRepairThatCannotBeKept(t *testing.T) {
 func TestRepairNeedsTheModelUnmapped(t *testing.T) {
 	for _, usual := range []bool{true, false} {
 		j := applyJob(t, func(string) error { return nil })
-		load := j.Runtime.Load
-		j.Runtime.Load = func(ctx context.Context, path string, p engine.ModelParams) (engine.Model, error) {
+		j.Spec.Engine = onLoad(func(_ string, p engine.ModelParams) error {
 			if p.NoMmap {
-				return nil, errors.New("no memory")
+				return errors.New("no memory")
 			}
-			return load(ctx, path, p)
-		}
+			return nil
+		})
 		j.Repair = repair.Options{Method: fit.Auto, Tokens: 1024, Usual: usual}
-		l := &listener{parts: map[string][]int64{}}
-		out, err := Apply(t.Context(), j, l)
-		notes := strings.Join(l.notes, "\n")
+		l := new(progresstest.Listener)
+		out, err := prune.Apply(t.Context(), j, l)
+		notes := strings.Join(l.Notes, "\n")
 		switch {
 		case usual && (err != nil || out.Repair != nil || out.Write.Check == nil || !strings.Contains(notes, "is not repaired, since it cannot be loaded without mapping")):
 			t.Errorf("nobody asked: %+v, %v, notes %q", out, err, notes)
@@ -79,12 +59,12 @@ func TestRepairNeedsTheModelUnmapped(t *testing.T) {
 // A size that is planned with a repair to come is not exceeded by what that says of itself.
 func TestExpectedRepair(t *testing.T) {
 	j := applyJob(t, func(string) error { return nil })
-	src, err := source.Open(t.Context(), j.Runtime)
+	src, err := source.Open(t.Context(), j.Spec)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer src.Close()
-	blocks, err := src.findBlocks(t.Context())
+	blocks, err := src.FindBlocks(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,15 +72,15 @@ func TestExpectedRepair(t *testing.T) {
 	size, err := layout.Size(layout.Request{
 		Source: src.File, Blocks: blocks, Removed: j.Mask, Kind: j.Layout,
 		Provenance: layout.Provenance{
-			SourceSHA256: strings.Repeat("0", 64), Tool: j.Tool, LlamaCpp: LLAMATAG, Removed: j.Mask,
-			Repair: src.expectedRepair(r, j.Text, blocks, j.Mask),
+			SourceSHA256: strings.Repeat("0", 64), Tool: j.Tool, LlamaCpp: llamabind.LlamaTag, Removed: j.Mask,
+			Repair: repair.Expected(src, r, j.Text, blocks, j.Mask),
 		},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	j.Repair = r
-	out, err := Apply(t.Context(), j, &listener{parts: map[string][]int64{}})
+	out, err := prune.Apply(t.Context(), j, new(progresstest.Listener))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -119,10 +99,10 @@ func TestRepairThatCannotBeDone(t *testing.T) {
 		}
 		typ := gguf.F16
 		j.Repair = repair.Options{Method: fit.Auto, Files: []string{short}, Tokens: 1024, Usual: usual, Type: &typ}
-		l := &listener{parts: map[string][]int64{}}
-		out, err := Apply(t.Context(), j, l)
+		l := new(progresstest.Listener)
+		out, err := prune.Apply(t.Context(), j, l)
 		files, _ := os.ReadDir(filepath.Dir(j.Output))
-		notes := strings.Join(l.notes, "\n")
+		notes := strings.Join(l.Notes, "\n")
 		switch {
 		case usual && (err != nil || out.Repair != nil || out.Write.Check == nil || len(files) != 1 || !strings.Contains(notes, "is not repaired: ")):
 			t.Errorf("nobody asked: %+v, %v, files %v, notes %q", out, err, files, notes)

@@ -1,4 +1,4 @@
-package prune
+package llamatest
 
 import (
 	"context"
@@ -8,14 +8,15 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ggufprune/ggufprune/internal/progress/progresstest"
+	"github.com/ggufprune/ggufprune/internal/prune"
+
 	"github.com/ggufprune/ggufprune/internal/write"
 
 	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/engine"
 	"github.com/ggufprune/ggufprune/internal/corpus"
-	"github.com/ggufprune/ggufprune/internal/progress"
 	"github.com/ggufprune/ggufprune/internal/source"
-	"github.com/ggufprune/ggufprune/internal/ui"
 	"github.com/ggufprune/ggufprune/layout"
 	"github.com/ggufprune/ggufprune/llamabind"
 	"github.com/ggufprune/ggufprune/perplexity"
@@ -26,38 +27,62 @@ const (
 	tinyText  = "../../testdata/simple.jsonl"
 )
 
-type silent struct{ *ui.UI }
-
-func (s silent) Start(label string, total int64) progress.Bar { return s.UI.Start(label, total) }
-
-func quiet() progress.Sink {
-	return silent{ui.New(ui.Options{Out: &strings.Builder{}, Err: &strings.Builder{}, Level: ui.Quiet})}
-}
-
 // applyJob leaves one attention out of the small model. harm is called with each other file before it is loaded.
-func applyJob(t *testing.T, harm func(path string) error) Job {
+func applyJob(t *testing.T, harm func(path string) error) prune.ApplyJob {
 	t.Helper()
 	mask, err := blockmask.Parse("attn:5")
 	if err != nil {
 		t.Fatal(err)
 	}
-	load := func(ctx context.Context, path string, p engine.ModelParams) (engine.Model, error) {
-		if path != tinyModel {
-			if err := harm(path); err != nil {
-				return nil, err
-			}
+	loads := onLoad(func(path string, _ engine.ModelParams) error {
+		if path == tinyModel {
+			return nil
 		}
-		m, err := llamabind.Runtime{}.Load(ctx, path, p)
-		if err != nil {
-			return nil, err
-		}
-		return m, nil
+		return harm(path)
+	})
+	return prune.ApplyJob{
+		Common: prune.Common{
+			Spec:   source.Spec{Engine: loads, Path: tinyModel, Threads: 2, FlashAttn: "auto"},
+			Text:   corpus.Text{File: tinyText, Convention: perplexity.Windows, Context: 64, Batch: 128, Max: 2},
+			Layout: layout.Auto, Tool: "test",
+		},
+		Writing: prune.Writing{Output: filepath.Join(t.TempDir(), "out.gguf")},
+		Mask:    mask,
 	}
-	return Job{
-		Runtime: source.Spec{Path: tinyModel, Threads: 2, FlashAttn: "auto", Load: load},
-		Text:    corpus.Text{File: tinyText, Convention: perplexity.Windows, Context: 64, Batch: 128, Max: 2},
-		Layout:  layout.Auto, Mask: mask, Tool: "test", Output: filepath.Join(t.TempDir(), "out.gguf"),
+}
+
+// watched is llama.cpp, with a call before each model is loaded and after each is closed.
+type watched struct {
+	llamabind.Runtime
+	load   func(path string, p engine.ModelParams) error
+	closed func()
+}
+
+// onLoad is llama.cpp, but that load is called before each model is loaded and may refuse it.
+func onLoad(load func(path string, p engine.ModelParams) error) watched {
+	return watched{load: load, closed: func() {}}
+}
+
+func (w watched) Load(ctx context.Context, path string, p engine.ModelParams) (engine.Model, error) {
+	if err := w.load(path, p); err != nil {
+		return nil, err
 	}
+	m, err := w.Runtime.Load(ctx, path, p)
+	if err != nil {
+		return nil, err
+	}
+	return closing{m, w.closed}, nil
+}
+
+// closing is a model that says when it is closed.
+type closing struct {
+	engine.Model
+	closed func()
+}
+
+func (m closing) Close() {
+	m.Model.Close()
+	m.closed()
 }
 
 // overwrite puts n bytes of value b at offset of the file, counted from its end where it is negative.
@@ -92,7 +117,7 @@ func TestCheckRemovesWrongFiles(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			j := applyJob(t, c.harm)
-			_, err := Apply(t.Context(), j, quiet())
+			_, err := prune.Apply(t.Context(), j, new(progresstest.Listener))
 			var check *write.CheckError
 			if !errors.As(err, &check) || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("got %v, want a failed check about %q", err, c.want)
@@ -107,7 +132,7 @@ func TestCheckRemovesWrongFiles(t *testing.T) {
 // The same job without harm writes the file, and the check's numbers are those of identical models.
 func TestApplyChecks(t *testing.T) {
 	j := applyJob(t, func(string) error { return nil })
-	out, err := Apply(t.Context(), j, quiet())
+	out, err := prune.Apply(t.Context(), j, new(progresstest.Listener))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -117,33 +142,5 @@ func TestApplyChecks(t *testing.T) {
 	}
 	if left, err := os.ReadDir(filepath.Dir(j.Output)); err != nil || len(left) != 1 || left[0].Name() != "out.gguf" {
 		t.Errorf("in the folder: %v (%v), want the file alone", left, err)
-	}
-}
-
-func TestCheckVerdict(t *testing.T) {
-	row := []float32{1, 2, 3}
-	same := func() *write.RowDiff {
-		var c write.RowDiff
-		if err := c.add(0, 0, row, row); err != nil {
-			t.Fatal(err)
-		}
-		return &c
-	}
-	for _, c := range []struct {
-		name            string
-		masked, written float64
-		rows            int
-		want            string
-	}{
-		{"same", 7, 7, 1, ""},
-		{"rounding", 7, 7.001, 1, ""},
-		{"worse", 7, 7.1, 1, "perplexity is 7.1000"},
-		{"better is wrong too", 7, 6.9, 1, "perplexity is 6.9000"},
-		{"rows missing", 7, 7, 2, "1 of 2 positions"},
-	} {
-		k := write.Check{Masked: perplexity.Estimate{PPL: c.masked}, Written: perplexity.Estimate{PPL: c.written}}
-		if got := k.verdict(same(), c.rows); (got == "") != (c.want == "") || !strings.Contains(got, c.want) {
-			t.Errorf("%s: verdict %q, want %q", c.name, got, c.want)
-		}
 	}
 }

@@ -1,14 +1,16 @@
-package prune
+package llamatest
 
 import (
 	"context"
 	"errors"
 	"io"
-	"math"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/ggufprune/ggufprune/internal/progress/progresstest"
+	"github.com/ggufprune/ggufprune/internal/prune"
 
 	"github.com/ggufprune/ggufprune/internal/write"
 
@@ -17,7 +19,6 @@ import (
 	"github.com/ggufprune/ggufprune/gguf"
 	"github.com/ggufprune/ggufprune/internal/imatrix"
 	"github.com/ggufprune/ggufprune/internal/imatrix/imatrixtest"
-	"github.com/ggufprune/ggufprune/internal/progress"
 	"github.com/ggufprune/ggufprune/internal/quantize"
 	"github.com/ggufprune/ggufprune/internal/quantproc"
 	"github.com/ggufprune/ggufprune/layout"
@@ -25,14 +26,14 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	if code, child := quantproc.Dispatch(); child {
+	if code, child := quantproc.Dispatch(llamabind.Runtime{}); child {
 		os.Exit(code)
 	}
 	os.Exit(m.Run())
 }
 
 // quantizeTo makes the job quantise; harm is called with the number of each file that is loaded besides the source, and with the file.
-func quantizeTo(t *testing.T, typ string, harm func(i int, path string) error) Job {
+func quantizeTo(t *testing.T, typ string, harm func(i int, path string) error) prune.ApplyJob {
 	t.Helper()
 	n := 0
 	j := applyJob(t, func(path string) error {
@@ -70,7 +71,7 @@ func TestQuantizedCheckRemovesWrongFiles(t *testing.T) {
 		}
 		return overwrite(path, -200<<10, 100<<10, 0x11)
 	})
-	_, err := Apply(t.Context(), j, quiet())
+	_, err := prune.Apply(t.Context(), j, new(progresstest.Listener))
 	var check *write.CheckError
 	if !errors.As(err, &check) || !strings.Contains(err.Error(), "quantised to Q4_0") || !strings.Contains(err.Error(), "noise") {
 		t.Errorf("%v", err)
@@ -80,26 +81,16 @@ func TestQuantizedCheckRemovesWrongFiles(t *testing.T) {
 	}
 }
 
-// cancelling is a reporter that cancels when a piece of work begins.
-type cancelling struct {
-	progress.Sink
-	at     string
-	cancel func()
-}
-
-func (c cancelling) Start(label string, total int64) progress.Bar {
-	if label == c.at {
-		c.cancel()
-	}
-	return c.Reporter.Start(label, total)
-}
-
 // Nothing is left of a run that was interrupted while it quantised.
 func TestQuantizeCancelled(t *testing.T) {
 	for _, at := range []string{"quantise", "quantise the whole model, to know the noise", "check the quantised file"} {
 		j := quantizeTo(t, "Q4_0", harmless)
 		ctx, cancel := context.WithCancel(t.Context())
-		_, err := Apply(ctx, j, cancelling{quiet(), at, cancel})
+		_, err := prune.Apply(ctx, j, &progresstest.Listener{OnStart: func(label string) {
+			if label == at {
+				cancel()
+			}
+		}})
 		if !errors.Is(err, context.Canceled) {
 			t.Errorf("%s: %v", at, err)
 		}
@@ -144,7 +135,7 @@ func TestQuantizeZeros(t *testing.T) {
 		j := quantizeTo(t, typ, harmless)
 		j.Layout, j.Mask = layout.Zeros, blockmask.New(blockmask.Block{Layer: 5, Kind: blockmask.Mixer}, blockmask.Block{Layer: 7, Kind: blockmask.FFN})
 		j.Quantize.IMatrix, j.Quantize.IMatrixOut = matrix, filepath.Join(t.TempDir(), "out.imatrix")
-		out, err := Apply(t.Context(), j, quiet())
+		out, err := prune.Apply(t.Context(), j, new(progresstest.Listener))
 		if err != nil {
 			t.Fatalf("%s: %v", typ, err)
 		}
@@ -201,15 +192,17 @@ func TestQuantizeAlignment(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	j := quantize.Job{In: w.Path(), Out: filepath.Join(t.TempDir(), "out.gguf"), Quantize: quantizeTo(t, "Q4_0", harmless).Quantize}
-	if _, err := quantize.Run(t.Context(), j, quiet()); err == nil || !strings.Contains(err.Error(), "aligned to 64 bytes") {
+	j := quantize.Job{
+		Engine: llamabind.Runtime{}, In: w.Path(), Out: filepath.Join(t.TempDir(), "out.gguf"), Options: quantizeTo(t, "Q4_0", harmless).Quantize,
+	}
+	if _, err := quantize.Run(t.Context(), j, new(progresstest.Listener)); err == nil || !strings.Contains(err.Error(), "aligned to 64 bytes") {
 		t.Errorf("%v", err)
 	}
 	if left := files(t, j.Out); len(left) > 0 {
 		t.Errorf("%v left behind", left)
 	}
 	// That it is so: without the refusal, what the quantiser writes is refused.
-	if err := llamabind.QuantizeModel(t.Context(), j.In, j.Out, j.Quantize.Params, nil); err == nil {
+	if err := llamabind.QuantizeModel(t.Context(), j.In, j.Out, j.Options.Params, nil); err == nil {
 		if f, err := gguf.Open(j.Out); err == nil {
 			f.Close()
 			t.Error("the quantiser handles other alignments by now: drop the refusal")
@@ -230,36 +223,12 @@ func TestQuantizedName(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Chdir(t.TempDir())
-	j.Runtime.Path, j.Runtime.Load, j.Text.File = path, nil, text
-	out, err := Apply(t.Context(), j, quiet())
+	j.Spec.Path, j.Spec.Engine, j.Text.File = path, llamabind.Runtime{}, text
+	out, err := prune.Apply(t.Context(), j, new(progresstest.Listener))
 	if err != nil || !strings.HasSuffix(out.Write.Path, "-Q5_K_M.gguf") {
 		t.Errorf("%+v, %v", out, err)
 	}
 	if left := files(t, out.Write.Path); len(left) != 1 {
 		t.Errorf("%v are left", left)
-	}
-}
-
-func TestNoiseExceeds(t *testing.T) {
-	whole := write.Noise{NMSE: 1e-4, KLD: 1e-2}
-	for _, c := range []struct {
-		n    write.Noise
-		want string
-	}{
-		{write.Noise{NMSE: 2e-4, KLD: 2e-2}, ""},
-		{write.Noise{NMSE: 2.1e-4, KLD: 1e-2}, "NMSE"},
-		{write.Noise{NMSE: 1e-4, KLD: 2.1e-2}, "KL divergence"},
-		{write.Noise{NMSE: math.NaN(), KLD: 1e-2}, "NMSE"},
-	} {
-		if got := c.n.exceeds(whole, 2); (got == "") != (c.want == "") || !strings.Contains(got, c.want) {
-			t.Errorf("%+v: %q, want %q", c.n, got, c.want)
-		}
-	}
-	// What loses nothing may round.
-	if got := (write.Noise{NMSE: 5e-7, KLD: 5e-6}).exceeds(write.Noise{}, 2); got != "" {
-		t.Error(got)
-	}
-	if write.MaxNoise(0, 24) != 2 || write.MaxNoise(12, 24) != 4 || write.MaxNoise(24, 24) != 48 {
-		t.Error("the multiple is not twice over what is left")
 	}
 }

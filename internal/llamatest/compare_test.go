@@ -1,4 +1,4 @@
-package compare
+package llamatest
 
 import (
 	"context"
@@ -6,6 +6,9 @@ import (
 	"math"
 	"strings"
 	"testing"
+
+	"github.com/ggufprune/ggufprune/internal/compare"
+	"github.com/ggufprune/ggufprune/internal/progress/progresstest"
 
 	"github.com/ggufprune/ggufprune/engine"
 	"github.com/ggufprune/ggufprune/internal/corpus"
@@ -16,48 +19,33 @@ import (
 )
 
 // compareJob compares the small model with itself on a little text.
-func compareJob(load source.Loader) Job {
-	return Job{
-		Spec:   source.Spec{Threads: 2, FlashAttn: "auto", Load: load},
-		Models: []Contender{{Label: "a", Path: tinyModel}, {Label: "b", Path: tinyModel}},
+func compareJob(e engine.Runtime) compare.Job {
+	return compare.Job{
+		Spec:   source.Spec{Engine: e, Threads: 2, FlashAttn: "auto"},
+		Models: []compare.Contender{{Label: "a", Path: tinyModel}, {Label: "b", Path: tinyModel}},
 		Text:   corpus.Text{File: tinyText, Convention: perplexity.Windows, Context: 64, Batch: 128, Max: 3}, UBatch: 128,
 	}
 }
 
-// counted is a model that says when it is closed.
-type counted struct {
-	engine.Model
-	closed func()
-}
-
-func (m counted) Close() {
-	m.Model.Close()
-	m.closed()
-}
-
 // loadUpTo loads models as long as fewer than most are open.
-func loadUpTo(most int, open, peak *int) source.Loader {
-	return func(ctx context.Context, path string, p engine.ModelParams) (engine.Model, error) {
+func loadUpTo(most int, open, peak *int) watched {
+	return watched{load: func(string, engine.ModelParams) error {
 		if *open == most {
-			return nil, errors.New("out of memory")
-		}
-		m, err := llamabind.Runtime{}.Load(ctx, path, p)
-		if err != nil {
-			return nil, err
+			return errors.New("out of memory")
 		}
 		*open++
 		*peak = max(*peak, *open)
-		return counted{m, func() { *open-- }}, nil
-	}
+		return nil
+	}, closed: func() { *open-- }}
 }
 
 // A model does not differ from itself but by the rounding of the base's predictions; and all of it is closed in the end.
 func TestCompareWithItself(t *testing.T) {
 	var open, peak int
 	j := compareJob(loadUpTo(2, &open, &peak))
-	j.Models = append(j.Models, Contender{Label: "c", Path: tinyModel})
-	j.Speed = &SpeedTest{Prompt: 8, Generate: 2, Repeats: 2}
-	c, err := Run(t.Context(), j, &listener{parts: map[string][]int64{}})
+	j.Models = append(j.Models, compare.Contender{Label: "c", Path: tinyModel})
+	j.Speed = &compare.SpeedTest{Prompt: 8, Generate: 2, Repeats: 2}
+	c, err := compare.Run(t.Context(), j, new(progresstest.Listener))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,9 +73,9 @@ func TestCompareWithItself(t *testing.T) {
 func TestCompareInLittleMemory(t *testing.T) {
 	var open, peak int
 	j := compareJob(loadUpTo(1, &open, &peak))
-	j.Speed = &SpeedTest{Prompt: 8, Generate: 2, Repeats: 2}
-	l := &listener{parts: map[string][]int64{}}
-	c, err := Run(t.Context(), j, l)
+	j.Speed = &compare.SpeedTest{Prompt: 8, Generate: 2, Repeats: 2}
+	l := new(progresstest.Listener)
+	c, err := compare.Run(t.Context(), j, l)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,22 +85,25 @@ func TestCompareInLittleMemory(t *testing.T) {
 	if c.Speed != nil || c.Rows[0].Speed != nil || c.Rows[1].Speed != nil || c.Rows[1].KL == nil {
 		t.Errorf("%+v", c)
 	}
-	if !strings.Contains(strings.Join(l.notes, "\n"), "speeds are not compared") {
-		t.Errorf("notes %q", l.notes)
+	if !strings.Contains(strings.Join(l.Notes, "\n"), "speeds are not compared") {
+		t.Errorf("notes %q", l.Notes)
 	}
 }
 
 func TestCompareCancelled(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	var open, peak int
-	l := &listener{parts: map[string][]int64{}}
-	j := compareJob(func(c context.Context, path string, p engine.ModelParams) (engine.Model, error) {
+	l := new(progresstest.Listener)
+	loads := loadUpTo(2, &open, &peak)
+	count := loads.load
+	loads.load = func(path string, p engine.ModelParams) error {
 		if open == 0 && peak == 1 { // the second one
 			cancel()
 		}
-		return loadUpTo(2, &open, &peak)(c, path, p)
-	})
-	if _, err := Run(ctx, j, l); !errors.Is(err, context.Canceled) || open != 0 {
+		return count(path, p)
+	}
+	j := compareJob(loads)
+	if _, err := compare.Run(ctx, j, l); !errors.Is(err, context.Canceled) || open != 0 {
 		t.Errorf("%v, %d models are open", err, open)
 	}
 }
@@ -121,14 +112,14 @@ func TestCompareCancelled(t *testing.T) {
 func TestCompareWithoutFile(t *testing.T) {
 	apply := applyJob(t, func(string) error { return nil })
 	apply.NoCheck = true
-	out, err := prune.Apply(t.Context(), apply, quiet())
+	out, err := prune.Apply(t.Context(), apply, new(progresstest.Listener))
 	if err != nil {
 		t.Fatal(err)
 	}
-	j := compareJob(nil)
-	facts := FileFacts{Arch: "deci", Bytes: out.Write.Bytes, Params: 7}
-	j.Models = []Contender{{"original", tinyModel, nil, FileFacts{}}, {"pruned", tinyModel, apply.Mask, facts}, {"file", apply.Output, nil, FileFacts{}}}
-	c, err := Run(t.Context(), j, quiet())
+	j := compareJob(llamabind.Runtime{})
+	facts := compare.FileFacts{Arch: "deci", Bytes: out.Write.Bytes, Params: 7}
+	j.Models = []compare.Contender{{Label: "original", Path: tinyModel, Removed: nil, File: compare.FileFacts{}}, {Label: "pruned", Path: tinyModel, Removed: apply.Mask, File: facts}, {Label: "file", Path: apply.Output, Removed: nil, File: compare.FileFacts{}}}
+	c, err := compare.Run(t.Context(), j, new(progresstest.Listener))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -136,7 +127,7 @@ func TestCompareWithoutFile(t *testing.T) {
 	if *without.KL != *with.KL || !(without.KL.KLD.Value > 0) {
 		t.Errorf("without a file KLD %v, PPL %v, with it %v, %v", without.KL.KLD, without.PPL, with.KL.KLD, with.PPL)
 	}
-	if without.Path != "" || without.Speed != nil || without.Bytes != with.Bytes || without.Params != 7 || without.Pruned != Pruned || with.Pruned != Pruned || c.Rows[0].Pruned != "" {
+	if without.Path != "" || without.Speed != nil || without.Bytes != with.Bytes || without.Params != 7 || without.Pruned != compare.Pruned || with.Pruned != compare.Pruned || c.Rows[0].Pruned != "" {
 		t.Errorf("rows %+v and %+v", without, with)
 	}
 }
