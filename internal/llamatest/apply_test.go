@@ -55,12 +55,13 @@ func applyJob(t *testing.T, harm func(path string) error) prune.ApplyJob {
 type watched struct {
 	llamabind.Runtime
 	load   func(path string, p engine.ModelParams) error
+	loaded func()
 	closed func()
 }
 
 // onLoad is llama.cpp, but that load is called before each model is loaded and may refuse it.
 func onLoad(load func(path string, p engine.ModelParams) error) watched {
-	return watched{load: load, closed: func() {}}
+	return watched{load: load, loaded: func() {}, closed: func() {}}
 }
 
 func (w watched) Load(ctx context.Context, path string, p engine.ModelParams) (engine.Model, error) {
@@ -71,6 +72,7 @@ func (w watched) Load(ctx context.Context, path string, p engine.ModelParams) (e
 	if err != nil {
 		return nil, err
 	}
+	w.loaded()
 	return closing{m, w.closed}, nil
 }
 

@@ -33,9 +33,10 @@ func loadUpTo(most int, open, peak *int) watched {
 		if *open == most {
 			return errors.New("out of memory")
 		}
+		return nil
+	}, loaded: func() {
 		*open++
 		*peak = max(*peak, *open)
-		return nil
 	}, closed: func() { *open-- }}
 }
 
