@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ggufprune/ggufprune/internal/cli/flags"
 	"github.com/ggufprune/ggufprune/internal/pipeline"
 	"github.com/ggufprune/ggufprune/layout"
 	"github.com/ggufprune/ggufprune/llamabind"
@@ -19,7 +20,7 @@ func TestExitCode(t *testing.T) {
 	}{
 		{nil, ExitOK},
 		{errors.New("disk"), ExitFailure},
-		{usagef("flag"), ExitUsage},
+		{flags.Errorf("flag"), ExitUsage},
 		{&layout.RefusedError{}, ExitUnsupported},
 		{&pipeline.UnsupportedError{Text: "encoder"}, ExitUnsupported},
 		{&llamabind.Error{Code: llamabind.UnsupportedArch}, ExitUnsupported},

@@ -1,163 +1,126 @@
-package cli
+package commands
 
 import (
-	"context"
 	"path/filepath"
 
+	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/ggufprune/ggufprune/internal/cli/flags"
+	"github.com/ggufprune/ggufprune/internal/cli/render"
 	"github.com/ggufprune/ggufprune/internal/pipeline"
 	"github.com/ggufprune/ggufprune/internal/ui"
 	"github.com/ggufprune/ggufprune/perplexity"
 )
 
-const compareUsage = `Usage: ggufprune compare BASE OTHER ... [flags]
-       ggufprune compare --ollama NAME NAME [flags]
-
-Prints how models differ from the first one, on a text that a search by default has not seen: perplexity, KL divergence of
+// NewCompareCmd returns "ggufprune compare".
+func NewCompareCmd() *cobra.Command {
+	o := compareOptions{text: flags.Text{Convention: perplexity.Windows, Exact: true}}
+	return Define(&cobra.Command{
+		Use: `compare BASE OTHER ... [flags]
+compare --ollama NAME NAME [flags]`,
+		Short: "models side by side: quality, size and speed; two models in a running Ollama",
+		Long: `Prints how models differ from the first one, on a text that a search by default has not seen: perplexity, KL divergence of
 their predictions over the whole vocabulary, the likeliest token, size, memory for context, and measured speed. The
 statistics are those of llama-perplexity --kl-divergence, digit by digit for the same text, -c, -b and -ub; the speeds those
 of llama-bench, with the repeats of two models taking turns. With --ollama it asks two models of a running Ollama the same
-prompts, as raw text and as a chat, by the most likely tokens, and prints speeds, memory, and where the answers part.
-
-Examples:
-  ggufprune compare model-Q8_0.gguf pruned-Q8_0.gguf
+prompts, as raw text and as a chat, by the most likely tokens, and prints speeds, memory, and where the answers part.`,
+		Example: `  ggufprune compare model-Q8_0.gguf pruned-Q8_0.gguf
   ggufprune compare model-F16.gguf pruned-F16.gguf -f wiki.test.raw --chunks 40 --rival-quant auto
-  ggufprune compare --ollama llama3.2:3b llama3.2:pruned -n 128
-
-What to compare:
-      --rival-quant TYPE   also the first model quantised to this type: auto, the largest that is no larger than the second
-                           model's file, off, or one of llama-quantize's such as Q4_K_M (default: off)
-      --base-logits FILE   compare with what llama-perplexity --kl-divergence-base saved here, on its text
-      --save-base-logits FILE  keep what the first model predicts in that form
-      --force              overwrite an existing file
-
-In Ollama:
-      --ollama             the models are Ollama's, and run there
-      --prompts FILE       one prompt a line (default: six of the program's); of an answer -n tokens (default: 64)
-
-Speed, as in llama-bench:
-  -p, --n-prompt N         tokens of a prompt (default: 512)
-  -n, --n-gen N            tokens to generate (default: 128)
-  -r, --repetitions N      of each (default: 5)
-      --no-speed           measure none
-` + textUsage + modelUsage + commonUsage
-
-// compareCommand is "ggufprune compare".
-type compareCommand struct {
-	model                   modelFlags
-	text                    textFlags
-	rival, base, save       string
-	prompt, generate, times int
-	noSpeed, force          bool
-	ollama                  bool
-	prompts                 string
+  ggufprune compare --ollama llama3.2:3b llama3.2:pruned -n 128`,
+		Args:              cobra.ArbitraryArgs,
+		ValidArgsFunction: flags.CompleteModels,
+	}, o.addFlags, o.run)
 }
 
-const (
-	defaultPrompt   = 512
-	defaultGenerate = 128
-	defaultRepeats  = 5
-	mostRepeats     = 1000
-)
-
-func (c *compareCommand) usage() string { return compareUsage }
-
-// arguments says that the models may be given without -m.
-func (*compareCommand) arguments() {}
-
-func (c *compareCommand) flags(fs *pflag.FlagSet) {
-	c.model.add(fs)
-	c.text.add(fs, perplexity.Windows)
-	fs.StringVar(&c.rival, "rival-quant", pipeline.RivalOff, "")
-	fs.StringVar(&c.base, "base-logits", "", "")
-	fs.StringVar(&c.save, "save-base-logits", "", "")
-	fs.BoolVar(&c.force, "force", false, "")
-	fs.IntVarP(&c.prompt, "n-prompt", "p", defaultPrompt, "")
-	fs.IntVarP(&c.generate, "n-gen", "n", defaultGenerate, "")
-	fs.IntVarP(&c.times, "repetitions", "r", defaultRepeats, "")
-	fs.BoolVar(&c.noSpeed, "no-speed", false, "")
-	fs.BoolVar(&c.ollama, "ollama", false, "")
-	fs.StringVar(&c.prompts, "prompts", "", "")
+// compareOptions are the flags of compare.
+type compareOptions struct {
+	speed             flags.Speed
+	text              flags.Text
+	model             flags.Model
+	rival, base, save string
+	force             bool
+	ollama            bool
+	prompts           string
 }
 
-func (c *compareCommand) run(ctx context.Context, fs *pflag.FlagSet, u *ui.UI) error {
-	if c.ollama {
-		return c.runOllama(ctx, fs, u)
+func (o *compareOptions) addFlags(fs *pflag.FlagSet) {
+	flags.Section(fs, "What to compare", func(fs *pflag.FlagSet) {
+		flags.RivalVar(fs, &o.rival, pipeline.RivalOff, "also the first model quantised to this type: auto, the largest that is no larger than the second "+
+			"model's file, off, or one of llama-quantize's such as Q4_K_M")
+		fs.StringVar(&o.base, "base-logits", "", "`FILE` compare with what llama-perplexity --kl-divergence-base saved here, on its text")
+		fs.StringVar(&o.save, "save-base-logits", "", "`FILE` keep what the first model predicts in that form")
+		fs.BoolVar(&o.force, "force", false, "overwrite an existing file")
+	})
+	flags.Section(fs, "In Ollama", func(fs *pflag.FlagSet) {
+		fs.BoolVar(&o.ollama, "ollama", false, "the models are Ollama's, and run there")
+		fs.StringVar(&o.prompts, "prompts", "", "`FILE` one prompt a line (default: six of the program's); of an answer -n tokens (default: 64)")
+	})
+	o.speed.AddFlags(fs)
+	o.text.AddFlags(fs)
+	o.model.AddFlags(fs)
+}
+
+func (o *compareOptions) run(cmd *cobra.Command, args []string, u *ui.UI) error {
+	if o.ollama {
+		return o.runOllama(cmd, args, u)
 	}
-	j, err := c.job(fs)
+	j, err := o.job(cmd.Flags())
 	if err != nil {
 		return err
 	}
-	out, err := pipeline.Compare(ctx, j, reporter{u})
+	out, err := pipeline.Compare(cmd.Context(), j, reporter{u})
 	if err != nil {
 		return err
 	}
-	printComparison(u, out)
-	return u.JSON(compareJSON{Command: "compare", Comparison: newComparisonJSON(out)})
+	return render.Comparison(u, out)
 }
 
 // job checks the flags.
-func (c *compareCommand) job(fs *pflag.FlagSet) (j pipeline.CompareJob, err error) {
+func (o *compareOptions) job(fs *pflag.FlagSet) (j pipeline.CompareJob, err error) {
 	paths := fs.Args()
-	if c.model.path != "" {
-		paths = append([]string{c.model.path}, paths...)
+	if o.model.Path != "" {
+		paths = append([]string{o.model.Path}, paths...)
 	}
 	switch {
-	case len(paths) == 0, len(paths) == 1 && c.base == "":
-		return j, usagef("compare needs two models at least; give ggufprune compare base.gguf other.gguf")
-	case c.base != "" && c.save != "":
-		return j, usagef("--base-logits and --save-base-logits exclude each other; give one of them")
-	case len(paths) == 1 && c.rival != pipeline.RivalOff:
-		return j, usagef("--rival-quant needs a model to rival; give ggufprune compare base.gguf other.gguf")
+	case len(paths) == 0, len(paths) == 1 && o.base == "":
+		return j, flags.Errorf("compare needs two models at least; give ggufprune compare base.gguf other.gguf")
+	case o.base != "" && o.save != "":
+		return j, flags.Errorf("--base-logits and --save-base-logits exclude each other; give one of them")
+	case len(paths) == 1 && o.rival != pipeline.RivalOff:
+		return j, flags.Errorf("--rival-quant needs a model to rival; give ggufprune compare base.gguf other.gguf")
 	}
 	for _, name := range []string{"file", "ctx-size", "chunks"} {
-		if c.base != "" && fs.Changed(name) {
-			return j, usagef("--%s and --base-logits exclude each other: the file has its own windows of text", name)
+		if o.base != "" && fs.Changed(name) {
+			return j, flags.Errorf("--%s and --base-logits exclude each other: the file has its own windows of text", name)
 		}
 	}
-	if c.prompts != "" {
-		return j, usagef("--prompts goes with --ollama")
+	if o.prompts != "" {
+		return j, flags.Errorf("--prompts goes with --ollama")
 	}
 	models := make([]pipeline.Contender, len(paths))
 	for i, name := range paths {
-		m := c.model
-		m.path = name
-		if j.Runtime, err = m.runtime(); err != nil {
+		m := o.model
+		m.Path = name
+		if j.Runtime, err = m.Resolve(); err != nil {
 			return j, err
 		}
 		models[i] = pipeline.Contender{Label: name, Path: j.Runtime.Path}
 		j.Runtime.Path, j.Runtime.Ref = "", nil // of one model only
 	}
-	if j.Text, err = c.text.windows(fs); err != nil {
+	if j.Text, err = o.text.Resolve(); err != nil {
 		return j, err
 	}
 	if j.Text.Convention != perplexity.Windows {
-		return j, usagef("--convention is %q; compare measures windows, as llama-perplexity does", j.Text.Convention)
+		return j, flags.Errorf("--convention is %q; compare measures windows, as llama-perplexity does", j.Text.Convention)
 	}
-	if j.Rival, err = pipeline.ParseRival(c.rival); err != nil {
-		return j, usagef("--rival-quant: %v", err)
+	if j.Rival, err = pipeline.ParseRival(o.rival); err != nil {
+		return j, flags.Errorf("--rival-quant: %v", err)
 	}
-	j.Models, j.UBatch = contenders(models), c.text.ubatch
-	j.BaseLogits, j.SaveBase, j.Force = c.base, c.save, c.force
-	j.Speed, err = c.speed()
+	j.Models, j.UBatch = contenders(models), o.text.UBatch
+	j.BaseLogits, j.SaveBase, j.Force = o.base, o.save, o.force
+	j.Speed, err = o.speed.Resolve()
 	return j, err
-}
-
-// speed checks what is to be measured of it.
-func (c *compareCommand) speed() (*pipeline.SpeedTest, error) {
-	for _, f := range []struct {
-		name        string
-		value, most int
-	}{{"n-prompt", c.prompt, maxTokens}, {"n-gen", c.generate, maxTokens}, {"repetitions", c.times, mostRepeats}} {
-		if f.value < 1 || f.value > f.most {
-			return nil, usagef("--%s is %d; give 1 to %d, or --no-speed", f.name, f.value, f.most)
-		}
-	}
-	if c.noSpeed {
-		return nil, nil
-	}
-	return &pipeline.SpeedTest{Prompt: c.prompt, Generate: c.generate, Repeats: c.times}, nil
 }
 
 // contenders shortens the labels of models that are files, where these have different names.

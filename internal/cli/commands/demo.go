@@ -1,41 +1,38 @@
-package cli
+package commands
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 
+	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/ggufprune/ggufprune/blockmask"
+	"github.com/ggufprune/ggufprune/internal/cli/flags"
+	"github.com/ggufprune/ggufprune/internal/cli/render"
 	"github.com/ggufprune/ggufprune/internal/pipeline"
 	"github.com/ggufprune/ggufprune/internal/ui"
+	"github.com/ggufprune/ggufprune/internal/version"
 	"github.com/ggufprune/ggufprune/layout"
 	"github.com/ggufprune/ggufprune/perplexity"
 	"github.com/ggufprune/ggufprune/repair"
 	"github.com/ggufprune/ggufprune/search"
 )
 
-const demoUsage = `Usage: ggufprune demo [flags]
-
-Prunes and repairs the small model that comes with the source (testdata/tiny-11m-Q8_0.gguf, trained for this project), checks
-the result, and lets the original and the pruned model write a sentence each. Takes a minute or two.
-
-Examples:
-  ggufprune demo
-  ggufprune demo --blocks 3 -o tiny-pruned.gguf
-
-Flags:
-  -m, --model FILE         another model
-      --blocks N           blocks to remove (default: 6)
-      --prompt TEXT        what the models continue
-  -o, --output FILE        keep the pruned model here (default: it is deleted)
-      --force              overwrite an existing file
-  -t, --threads N          CPU threads (default: physical cores)
-` + commonUsage
+// NewDemoCmd returns "ggufprune demo".
+func NewDemoCmd() *cobra.Command {
+	var o demoOptions
+	return Define(&cobra.Command{
+		Use:   "demo [flags]",
+		Short: "prune the small model that comes with the source",
+		Long: `Prunes and repairs the small model that comes with the source (testdata/tiny-11m-Q8_0.gguf, trained for this project), checks
+the result, and lets the original and the pruned model write a sentence each. Takes a minute or two.`,
+		Example: `  ggufprune demo
+  ggufprune demo --blocks 3 -o tiny-pruned.gguf`,
+	}, o.addFlags, o.run)
+}
 
 const (
 	demoModel   = "tiny-11m-Q8_0.gguf"
@@ -48,103 +45,79 @@ const (
 		"### Instruction:\nDescribe the sea.\n\n### Response:\n"
 )
 
-// demoCommand is "ggufprune demo".
-type demoCommand struct {
+// demoOptions are the flags of demo.
+type demoOptions struct {
 	path, output, prompt string
 	blocks, threads      int
 	force                bool
 }
 
-func (c *demoCommand) usage() string { return demoUsage }
-
-func (c *demoCommand) flags(fs *pflag.FlagSet) {
-	fs.StringVarP(&c.path, "model", "m", "", "")
-	fs.StringVarP(&c.output, "output", "o", "", "")
-	fs.StringVar(&c.prompt, "prompt", demoPrompt, "")
-	fs.IntVar(&c.blocks, "blocks", 6, "")
-	fs.IntVarP(&c.threads, "threads", "t", unset, "")
-	fs.BoolVar(&c.force, "force", false, "")
+func (o *demoOptions) addFlags(fs *pflag.FlagSet) {
+	flags.Section(fs, "Flags", func(fs *pflag.FlagSet) {
+		fs.StringVarP(&o.path, "model", "m", "", "`FILE` another model")
+		fs.IntVar(&o.blocks, "blocks", 6, "`N` blocks to remove")
+		fs.StringVar(&o.prompt, "prompt", demoPrompt, "`TEXT` what the models continue (default: a task for the small model)")
+		fs.StringVarP(&o.output, "output", "o", "", "`FILE` keep the pruned model here (default: it is deleted)")
+		fs.BoolVar(&o.force, "force", false, "overwrite an existing file")
+		fs.IntVarP(&o.threads, "threads", "t", flags.Unset, "`N` CPU threads (default: physical cores)")
+	})
 }
 
-func (c *demoCommand) run(ctx context.Context, _ *pflag.FlagSet, u *ui.UI) (err error) {
-	if c.blocks < 1 {
-		return usagef("--blocks is %d; give 1 or more", c.blocks)
+func (o *demoOptions) run(cmd *cobra.Command, _ []string, u *ui.UI) (err error) {
+	if o.blocks < 1 {
+		return flags.Errorf("--blocks is %d; give 1 or more", o.blocks)
 	}
-	if c.path == "" {
-		if c.path, err = findDemoModel(); err != nil {
+	if o.path == "" {
+		if o.path, err = findDemoModel(); err != nil {
 			return err
 		}
 	}
-	m := modelFlags{path: c.path, ngl: "auto", splitMode: "layer", flashAttn: "auto", threads: c.threads}
-	r, err := m.runtime()
+	m := flags.DefaultModel()
+	m.Path, m.Threads = o.path, o.threads
+	r, err := m.Resolve()
 	if err != nil {
 		return err
 	}
-	kept := c.output != ""
+	kept := o.output != ""
 	if !kept {
 		dir, err := os.MkdirTemp("", "ggufprune-demo-*")
 		if err != nil {
 			return fmt.Errorf("demo: %w; name a writable place with -o", err)
 		}
 		defer os.RemoveAll(dir)
-		c.output = filepath.Join(dir, "tiny-pruned.gguf")
+		o.output = filepath.Join(dir, "tiny-pruned.gguf")
 	}
-	out, err := pipeline.Prune(ctx, c.job(r), reporter{u})
+	ctx := cmd.Context()
+	out, err := pipeline.Prune(ctx, o.job(r), reporter{u})
 	if err != nil {
 		return err
 	}
-	printSteps(u, out)
-	printWrite(u, out)
-	return c.generate(ctx, u, r, out, kept)
+	render.Steps(u, out)
+	render.Written(u, out)
+	s := render.Sample{Prompt: o.prompt, Kept: kept}
+	if s.Original, err = pipeline.Generate(ctx, r, r.Path, o.prompt, demoTokens); err != nil {
+		return err
+	}
+	if s.Pruned, err = pipeline.Generate(ctx, r, o.output, o.prompt, demoTokens); err != nil {
+		return err
+	}
+	return render.Demo(u, out, s)
 }
 
 // job is a short search with the paper's settings, and a short repair.
-func (c *demoCommand) job(r pipeline.Runtime) pipeline.Job {
-	text := filepath.Join(filepath.Dir(c.path), demoText)
+func (o *demoOptions) job(r pipeline.Runtime) pipeline.Job {
+	text := filepath.Join(filepath.Dir(o.path), demoText)
 	if _, err := os.Stat(text); err != nil {
 		text = "" // another model: the text that comes with the program
 	}
 	return pipeline.Job{
 		Method:  pipeline.Method{Strategy: "greedy"},
 		Repair:  pipeline.Repair{Method: repair.Auto, Tokens: demoRepair, Usual: true},
-		Runtime: r, Unit: blockmask.Mix, Goal: search.Goal{Blocks: c.blocks}, Layout: layout.Auto, Tool: Version(),
-		Text:   pipeline.Text{File: text, Convention: perplexity.Samples, Context: demoContext, Batch: defaultUBatch, Max: demoSamples},
-		Output: c.output, Force: c.force,
+		Runtime: r, Unit: blockmask.Mix, Goal: search.Goal{Blocks: o.blocks}, Layout: layout.Auto, Tool: version.Tool(),
+		Text:   pipeline.Text{File: text, Convention: perplexity.Samples, Context: demoContext, Batch: flags.DefaultUBatch, Max: demoSamples},
+		Output: o.output, Force: o.force,
 	}
 }
-
-// generate lets both models continue the prompt.
-func (c *demoCommand) generate(ctx context.Context, u *ui.UI, r pipeline.Runtime, out *pipeline.Outcome, kept bool) error {
-	j := demoJSON{Result: newResultJSON("demo", out, ""), Prompt: c.prompt, KeptFiles: kept}
-	var err error
-	if j.Original, err = pipeline.Generate(ctx, r, r.Path, c.prompt, demoTokens); err != nil {
-		return err
-	}
-	if j.Pruned, err = pipeline.Generate(ctx, r, c.output, c.prompt, demoTokens); err != nil {
-		return err
-	}
-	u.Resultf("")
-	u.Resultf("prompt    %s", oneLine(c.prompt))
-	u.Resultf("original  %s", firstSentence(j.Original))
-	u.Resultf("pruned    %s", firstSentence(j.Pruned))
-	if !kept {
-		u.Notef("the pruned model was deleted; keep it with: ggufprune demo -o tiny-pruned.gguf")
-	}
-	return u.JSON(j)
-}
-
-// firstSentence returns s up to the end of its first sentence, or all of it.
-func firstSentence(s string) string {
-	s = oneLine(s)
-	for i, c := range s {
-		if strings.ContainsRune(".!?", c) && (i+1 == len(s) || s[i+1] == ' ') {
-			return s[:i+1]
-		}
-	}
-	return s
-}
-
-func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
 
 // findDemoModel looks for the model in the source tree: from the current folder and from the program's own.
 func findDemoModel() (string, error) {

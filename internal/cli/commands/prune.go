@@ -1,143 +1,145 @@
-package cli
+package commands
 
 import (
-	"context"
 	"fmt"
+	"path/filepath"
 
+	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/ggufprune/ggufprune/blockmask"
+	"github.com/ggufprune/ggufprune/internal/cli/flags"
+	"github.com/ggufprune/ggufprune/internal/cli/render"
 	"github.com/ggufprune/ggufprune/internal/pipeline"
 	"github.com/ggufprune/ggufprune/internal/ui"
 	"github.com/ggufprune/ggufprune/layout"
-	"github.com/ggufprune/ggufprune/perplexity"
 	"github.com/ggufprune/ggufprune/repair"
 )
 
-const pruneUsage = `Usage: ggufprune prune -m FILE (--ratio R | --blocks N | --target-size SIZE | ...) [flags]
-
-Searches which blocks the model can best do without, re-fits those that stay, writes a GGUF, and checks that llama.cpp
-computes from that file what was measured. A file that fails the check is removed.
-
-Examples:
-  ggufprune prune -m model.gguf --ratio 0.2
-  ggufprune prune -m model.gguf --target-size 3.2GiB -f calibration.jsonl -ngl 99 -o small.gguf --plan small.json
-` + goalUsage + methodUsage + `
-What to write:
-  -o, --output FILE        the file (default: a name by the GGUF convention, in this folder)
-      --plan FILE          also save the plan: the order of removal with every score
-      --layout NAME        auto, native, deci or zeros (default: auto, the best one that is exact)
-      --force              overwrite existing files
-      --no-check           do not check the written file
-` + repairUsage + ollamaUsage + quantUsage + pruneCompareUsage + reportUsage + textUsage + calibUsage + modelUsage + commonUsage
-
-// pruneCommand is "ggufprune prune".
-type pruneCommand struct {
-	model  modelFlags
-	text   textFlags
-	goal   goalFlags
-	output outputFlags
-	repair repairFlags
-	ollama ollamaFlags
-	quant  quantizeFlags
-	method methodFlags
-	report reportFlags
-	calib  calibFlags
-	plan   string
-
-	compare pruneCompareFlags
+// NewPruneCmd returns "ggufprune prune".
+func NewPruneCmd() *cobra.Command {
+	o := pruneOptions{searchOptions: newSearchOptions(), repair: flags.Repair{Method: flags.DefaultRepair}, quantize: flags.Quantize{Last: true}}
+	return Define(&cobra.Command{
+		Use:   "prune -m FILE (--ratio R | --blocks N | --target-size SIZE | ...) [flags]",
+		Short: "search, write and check a pruned model: the whole job",
+		Long: `Searches which blocks the model can best do without, re-fits those that stay, writes a GGUF, and checks that llama.cpp
+computes from that file what was measured. A file that fails the check is removed.`,
+		Example: `  ggufprune prune -m model.gguf --ratio 0.2
+  ggufprune prune -m model.gguf --target-size 3.2GiB -f calibration.jsonl -ngl 99 -o small.gguf --plan small.json`,
+	}, o.addFlags, o.run)
 }
 
-func (c *pruneCommand) usage() string { return pruneUsage }
-
-func (c *pruneCommand) flags(fs *pflag.FlagSet) {
-	c.model.add(fs)
-	c.text.add(fs, perplexity.Samples)
-	c.goal.add(fs)
-	c.output.add(fs)
-	c.repair.add(fs, defaultRepair)
-	c.ollama.add(fs)
-	c.quant.add(fs)
-	fs.StringVar(&c.plan, "plan", "", "")
-	c.method.add(fs)
-	c.compare.add(fs)
-	c.report.add(fs)
-	c.calib.add(fs)
+// pruneOptions are the flags of prune.
+type pruneOptions struct {
+	searchOptions
+	output   flags.Output
+	repair   flags.Repair
+	ollama   flags.Ollama
+	quantize flags.Quantize
+	compare  flags.Compare
+	report   flags.Report
+	plan     string
 }
 
-func (c *pruneCommand) run(ctx context.Context, fs *pflag.FlagSet, u *ui.UI) error {
-	j, err := searchJob(fs, &c.model, &c.text, &c.goal, &c.method, &c.calib)
+func (o *pruneOptions) addFlags(fs *pflag.FlagSet) {
+	o.addGoals(fs)
+	o.output.AddFlags(fs)
+	flags.Section(fs, "What to write", func(fs *pflag.FlagSet) {
+		fs.StringVar(&o.plan, "plan", "", "`FILE` also save the plan: the order of removal with every score")
+	})
+	o.ollama.AddFlags(fs)
+	o.repair.AddFlags(fs)
+	o.quantize.AddFlags(fs)
+	o.compare.AddFlags(fs)
+	o.report.AddFlags(fs)
+	o.addTexts(fs)
+}
+
+func (o *pruneOptions) run(cmd *cobra.Command, _ []string, u *ui.UI) error {
+	j, err := o.job()
 	if err != nil {
 		return err
 	}
-	j.Plan = c.plan
-	if err := c.output.fill(&j); err != nil {
-		return err
-	}
-	if err := c.repair.fill(fs, &j); err != nil {
-		return err
-	}
-	if err := c.repair.checkType(c.quant.typ, j.Goal); err != nil {
-		return err
-	}
-	if j.Repair.Method == "" && j.Method.Strategy == "aware" {
-		return usagef("--strategy aware counts on a repair of what it leaves; leave --repair off out")
-	}
-	if defaultRepair != repair.Off && j.Method.Time > 0 && !c.repair.asked(fs) {
+	if flags.DefaultRepair != repair.Off && j.Method.Time > 0 && !o.repair.Asked() {
 		u.Notef("no repair, whose time --time does not plan; --repair auto adds one")
 	}
-	if err := c.ollama.fill(&j); err != nil {
-		return err
-	}
-	if err := c.quant.fill(fs, &j, j.Goal); err != nil {
-		return err
-	}
-	if err := sameOutputs(j.Output, j.Plan); err != nil {
-		return err
-	}
-	if j.Layout == layout.Native && j.Unit != blockmask.Whole {
-		return usagef("--layout native needs whole layers; add --kind layer, or leave the layout to auto")
-	}
-	if j.Compare, err = c.compare.job(); err != nil {
-		return err
-	}
-	if err := c.report.check(j); err != nil {
-		return err
-	}
-	out, err := pipeline.Prune(ctx, j, reporter{u})
+	files, err := o.report.Resolve(j.Output)
 	if err != nil {
 		return err
 	}
-	if err := c.report.write(j, out, commandLine(ctx)); err != nil {
-		return fmt.Errorf("the pruned model is written (%s), but not its report: %w", out.Write.Path, err)
+	if files.Any() {
+		if err := files.Check(j.Force, jobFiles(j)...); err != nil {
+			return err
+		}
 	}
-	return printOutcome(u, "prune", out, c.plan)
+	out, err := pipeline.Prune(cmd.Context(), j, reporter{u})
+	if err != nil {
+		return err
+	}
+	if files.Any() {
+		if err := writeReport(files, j, out, commandLine(cmd.Context())); err != nil {
+			return fmt.Errorf("the pruned model is written (%s), but not its report: %w", out.Write.Path, err)
+		}
+	}
+	return render.Outcome(u, "prune", out, o.plan)
 }
 
-// searchJob is what prune and search have in common.
-func searchJob(fs *pflag.FlagSet, m *modelFlags, t *textFlags, g *goalFlags, how *methodFlags, calib *calibFlags) (j pipeline.Job, err error) {
-	j.Tool = Version()
-	if j.Goal, err = g.goal(); err != nil {
+// job checks the flags.
+func (o *pruneOptions) job() (pipeline.Job, error) {
+	j, err := o.search()
+	if err != nil {
 		return j, err
 	}
-	if j.Runtime, err = m.runtime(); err != nil {
+	j.Plan, j.Output, j.Force, j.NoCheck = o.plan, o.output.Path, o.output.Force, o.output.NoCheck
+	if j.Layout, err = o.output.Resolve(); err != nil {
 		return j, err
 	}
-	if j.Calibration, err = calib.take(fs, t); err != nil {
+	if j.Repair, err = o.repair.Resolve(j.Method, o.quantize.Type, j.Goal); err != nil {
 		return j, err
 	}
-	if j.Text, err = t.text(fs); err != nil {
+	if j.Repair.Method == "" && j.Method.Strategy == "aware" {
+		return j, flags.Errorf("--strategy aware counts on a repair of what it leaves; leave --repair off out")
+	}
+	if j.Ollama, err = o.ollama.Resolve(); err != nil {
 		return j, err
 	}
-	if j.Calibration.Self && !fs.Changed("chunks") {
-		j.Text.Max = 0
-	}
-	if j.Method, j.Unit, err = how.method(fs); err != nil {
+	if j.Quantize, err = o.quantize.Resolve(o.quantize.Type, j.Runtime.Threads, j.Goal); err != nil {
 		return j, err
 	}
-	if j.Method.Strategy == "refine" && (j.Goal.MaxPPLRatio > 0 || j.Goal.MaxKLD > 0) {
-		return j, usagef("--strategy refine needs an amount to remove, not a bound of quality; give --ratio, or use --strategy fast")
+	if j.Output != "" && j.Plan != "" && filepath.Clean(j.Output) == filepath.Clean(j.Plan) {
+		return j, flags.Errorf("--output and --plan are both %s; give them different names", j.Output)
 	}
-	j.Method.Seed = j.Text.Seed
-	return j, nil
+	if j.Layout == layout.Native && j.Unit != blockmask.Whole {
+		return j, flags.Errorf("--layout native needs whole layers; add --kind layer, or leave the layout to auto")
+	}
+	j.Compare, err = o.compare.Resolve()
+	return j, err
+}
+
+// jobFiles are the files that a job reads and writes.
+func jobFiles(j pipeline.Job) []string {
+	var out []string
+	for _, path := range []string{j.Runtime.Path, j.Text.File, j.Plan, j.Output} {
+		if path != "" {
+			out = append(out, path)
+		}
+	}
+	return out
+}
+
+// writeReport makes the report of what a job did.
+func writeReport(to pipeline.ReportFiles, j pipeline.Job, out *pipeline.Outcome, command []string) error {
+	in, err := out.ReportInput(j.Plan, command)
+	if err != nil {
+		return err
+	}
+	if c := out.Comparison; c != nil {
+		in.Tables, in.Measured = append(in.Tables, render.ComparisonTable(c)), render.Measured(c)
+	}
+	files := jobFiles(j)
+	if out.Write != nil && j.Output == "" {
+		files = append(files, out.Write.Path)
+	}
+	out.Report, err = to.Write(in, j.Force, files...)
+	return err
 }

@@ -1,92 +1,92 @@
-package cli
+package commands
 
 import (
-	"context"
-
+	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/ggufprune/ggufprune/internal/cli/flags"
+	"github.com/ggufprune/ggufprune/internal/cli/render"
 	"github.com/ggufprune/ggufprune/internal/pipeline"
 	"github.com/ggufprune/ggufprune/internal/ui"
+	"github.com/ggufprune/ggufprune/internal/version"
 	"github.com/ggufprune/ggufprune/perplexity"
 	"github.com/ggufprune/ggufprune/repair"
 )
 
-const repairCommandUsage = `Usage: ggufprune repair ORIGINAL PRUNED [flags]
-
-Writes the pruned model once more, with the output projections of the blocks that stay re-fitted to the original's residual
+// NewRepairCmd returns "ggufprune repair".
+func NewRepairCmd() *cobra.Command {
+	o := repairOptions{
+		text: flags.Text{Convention: perplexity.Windows}, output: flags.Output{Same: true}, repair: flags.Repair{Method: repair.Auto},
+	}
+	return Define(&cobra.Command{
+		Use:   "repair ORIGINAL PRUNED [flags]",
+		Short: "re-fit what stayed in a pruned model, to win back what it lost",
+		Long: `Writes the pruned model once more, with the output projections of the blocks that stay re-fitted to the original's residual
 stream: in the same shapes, types and layout. What the file lacks is read from its metadata; a file that this program has not
 written is refused. The result is checked as apply does it. With the plan that it was made from, the order of removal and the
-scores are in the new file's metadata, too.
+scores are in the new file's metadata, too.`,
+		Example: `  ggufprune repair model.gguf pruned.gguf
+  ggufprune repair model.gguf pruned.gguf -o repaired.gguf -f calibration.jsonl --repair full`,
+		Args:              cobra.ArbitraryArgs,
+		ValidArgsFunction: completeModels(2),
+	}, o.addFlags, o.run)
+}
 
-Examples:
-  ggufprune repair model.gguf pruned.gguf
-  ggufprune repair model.gguf pruned.gguf -o repaired.gguf -f calibration.jsonl --repair full
-
-What to write:
-      --plan FILE          the plan that the pruned file is a step of
-  -o, --output FILE        the file (default: a name by the GGUF convention, in this folder)
-      --force              overwrite an existing file
-      --no-check           do not check the written file
-` + repairMethodUsage + string(repair.Auto) + repairOptionsUsage + textUsage + modelUsage + commonUsage
-
-// repairCommand is "ggufprune repair".
-type repairCommand struct {
-	model  modelFlags
-	text   textFlags
-	output outputFlags
-	repair repairFlags
+// repairOptions are the flags of repair.
+type repairOptions struct {
+	output flags.Output
+	repair flags.Repair
+	text   flags.Text
+	model  flags.Model
 	plan   string
 }
 
-func (c *repairCommand) usage() string { return repairCommandUsage }
-
-// arguments says that the models are named without a flag.
-func (*repairCommand) arguments() {}
-
-func (c *repairCommand) flags(fs *pflag.FlagSet) {
-	c.model.add(fs)
-	c.text.add(fs, perplexity.Windows)
-	c.output.addWithout(fs)
-	c.repair.add(fs, repair.Auto)
-	fs.StringVar(&c.plan, "plan", "", "")
+func (o *repairOptions) addFlags(fs *pflag.FlagSet) {
+	flags.Section(fs, "What to write", func(fs *pflag.FlagSet) {
+		fs.StringVar(&o.plan, "plan", "", "`FILE` the plan that the pruned file is a step of")
+	})
+	o.output.AddFlags(fs)
+	o.repair.AddFlags(fs)
+	o.text.AddFlags(fs)
+	o.model.AddFlags(fs)
 }
 
-func (c *repairCommand) run(ctx context.Context, fs *pflag.FlagSet, u *ui.UI) error {
-	args := fs.Args()
-	if c.model.path != "" {
-		args = append([]string{c.model.path}, args...)
+func (o *repairOptions) run(cmd *cobra.Command, args []string, u *ui.UI) error {
+	if o.model.Path != "" {
+		args = append([]string{o.model.Path}, args...)
 	}
 	if len(args) != 2 {
-		return usagef("name two models: ggufprune repair original.gguf pruned.gguf")
+		return flags.Errorf("name two models: ggufprune repair original.gguf pruned.gguf")
 	}
-	c.model.path = args[0]
-	j, err := c.job(fs)
+	o.model.Path = args[0]
+	j, err := o.job()
 	if err != nil {
 		return err
 	}
 	j.MaskOf = args[1]
-	out, err := pipeline.Apply(ctx, j, reporter{u})
+	out, err := pipeline.Apply(cmd.Context(), j, reporter{u})
 	if err != nil {
 		return err
 	}
-	return printOutcome(u, "repair", out, "")
+	return render.Outcome(u, "repair", out, "")
 }
 
 // job checks the flags.
-func (c *repairCommand) job(fs *pflag.FlagSet) (j pipeline.Job, err error) {
-	j.Tool, j.Plan = Version(), c.plan
-	if j.Runtime, err = c.model.runtime(); err != nil {
+func (o *repairOptions) job() (j pipeline.Job, err error) {
+	j.Tool, j.Plan, j.Output, j.Force, j.NoCheck = version.Tool(), o.plan, o.output.Path, o.output.Force, o.output.NoCheck
+	if j.Runtime, err = o.model.Resolve(); err != nil {
 		return j, err
 	}
-	if j.Text, err = c.text.text(fs); err != nil {
+	if j.Text, err = o.text.Resolve(); err != nil {
 		return j, err
 	}
-	if err := c.repair.fill(fs, &j); err != nil {
+	if j.Repair, err = o.repair.Resolve(j.Method, ""); err != nil {
 		return j, err
 	}
 	j.Repair.Usual = false
 	if j.Repair.Method == "" {
-		return j, usagef("--repair off leaves nothing to do; use auto, full or map")
+		return j, flags.Errorf("--repair off leaves nothing to do; use auto, full or map")
 	}
-	return j, c.output.fill(&j)
+	j.Layout, err = o.output.Resolve()
+	return j, err
 }

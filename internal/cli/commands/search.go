@@ -1,73 +1,122 @@
-package cli
+package commands
 
 import (
-	"context"
-
+	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/ggufprune/ggufprune/internal/cli/flags"
+	"github.com/ggufprune/ggufprune/internal/cli/render"
 	"github.com/ggufprune/ggufprune/internal/pipeline"
 	"github.com/ggufprune/ggufprune/internal/ui"
+	"github.com/ggufprune/ggufprune/internal/version"
 	"github.com/ggufprune/ggufprune/layout"
 	"github.com/ggufprune/ggufprune/perplexity"
 )
 
-const searchUsage = `Usage: ggufprune search -m FILE (--ratio R | --blocks N | --target-size SIZE | ...) --plan FILE [flags]
-
-Searches which blocks the model can best do without, and saves the order of removal with every score. The orders are
+// NewSearchCmd returns "ggufprune search".
+func NewSearchCmd() *cobra.Command {
+	o := searchCmdOptions{searchOptions: newSearchOptions()}
+	return Define(&cobra.Command{
+		Use:   "search -m FILE (--ratio R | --blocks N | --target-size SIZE | ...) --plan FILE [flags]",
+		Short: "only search, and save the plan",
+		Long: `Searches which blocks the model can best do without, and saves the order of removal with every score. The orders are
 nested: "ggufprune apply" makes a model of any size on the way from one plan.
 
 What was measured is kept in PLAN.journal until the search is done: started again after Ctrl-C, a crash or a kill, the same
-command goes on from there.
+command goes on from there.`,
+		Example: `  ggufprune search -m model.gguf --ratio 0.3 --plan plan.json
+  ggufprune search -m model.gguf --blocks 8 --kind attn -f calibration.jsonl --chunks 64 --plan attention.json`,
+	}, o.addFlags, o.run)
+}
 
-Examples:
-  ggufprune search -m model.gguf --ratio 0.3 --plan plan.json
-  ggufprune search -m model.gguf --blocks 8 --kind attn -f calibration.jsonl --chunks 64 --plan attention.json
-` + goalUsage + methodUsage + `
-What to write:
-      --plan FILE          the plan
-      --layout NAME        the layout that sizes are predicted for: auto, native, deci or zeros (default: auto)
-      --force              overwrite an existing plan
-` + textUsage + calibUsage + modelUsage + commonUsage
-
-// searchCommand is "ggufprune search".
-type searchCommand struct {
-	model        modelFlags
-	text         textFlags
-	goal         goalFlags
-	method       methodFlags
-	calib        calibFlags
+// searchCmdOptions are the flags of search.
+type searchCmdOptions struct {
+	searchOptions
 	plan, layout string
 	force        bool
 }
 
-func (c *searchCommand) usage() string { return searchUsage }
-
-func (c *searchCommand) flags(fs *pflag.FlagSet) {
-	c.model.add(fs)
-	c.text.add(fs, perplexity.Samples)
-	c.goal.add(fs)
-	fs.StringVar(&c.plan, "plan", "", "")
-	c.method.add(fs)
-	c.calib.add(fs)
-	fs.StringVar(&c.layout, "layout", string(layout.Auto), "")
-	fs.BoolVar(&c.force, "force", false, "")
+func (o *searchCmdOptions) addFlags(fs *pflag.FlagSet) {
+	o.addGoals(fs)
+	flags.Section(fs, "What to write", func(fs *pflag.FlagSet) {
+		fs.StringVar(&o.plan, "plan", "", "`FILE` the plan")
+		fs.StringVar(&o.layout, "layout", string(layout.Auto), "`NAME` the layout that sizes are predicted for: auto, native, deci or zeros")
+		fs.BoolVar(&o.force, "force", false, "overwrite an existing plan")
+		flags.Choices(fs, "layout", layout.Kinds...)
+	})
+	o.addTexts(fs)
 }
 
-func (c *searchCommand) run(ctx context.Context, fs *pflag.FlagSet, u *ui.UI) error {
-	j, err := searchJob(fs, &c.model, &c.text, &c.goal, &c.method, &c.calib)
+func (o *searchCmdOptions) run(cmd *cobra.Command, _ []string, u *ui.UI) error {
+	j, err := o.search()
 	if err != nil {
 		return err
 	}
-	if c.plan == "" {
-		return usagef("nothing says where the plan goes; give --plan plan.json")
+	if o.plan == "" {
+		return flags.Errorf("nothing says where the plan goes; give --plan plan.json")
 	}
-	if j.Layout, err = layout.ParseKind(c.layout); err != nil {
-		return usagef("--layout: %v", err)
+	if j.Layout, err = layout.ParseKind(o.layout); err != nil {
+		return flags.Errorf("--layout: %v", err)
 	}
-	j.Plan, j.Force = c.plan, c.force
-	out, err := pipeline.Search(ctx, j, reporter{u})
+	j.Plan, j.Force = o.plan, o.force
+	out, err := pipeline.Search(cmd.Context(), j, reporter{u})
 	if err != nil {
 		return err
 	}
-	return printOutcome(u, "search", out, c.plan)
+	return render.Outcome(u, "search", out, o.plan)
+}
+
+// searchOptions are the flags that prune and search have in common.
+type searchOptions struct {
+	goals       flags.Goals
+	method      flags.Method
+	text        flags.Text
+	calibration flags.Calibration
+	model       flags.Model
+}
+
+func newSearchOptions() searchOptions {
+	return searchOptions{text: flags.Text{Convention: perplexity.Samples, Self: true}}
+}
+
+// addGoals adds what stands first in the help, and addTexts what stands last.
+func (o *searchOptions) addGoals(fs *pflag.FlagSet) {
+	o.goals.AddFlags(fs)
+	o.method.AddFlags(fs)
+}
+
+func (o *searchOptions) addTexts(fs *pflag.FlagSet) {
+	o.text.AddFlags(fs)
+	o.calibration.AddFlags(fs)
+	o.model.AddFlags(fs)
+}
+
+// search checks the flags.
+func (o *searchOptions) search() (j pipeline.Job, err error) {
+	j.Tool = version.Tool()
+	goals, err := o.goals.Resolve()
+	if err != nil {
+		return j, err
+	}
+	j.Goal = goals[0]
+	if j.Runtime, err = o.model.Resolve(); err != nil {
+		return j, err
+	}
+	if j.Calibration, err = o.calibration.Resolve(&o.text); err != nil {
+		return j, err
+	}
+	if j.Text, err = o.text.Resolve(); err != nil {
+		return j, err
+	}
+	if j.Calibration.Self && !o.text.Counted() {
+		j.Text.Max = 0
+	}
+	if j.Method, j.Unit, err = o.method.Resolve(); err != nil {
+		return j, err
+	}
+	if j.Method.Strategy == "refine" && (j.Goal.MaxPPLRatio > 0 || j.Goal.MaxKLD > 0) {
+		return j, flags.Errorf("--strategy refine needs an amount to remove, not a bound of quality; give --ratio, or use --strategy fast")
+	}
+	j.Method.Seed = j.Text.Seed
+	return j, nil
 }

@@ -1,6 +1,8 @@
-package cli
+package flags
 
 import (
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -28,8 +30,8 @@ var longAlias = map[string]string{
 	"devices":    "device",
 }
 
-// normalizeName is the FlagSet's normaliser: aliases, and '_' for '-' as llama.cpp accepts it.
-func normalizeName(_ *pflag.FlagSet, name string) pflag.NormalizedName {
+// NormalizeName is the flag sets' normaliser: aliases, and '_' for '-' as llama.cpp accepts it.
+func NormalizeName(_ *pflag.FlagSet, name string) pflag.NormalizedName {
 	name = strings.ReplaceAll(name, "_", "-")
 	if long, ok := longAlias[name]; ok {
 		name = long
@@ -37,24 +39,30 @@ func normalizeName(_ *pflag.FlagSet, name string) pflag.NormalizedName {
 	return pflag.NormalizedName(name)
 }
 
-// normalizeArgs returns args with every multi-letter short flag of multiShort ("-ngl 99", "-ngl=99") in its long form.
+// shortNames returns the multi-letter short names in alphabetical order.
+func shortNames() []string { return slices.Sorted(maps.Keys(multiShort)) }
+
+// NormalizeArgs returns args with every multi-letter short flag of multiShort ("-ngl 99", "-ngl=99") in its long form.
 // It walks the arguments as pflag will, so that the value of another flag ("-o -fa") and everything after "--" stay as
-// they are.
-func normalizeArgs(fs *pflag.FlagSet, args []string) []string {
-	out := make([]string, 0, len(args))
+// they are. open reports whether the next argument can be a flag: it is neither the last one's value nor behind "--".
+func NormalizeArgs(fs *pflag.FlagSet, args []string) (out []string, open bool) {
+	out = make([]string, 0, len(args))
 	for i := 0; i < len(args); i++ {
 		arg := args[i]
 		if arg == "--" {
-			return append(out, args[i:]...)
+			return append(out, args[i:]...), false
 		}
 		arg = expandShort(arg)
 		out = append(out, arg)
-		if takesNext(fs, arg) && i+1 < len(args) {
+		if takesNext(fs, arg) {
+			if i+1 == len(args) {
+				return out, false
+			}
 			i++
 			out = append(out, args[i])
 		}
 	}
-	return out
+	return out, true
 }
 
 // expandShort rewrites one argument if it is exactly a multi-letter short flag, with or without "=value".

@@ -1,4 +1,4 @@
-package cli
+package flags
 
 import (
 	"slices"
@@ -11,7 +11,7 @@ import (
 
 func argvFlags() *pflag.FlagSet {
 	fs := pflag.NewFlagSet("x", pflag.ContinueOnError)
-	fs.SetNormalizeFunc(normalizeName)
+	fs.SetNormalizeFunc(NormalizeName)
 	fs.StringP("model", "m", "", "")
 	fs.StringP("file", "f", "", "")
 	fs.StringP("output", "o", "", "")
@@ -25,7 +25,13 @@ func argvFlags() *pflag.FlagSet {
 	return fs
 }
 
+func normalized(fs *pflag.FlagSet, args []string) []string {
+	out, _ := NormalizeArgs(fs, args)
+	return out
+}
+
 func TestNormalizeArgs(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct{ in, want string }{
 		{"", ""},
 		{"-ngl 99", "--n-gpu-layers 99"},
@@ -50,20 +56,33 @@ func TestNormalizeArgs(t *testing.T) {
 		{"--ngl 9", "--ngl 9"},
 		{"-m", "-m"},
 	} {
-		got := strings.Join(normalizeArgs(argvFlags(), strings.Fields(c.in)), " ")
+		got := strings.Join(normalized(argvFlags(), strings.Fields(c.in)), " ")
 		if got != c.want {
-			t.Errorf("normalizeArgs(%q) = %q, want %q", c.in, got, c.want)
+			t.Errorf("NormalizeArgs(%q) = %q, want %q", c.in, got, c.want)
+		}
+	}
+}
+
+// Whether the next word can be a flag.
+func TestNormalizeArgsOpen(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]bool{
+		"": true, "-q": true, "-m": false, "-m a": true, "-ngl": false, "-ngl 9": true, "-qm": false, "--file": false, "--file=x": true, "--": false, "-q -- a": false,
+	} {
+		if _, open := NormalizeArgs(argvFlags(), strings.Fields(in)); open != want {
+			t.Errorf("%q: %t", in, open)
 		}
 	}
 }
 
 func TestNormalizeArgsThenParse(t *testing.T) {
+	t.Parallel()
 	for _, in := range []string{
 		"-m a.gguf -ngl 99", "-ngl=99 --model a.gguf", "--gpu-layers 99 -m=a.gguf", "--n_gpu_layers=99 -ma.gguf",
 		"-q --n-gpu-layers 99 -m a.gguf",
 	} {
 		fs := argvFlags()
-		if err := fs.Parse(normalizeArgs(fs, strings.Fields(in))); err != nil {
+		if err := fs.Parse(normalized(fs, strings.Fields(in))); err != nil {
 			t.Errorf("%q: %v", in, err)
 			continue
 		}
@@ -78,16 +97,17 @@ func TestNormalizeArgsThenParse(t *testing.T) {
 
 // Arguments without any multi-letter short flag pass through untouched, and a second pass changes nothing.
 func TestNormalizeArgsProperties(t *testing.T) {
+	t.Parallel()
 	word := rapid.SampledFrom([]string{
 		"-m", "-f", "-o", "-q", "-v", "-qv", "-qm", "-ngl", "-ngl=1", "-fa", "-ub", "--file", "--file=x", "--quiet", "a", "-", "-1", "--",
 	})
 	rapid.Check(t, func(t *rapid.T) {
 		args := rapid.SliceOfN(word, 0, 8).Draw(t, "args")
-		once := normalizeArgs(argvFlags(), args)
+		once := normalized(argvFlags(), args)
 		if len(once) != len(args) {
 			t.Fatalf("%q became %q: another number of arguments", args, once)
 		}
-		if twice := normalizeArgs(argvFlags(), once); !slices.Equal(once, twice) {
+		if twice := normalized(argvFlags(), once); !slices.Equal(once, twice) {
 			t.Fatalf("%q became %q, then %q", args, once, twice)
 		}
 		plain := !slices.ContainsFunc(args, func(a string) bool { return expandShort(a) != a })

@@ -1,4 +1,4 @@
-package cli
+package flags
 
 import (
 	"strings"
@@ -10,76 +10,69 @@ import (
 	"github.com/ggufprune/ggufprune/search"
 )
 
-// quantFlags say how a file is quantised. Names and meanings are llama-quantize's, --imatrix-out is ours.
-type quantFlags struct {
-	imatrix, imatrixOut           string
+// Quantize says whether and how a file is quantised. Names and meanings are llama-quantize's, --imatrix-out is ours.
+type Quantize struct {
+	Last bool // quantising is the last step of a command that prunes, and done if --quantize names a type
+
+	Type       string // of --quantize, "" for none
+	IMatrixOut string
+
+	imatrix                       string
 	outputType, embeddingType     string
 	tensorTypes                   []string
 	requantize, leaveOutput, pure bool
+	fs                            *pflag.FlagSet
 }
 
-const quantOptionsUsage = `      --imatrix FILE       importance matrix of the model that is read, as llama-imatrix writes it, old format or new
-      --imatrix-out FILE   write the one of the file that is written, for llama-quantize
-      --allow-requantize   quantise tensors that are quantised already, which costs quality
-      --leave-output-tensor       leave output.weight as it is
-      --pure                      one type for all tensors, no mixture
-      --output-tensor-type TYPE   tensor type of output.weight, such as q6_K
-      --token-embedding-type TYPE tensor type of the token embeddings
-      --tensor-type NAME=TYPE     tensor type of tensors whose name has NAME in it, a regular expression; several times
-`
-
-const quantUsage = `
-Quantising, as in llama-quantize, after the check:
-      --quantize TYPE      quantise the pruned file: Q4_K_M, Q5_K_M, Q8_0, IQ3_M ...; it is checked again, by its noise
-` + quantOptionsUsage
-
-// quantizeFlags are those of commands for which quantising is the last step.
-type quantizeFlags struct {
-	quantFlags
-	typ string
+// AddFlags adds the flags.
+func (q *Quantize) AddFlags(fs *pflag.FlagSet) {
+	q.fs = fs
+	heading := "How"
+	if q.Last {
+		heading = "Quantising, as in llama-quantize, after the check"
+	}
+	Section(fs, heading, func(fs *pflag.FlagSet) {
+		if q.Last {
+			fs.StringVar(&q.Type, "quantize", "", "`TYPE` quantise the pruned file: Q4_K_M, Q5_K_M, Q8_0, IQ3_M ...; it is checked again, by its noise")
+			nameOf(fs, "quantize", fileTypes)
+		}
+		fs.StringVar(&q.imatrix, "imatrix", "", "`FILE` importance matrix of the model that is read, as llama-imatrix writes it, old format or new")
+		fs.StringVar(&q.IMatrixOut, "imatrix-out", "", "`FILE` write the one of the file that is written, for llama-quantize")
+		fs.BoolVar(&q.requantize, "allow-requantize", false, "quantise tensors that are quantised already, which costs quality")
+		fs.BoolVar(&q.leaveOutput, "leave-output-tensor", false, "leave output.weight as it is")
+		fs.BoolVar(&q.pure, "pure", false, "one type for all tensors, no mixture")
+		fs.StringVar(&q.outputType, "output-tensor-type", "", "`TYPE` tensor type of output.weight, such as q6_K")
+		fs.StringVar(&q.embeddingType, "token-embedding-type", "", "`TYPE` tensor type of the token embeddings")
+		fs.StringArrayVar(&q.tensorTypes, "tensor-type", nil, "`NAME=TYPE` tensor type of tensors whose name has NAME in it, a regular expression; several times")
+	})
 }
 
-func (q *quantizeFlags) add(fs *pflag.FlagSet) {
-	q.quantFlags.add(fs)
-	fs.StringVar(&q.typ, "quantize", "", "")
-}
-
-// fill checks the flags and puts them into the job; goals are what it is to reach.
-func (q *quantizeFlags) fill(fs *pflag.FlagSet, j *pipeline.Job, goals ...search.Goal) (err error) {
-	if j.Quantize, err = q.quantization(fs, q.typ, j.Runtime.Threads); err != nil {
-		return err
+// Resolve checks the flags. typ is the type's name, "" for none; threads is how many quantise; goals are what the file is to reach.
+func (q *Quantize) Resolve(typ string, threads int, goals ...search.Goal) (pipeline.Quantization, error) {
+	z, err := q.quantization(typ, threads)
+	if err != nil {
+		return z, err
 	}
 	for _, g := range goals {
-		if g.Size > 0 && q.typ != "" {
-			return usagef("--target-size is the size before --quantize, so they do not go together; give --ratio or --blocks")
+		if g.Size > 0 && typ != "" {
+			return z, Errorf("--target-size is the size before --quantize, so they do not go together; give --ratio or --blocks")
 		}
 	}
-	return nil
+	return z, nil
 }
 
-func (q *quantFlags) add(fs *pflag.FlagSet) {
-	fs.StringVar(&q.imatrix, "imatrix", "", "")
-	fs.StringVar(&q.imatrixOut, "imatrix-out", "", "")
-	fs.BoolVar(&q.requantize, "allow-requantize", false, "")
-	fs.BoolVar(&q.leaveOutput, "leave-output-tensor", false, "")
-	fs.BoolVar(&q.pure, "pure", false, "")
-	fs.StringVar(&q.outputType, "output-tensor-type", "", "")
-	fs.StringVar(&q.embeddingType, "token-embedding-type", "", "")
-	fs.StringArrayVar(&q.tensorTypes, "tensor-type", nil, "")
-}
-
-// quantization checks the flags; typ is the type's name, "" for none.
-func (q *quantFlags) quantization(fs *pflag.FlagSet, typ string, threads int) (z pipeline.Quantization, err error) {
-	z = pipeline.Quantization{IMatrix: q.imatrix, IMatrixOut: q.imatrixOut}
-	if q.imatrixOut != "" && q.imatrix == "" {
-		return z, usagef("--imatrix-out needs the source's importance matrix; give it with --imatrix")
+// quantization checks all but the goals.
+func (q *Quantize) quantization(typ string, threads int) (z pipeline.Quantization, err error) {
+	z = pipeline.Quantization{IMatrix: q.imatrix, IMatrixOut: q.IMatrixOut}
+	if q.IMatrixOut != "" && q.imatrix == "" {
+		return z, Errorf("--imatrix-out needs the source's importance matrix; give it with --imatrix")
 	}
 	if typ == "" {
-		return z, q.withoutType(fs)
+		return z, q.withoutType()
 	}
 	p := &z.Params
 	if p.Type, err = llamabind.ParseFileType(typ); err != nil {
-		return z, usagef("%v", err)
+		return z, Errorf("%v", err)
 	}
 	p.Threads, p.AllowRequantize, p.LeaveOutput, p.Pure = threads, q.requantize, q.leaveOutput, q.pure
 	if p.OutputType, err = tensorType("output-tensor-type", q.outputType); err != nil {
@@ -91,11 +84,11 @@ func (q *quantFlags) quantization(fs *pflag.FlagSet, typ string, threads int) (z
 	for _, rule := range q.tensorTypes {
 		i := strings.LastIndexByte(rule, '=')
 		if i < 1 {
-			return z, usagef("--tensor-type is %q; give NAME=TYPE, such as attn_v=q6_K", rule)
+			return z, Errorf("--tensor-type is %q; give NAME=TYPE, such as attn_v=q6_K", rule)
 		}
 		t, err := tensorType("tensor-type", rule[i+1:])
 		if err != nil || t == nil {
-			return z, usagef("--tensor-type is %q, and %q is no tensor type; give one such as q6_K", rule, rule[i+1:])
+			return z, Errorf("--tensor-type is %q, and %q is no tensor type; give one such as q6_K", rule, rule[i+1:])
 		}
 		p.TensorTypes = append(p.TensorTypes, llamabind.TensorRule{Pattern: strings.ToLower(rule[:i]), Type: *t})
 	}
@@ -103,16 +96,16 @@ func (q *quantFlags) quantization(fs *pflag.FlagSet, typ string, threads int) (z
 }
 
 // withoutType refuses flags that would do nothing.
-func (q *quantFlags) withoutType(fs *pflag.FlagSet) error {
+func (q *Quantize) withoutType() error {
 	for _, name := range []string{
 		"allow-requantize", "leave-output-tensor", "pure", "output-tensor-type", "token-embedding-type", "tensor-type",
 	} {
-		if fs.Changed(name) {
-			return usagef("--%s says how to quantise, and nothing is quantised; add --quantize TYPE", name)
+		if q.fs.Changed(name) {
+			return Errorf("--%s says how to quantise, and nothing is quantised; add --quantize TYPE", name)
 		}
 	}
-	if q.imatrix != "" && q.imatrixOut == "" {
-		return usagef("--imatrix is used for nothing; add --quantize TYPE, or --imatrix-out FILE for the one of the pruned model")
+	if q.imatrix != "" && q.IMatrixOut == "" {
+		return Errorf("--imatrix is used for nothing; add --quantize TYPE, or --imatrix-out FILE for the one of the pruned model")
 	}
 	return nil
 }
@@ -124,7 +117,7 @@ func tensorType(flag, name string) (*uint32, error) {
 	}
 	t, ok := llamabind.TensorTypeID(name)
 	if !ok {
-		return nil, usagef("--%s is %q; give a tensor type such as q6_K, q8_0 or f16", flag, name)
+		return nil, Errorf("--%s is %q; give a tensor type such as q6_K, q8_0 or f16", flag, name)
 	}
 	return &t, nil
 }

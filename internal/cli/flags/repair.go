@@ -1,4 +1,4 @@
-package cli
+package flags
 
 import (
 	"math"
@@ -6,172 +6,94 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"github.com/ggufprune/ggufprune/gguf"
 	"github.com/ggufprune/ggufprune/internal/pipeline"
-	"github.com/ggufprune/ggufprune/internal/ui"
 	"github.com/ggufprune/ggufprune/repair"
 	"github.com/ggufprune/ggufprune/search"
 )
 
-// defaultRepair is what prune and apply do without --repair. The usage texts follow it; TestRepairDefault holds the documents to it.
-const defaultRepair = repair.Auto
+// DefaultRepair is what prune and apply do without --repair. TestRepairDefault holds the README to it.
+const DefaultRepair = repair.Auto
 
-const repairUsage = repairMethodUsage + string(defaultRepair) + repairOptionsUsage
+// Repair says whether and how weights are re-fitted.
+type Repair struct {
+	Method repair.Method // the default
 
-const repairMethodUsage = `
-Repair: re-fits the output projections of the blocks that stay, so that less is lost; the result is taken where it is better on text
-held back from the fit:
-      --repair METHOD      full, map (cheaper for wide FFNs), auto (full where it is affordable), or off (default: `
-
-const repairOptionsUsage = `)
-      --repair-text FILE   text to fit on, may be given several times; give what the model is for and something else
-                           (default: the calibration text and the built-in one)
-      --repair-tokens N    tokens to fit on and choose by (default: 65536)
-      --repair-type TYPE   raise the tensors that it changes to this type, where theirs is lower: Q6_K, Q8_0, F16 ...; it takes
-                           room for a copy of the original while it runs (default: each keeps its own)
-`
-
-// repairFlags say whether and how weights are re-fitted.
-type repairFlags struct {
 	method string
 	texts  []string
 	tokens int
 	typ    string
+	fs     *pflag.FlagSet
 }
 
-func (r *repairFlags) add(fs *pflag.FlagSet, method repair.Method) {
-	fs.StringVar(&r.method, "repair", string(method), "")
-	fs.StringArrayVar(&r.texts, "repair-text", nil, "")
-	fs.IntVar(&r.tokens, "repair-tokens", pipeline.DefaultRepairTokens, "")
-	fs.StringVar(&r.typ, "repair-type", "", "")
+// AddFlags adds the flags.
+func (r *Repair) AddFlags(fs *pflag.FlagSet) {
+	r.fs = fs
+	Section(fs, "Repair, a re-fit of the blocks that stay; it is taken where it is better on text held back from the fit", func(fs *pflag.FlagSet) {
+		fs.StringVar(&r.method, "repair", string(r.Method), "`METHOD` full, map (cheaper for wide FFNs), auto (full where it is affordable), or off")
+		fs.StringArrayVar(&r.texts, "repair-text", nil, "`FILE` text to fit on, may be given several times; give what the model is for and something else "+
+			"(default: the calibration text and the built-in one)")
+		fs.IntVar(&r.tokens, "repair-tokens", pipeline.DefaultRepairTokens, "`N` tokens to fit on and choose by")
+		fs.StringVar(&r.typ, "repair-type", "", "`TYPE` raise the tensors that it changes to this type, where theirs is lower: Q6_K, Q8_0, F16 ...; it takes "+
+			"room for a copy of the original while it runs (default: each keeps its own)")
+		Choices(fs, "repair", repair.Auto, repair.Full, repair.Map, repair.Off)
+		types := make([]string, len(pipeline.RepairTypes))
+		for i, t := range pipeline.RepairTypes {
+			types[i] = t.Name()
+		}
+		Choices(fs, "repair-type", types...)
+	})
 }
 
-// fill checks the flags and puts them into the job, whose method is known. A job that is to be done in some time has no repair unless
-// one is asked for: how long one takes is not planned.
-func (r *repairFlags) fill(fs *pflag.FlagSet, j *pipeline.Job) error {
+// Resolve checks the flags and returns the repair of a search's outcome; without a method it is none. A job that is to be done in
+// some time has none unless one is asked for: how long one takes is not planned. quantize is the type of --quantize, and goals
+// are what the file is to reach.
+func (r *Repair) Resolve(how pipeline.Method, quantize string, goals ...search.Goal) (pipeline.Repair, error) {
+	none := pipeline.Repair{}
 	method, err := repair.ParseMethod(r.method)
-	if err != nil {
-		return usagef("--repair: %v", err)
+	switch {
+	case err != nil:
+		return none, Errorf("--repair: %v", err)
+	case r.tokens < 1 || r.tokens > math.MaxInt32:
+		return none, Errorf("--repair-tokens %d: give a number of tokens such as 65536", r.tokens)
+	case method == repair.Off && len(r.texts) > 0:
+		return none, Errorf("--repair-text does not go with --repair off; leave one of them out")
+	case method == repair.Off && r.typ != "":
+		return none, Errorf("--repair-type does not go with --repair off; leave one of them out")
+	case method == repair.Off:
+		return none, nil
 	}
-	if r.tokens < 1 || r.tokens > math.MaxInt32 {
-		return usagef("--repair-tokens %d: give a number of tokens such as 65536", r.tokens)
+	usual := !r.Asked() && how.Strategy != "aware" // which counts on it
+	if usual && how.Time > 0 {
+		return none, nil
 	}
-	if method == repair.Off {
-		if len(r.texts) > 0 {
-			return usagef("--repair-text does not go with --repair off; leave one of them out")
-		}
-		if r.typ != "" {
-			return usagef("--repair-type does not go with --repair off; leave one of them out")
-		}
-		return nil
-	}
-	usual := !r.asked(fs) && j.Method.Strategy != "aware" // which counts on it
-	if usual && j.Method.Time > 0 {
-		return nil
-	}
-	j.Repair = pipeline.Repair{Method: method, Files: r.texts, Tokens: r.tokens, Usual: usual}
+	out := pipeline.Repair{Method: method, Files: r.texts, Tokens: r.tokens, Usual: usual}
 	if r.typ != "" {
 		t, err := pipeline.ParseRepairType(r.typ)
 		if err != nil {
-			return usagef("--repair-type: %v", err)
+			return none, Errorf("--repair-type: %v", err)
 		}
-		j.Repair.Type = &t
+		out.Type = &t
 	}
-	return nil
+	return out, r.checkType(quantize, goals)
 }
 
-// asked reports whether the user wants a repair, rather than gets one.
-func (r *repairFlags) asked(fs *pflag.FlagSet) bool {
-	return slices.ContainsFunc([]string{"repair", "repair-text", "repair-tokens", "repair-type"}, fs.Changed)
+// Asked reports whether the user wants a repair, rather than gets one.
+func (r *Repair) Asked() bool {
+	return slices.ContainsFunc([]string{"repair", "repair-text", "repair-tokens", "repair-type"}, r.fs.Changed)
 }
 
-// checkType refuses --repair-type where it would not mean what it says. goals are what the file is to reach.
-func (r *repairFlags) checkType(quantize string, goals ...search.Goal) error {
+// checkType refuses --repair-type where it would not mean what it says.
+func (r *Repair) checkType(quantize string, goals []search.Goal) error {
 	if r.typ == "" {
 		return nil
 	}
 	if quantize != "" {
-		return usagef("--repair-type does not go with --quantize, which gives every tensor its type; use --tensor-type NAME=TYPE")
+		return Errorf("--repair-type does not go with --quantize, which gives every tensor its type; use --tensor-type NAME=TYPE")
 	}
 	for _, g := range goals {
 		if g.Size > 0 {
-			return usagef("--target-size is the size without --repair-type, so they do not go together; give --ratio or --blocks")
+			return Errorf("--target-size is the size without --repair-type, so they do not go together; give --ratio or --blocks")
 		}
 	}
 	return nil
-}
-
-// repairJSON is the repair of a result.
-type repairJSON struct {
-	Method    string            `json:"method"`
-	Positions int               `json:"positions"`
-	PPLBefore *float64          `json:"ppl_before"`
-	PPLAfter  *float64          `json:"ppl_after"`
-	Undone    bool              `json:"undone"`
-	Blocks    []repairBlockJSON `json:"blocks"`
-}
-
-// repairBlockJSON is what a repair did to a block.
-type repairBlockJSON struct {
-	Block   string  `json:"block"`
-	Tensor  string  `json:"tensor,omitempty"`
-	Type    string  `json:"type,omitempty"`
-	Method  string  `json:"method,omitempty"`
-	Lambda  float64 `json:"lambda,omitempty"`
-	Before  float64 `json:"mse_before,omitempty"`
-	After   float64 `json:"mse_after,omitempty"`
-	Skipped string  `json:"skipped,omitempty"`
-}
-
-func newRepairJSON(o *pipeline.Outcome) *repairJSON {
-	r := o.Repair
-	if r == nil {
-		return nil
-	}
-	out := &repairJSON{Positions: r.Positions, PPLBefore: number(math.Exp(r.NLLBefore)), PPLAfter: number(math.Exp(r.NLLAfter)), Undone: r.Undone, Blocks: []repairBlockJSON{}}
-	for _, b := range r.Blocks {
-		block := repairBlockJSON{b.Block.String(), b.Tensor, "", string(b.Method), b.Lambda, b.Before, b.After, b.Skipped}
-		if t, ok := o.Raised[b.Tensor]; ok {
-			block.Type = t.Name()
-		}
-		out.Blocks = append(out.Blocks, block)
-		if b.Skipped == "" {
-			out.Method = string(b.Method)
-		}
-	}
-	return out
-}
-
-// printRepair prints what a repair did.
-func printRepair(u *ui.UI, o *pipeline.Outcome) {
-	r := o.Repair
-	if r == nil {
-		return
-	}
-	if r.Undone {
-		u.Resultf("repair  none: it would not have helped on text held back from it")
-		return
-	}
-	u.Resultf("repair  %d of %d blocks re-fitted on %d tokens; PPL on text held back from the fit %.4f, was %.4f", len(r.Weights), len(r.Blocks),
-		r.Positions, math.Exp(r.NLLAfter), math.Exp(r.NLLBefore))
-	var reasons []string
-	skipped := map[string]int{}
-	for _, b := range r.Blocks {
-		if b.Skipped != "" && skipped[b.Skipped] == 0 {
-			reasons = append(reasons, b.Skipped)
-		}
-		skipped[b.Skipped]++
-	}
-	for _, reason := range reasons {
-		u.Resultf("        %d left alone: %s", skipped[reason], reason)
-	}
-	count := map[gguf.Type]int{}
-	for _, t := range o.Raised {
-		count[t]++
-	}
-	for _, t := range pipeline.RepairTypes {
-		if count[t] > 0 {
-			u.Resultf("        %d tensors raised to %s", count[t], t)
-		}
-	}
 }

@@ -1,4 +1,4 @@
-package cli
+package flags
 
 import (
 	"os"
@@ -11,26 +11,17 @@ import (
 	"github.com/ggufprune/ggufprune/repair"
 )
 
-// The one constant decides, and the usage texts and the README say what it is.
+// The one constant decides, and the README says what it is.
 func TestRepairDefault(t *testing.T) {
-	for name, c := range map[string]struct {
-		c     command
-		usual repair.Method
-	}{"prune": {&pruneCommand{}, defaultRepair}, "apply": {&applyCommand{}, defaultRepair}, "repair": {&repairCommand{}, repair.Auto}} {
-		fs := pflag.NewFlagSet(name, pflag.ContinueOnError)
-		c.c.flags(fs)
-		if got := fs.Lookup("repair").DefValue; got != string(c.usual) || !strings.Contains(c.c.usage(), "or off (default: "+got+")") {
-			t.Errorf("%s: the default is %q, the usage says another", name, got)
-		}
-	}
-	readme, err := os.ReadFile("../../README.md")
+	t.Parallel()
+	readme, err := os.ReadFile("../../../README.md")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for line := range strings.Lines(string(readme)) {
 		if strings.HasPrefix(line, "| `--repair ") {
-			if !strings.Contains(line, "(default: "+string(defaultRepair)+")") {
-				t.Errorf("README.md has another default than %s: %s", defaultRepair, line)
+			if !strings.Contains(line, "(default: "+string(DefaultRepair)+")") {
+				t.Errorf("README.md has another default than %s: %s", DefaultRepair, line)
 			}
 			return
 		}
@@ -38,25 +29,24 @@ func TestRepairDefault(t *testing.T) {
 	t.Error("README.md has no row for --repair")
 }
 
-// A repair that nobody asked for must not spoil the run; one that was asked for fails it.
+// A repair that was not asked for must not spoil the run; one that was fails it.
 func TestUsualRepair(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		args  []string
 		usual bool
 	}{{nil, true}, {[]string{"--repair", "auto"}, false}, {[]string{"--repair-tokens", "9000"}, false}} {
-		var r repairFlags
-		var j pipeline.Job
+		r := Repair{Method: repair.Auto}
 		fs := pflag.NewFlagSet("prune", pflag.ContinueOnError)
-		r.add(fs, repair.Auto)
+		r.AddFlags(fs)
 		if err := fs.Parse(c.args); err != nil {
 			t.Fatal(err)
 		}
-		aware := pipeline.Job{Method: pipeline.Method{Strategy: "aware"}}
-		if err := r.fill(fs, &aware); err != nil || aware.Repair.Usual {
+		if out, err := r.Resolve(pipeline.Method{Strategy: "aware"}, ""); err != nil || out.Usual {
 			t.Errorf("%v: aware goes without a repair: %v", c.args, err)
 		}
-		if err := r.fill(fs, &j); err != nil || j.Repair.Usual != c.usual {
-			t.Errorf("%v: %+v, %v", c.args, j.Repair, err)
+		if out, err := r.Resolve(pipeline.Method{}, ""); err != nil || out.Usual != c.usual {
+			t.Errorf("%v: %+v, %v", c.args, out, err)
 		}
 	}
 }

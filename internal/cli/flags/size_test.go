@@ -1,14 +1,18 @@
-package cli
+package flags
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"github.com/ggufprune/ggufprune/internal/format"
 )
 
 func TestParseSize(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		in   string
 		want int64
@@ -33,42 +37,23 @@ func TestParseSize(t *testing.T) {
 	for _, in := range []string{"", "GiB", "3.2G", "-1GiB", "0", "0.1B", "1e30GiB", "inf", "NaN", "nanb", "0x10", "1_000", "3,2GiB", "3.2GiBs"} {
 		if got, err := parseSize(in); err == nil {
 			t.Errorf("parseSize(%q) = %d, want an error", in, got)
-		} else if ExitCode(err) != ExitUsage {
-			t.Errorf("parseSize(%q): exit code %d, want %d", in, ExitCode(err), ExitUsage)
+		} else if e := (*Error)(nil); !errors.As(err, &e) {
+			t.Errorf("parseSize(%q): %v is no mistake on the command line", in, err)
 		}
 	}
 }
 
-func TestFormatSize(t *testing.T) {
-	for _, c := range []struct {
-		in   int64
-		want string
-	}{
-		{0, "0 B"},
-		{1023, "1023 B"},
-		{1024, "1.00 KiB"},
-		{12380096, "11.8 MiB"},
-		{3435973837, "3.20 GiB"},
-		{1<<20 - 1, "1.00 MiB"},
-		{999 << 20, "999 MiB"},
-		{-(12 << 20), "-12.0 MiB"},
-	} {
-		if got := formatSize(c.in); got != c.want {
-			t.Errorf("formatSize(%d) = %q, want %q", c.in, got, c.want)
-		}
-	}
-}
-
-// What formatSize prints, parseSize reads back, within the three digits printed.
+// What format.Size prints, parseSize reads back, within the three digits printed.
 func TestSizeRoundTrip(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		n := rapid.Int64Range(1, 1<<42).Draw(t, "n")
-		back, err := parseSize(formatSize(n))
+		back, err := parseSize(format.Size(n))
 		if err != nil {
 			t.Fatal(err)
 		}
 		if rel := math.Abs(float64(back-n)) / float64(n); rel > 0.006 {
-			t.Fatal(fmt.Sprintf("%d printed as %q reads as %d", n, formatSize(n), back))
+			t.Fatal(fmt.Sprintf("%d printed as %q reads as %d", n, format.Size(n), back))
 		}
 	})
 }

@@ -1,4 +1,4 @@
-package cli
+package render
 
 import (
 	"bytes"
@@ -53,7 +53,9 @@ func exampleComparison() *pipeline.Comparison {
 func TestComparisonTable(t *testing.T) {
 	var out, errs bytes.Buffer
 	u := ui.New(ui.Options{Out: &out, Err: &errs, Getenv: func(string) string { return "" }})
-	printComparison(u, exampleComparison())
+	if err := Comparison(u, exampleComparison()); err != nil {
+		t.Fatal(err)
+	}
 	want := `Comparison: t.txt, -c 128 -b 2048 -ub 512 --chunks 5, 300 positions
                                          original                 pruned                 Q5_K_M
 -------------------------------------------------------------------------------------------------
@@ -93,7 +95,9 @@ func TestComparisonTableOfBaseFile(t *testing.T) {
 	c.Rows[1].Speed = nil
 	c.Rows[1].Label = "a-model-whose-name-is-long-and-says-it-all-Q8_0.gguf"
 	var out bytes.Buffer
-	printComparison(ui.New(ui.Options{Out: &out, Err: &out, Getenv: func(string) string { return "" }}), c)
+	if err := Comparison(ui.New(ui.Options{Out: &out, Err: &out, Getenv: func(string) string { return "" }}), c); err != nil {
+		t.Fatal(err)
+	}
 	for _, want := range []string{"base logits  a-model-whose..s-it-all-Q8_0\n", "\nfile                                                              6.00 GiB\n"} {
 		if !bytes.Contains(out.Bytes(), []byte(want)) {
 			t.Errorf("%q is not in\n%s", want, &out)
@@ -156,17 +160,5 @@ func TestComparisonJSON(t *testing.T) {
 	}
 	if newComparisonJSON(nil) != nil {
 		t.Error("no comparison is not null")
-	}
-}
-
-func TestContenders(t *testing.T) {
-	got := contenders([]pipeline.Contender{
-		{Label: "x/a.gguf", Path: "x/a.gguf"}, {Label: "y/a.gguf", Path: "y/a.gguf"}, {Label: "z/b.gguf", Path: "z/b.gguf"}, {Label: "ollama:b", Path: "blobs/c"},
-	})
-	want := []pipeline.Contender{
-		{Label: "x/a.gguf", Path: "x/a.gguf"}, {Label: "y/a.gguf", Path: "y/a.gguf"}, {Label: "b.gguf", Path: "z/b.gguf"}, {Label: "ollama:b", Path: "blobs/c"},
-	}
-	if d := cmp.Diff(want, got); d != "" {
-		t.Error(d)
 	}
 }

@@ -1,4 +1,4 @@
-package cli
+package render
 
 import (
 	"errors"
@@ -6,6 +6,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -18,6 +19,7 @@ import (
 	"github.com/ggufprune/ggufprune/internal/ollama"
 	"github.com/ggufprune/ggufprune/internal/pipeline"
 	"github.com/ggufprune/ggufprune/internal/ui"
+	"github.com/ggufprune/ggufprune/internal/version"
 	"github.com/ggufprune/ggufprune/layout"
 	"github.com/ggufprune/ggufprune/llamabind"
 	"github.com/ggufprune/ggufprune/perplexity"
@@ -41,7 +43,8 @@ func golden(t *testing.T, name string, show func(u *ui.UI) error) {
 			path, got = strings.TrimSuffix(path, ".txt")+".json", stdout.String()
 		}
 		// The versions of this program and of its llama.cpp are not what is looked at.
-		got = strings.ReplaceAll(strings.ReplaceAll(got, Version(), "ggufprune VERSION"), `"`+llamaVersion()+`"`, `"LLAMA"`)
+		got = strings.NewReplacer(version.Tool(), "ggufprune VERSION", version.Llama(), "LLAMA", llamabind.LlamaTree, "TREE",
+			runtime.Version(), "GO", runtime.GOOS+"/"+runtime.GOARCH, "PLATFORM").Replace(got)
 		if *update {
 			if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 				t.Fatal(err)
@@ -52,7 +55,7 @@ func golden(t *testing.T, name string, show func(u *ui.UI) error) {
 		}
 		want, err := os.ReadFile(path)
 		if err != nil {
-			t.Fatalf("%v; write it with: go test ./internal/cli -run Golden -update", err)
+			t.Fatalf("%v; write it with: go test ./internal/cli/render -run Golden -update", err)
 		}
 		if d := cmp.Diff(string(want), got); d != "" {
 			t.Errorf("%s (-want +got):\n%s", path, d)
@@ -109,7 +112,7 @@ func fullOutcome() *pipeline.Outcome {
 }
 
 func TestGoldenOutcomes(t *testing.T) {
-	golden(t, "prune", func(u *ui.UI) error { return printOutcome(u, "prune", fullOutcome(), "plan.json") })
+	golden(t, "prune", func(u *ui.UI) error { return Outcome(u, "prune", fullOutcome(), "plan.json") })
 
 	refined := exampleOutcome()
 	refined.Write = nil
@@ -119,21 +122,23 @@ func TestGoldenOutcomes(t *testing.T) {
 		Start: mask("attn:1"), Score: 0.05, StartScore: 0.06, Validation: 0.055, StartValidation: 0.0625, Generations: 4, Accepted: 2, Rejected: 1,
 	}
 	refined.Steps[0].Score = 0.05
-	golden(t, "search", func(u *ui.UI) error { return printOutcome(u, "search", refined, "plan.json") })
+	golden(t, "search", func(u *ui.UI) error { return Outcome(u, "search", refined, "plan.json") })
 
 	byMask := exampleOutcome()
 	byMask.Plan, byMask.Steps, byMask.Write.Check = nil, nil, nil
 	byMask.Repair = &repair.Result{Undone: true, Positions: 4096, NLLBefore: 2, NLLAfter: 2.5, Blocks: []repair.Block{}}
 	byMask.Publish = &pipeline.Publication{Modelfile: "o.Modelfile"}
-	golden(t, "apply", func(u *ui.UI) error { return printOutcome(u, "apply", byMask, "") })
+	golden(t, "apply", func(u *ui.UI) error { return Outcome(u, "apply", byMask, "") })
 
 	golden(t, "apply-several", func(u *ui.UI) error {
-		return u.JSON(seriesJSON{Command: "apply", Results: []resultJSON{newResultJSON("apply", exampleOutcome(), "")}})
+		s := NewSeries(u)
+		s.Add(exampleOutcome())
+		return s.Done(nil)
 	})
 	failed := exampleOutcome()
 	failed.Publish = &pipeline.Publication{Modelfile: "o.Modelfile", Err: errors.New("no space")}
 	u := ui.New(ui.Options{Out: new(strings.Builder), Err: new(strings.Builder)})
-	if err := printOutcome(u, "prune", failed, ""); err == nil {
+	if err := Outcome(u, "prune", failed, ""); err == nil {
 		t.Error("what Ollama refused is no error")
 	}
 }
@@ -147,10 +152,7 @@ func TestGoldenInspect(t *testing.T) {
 			{Case: "one FFN", Mask: mask("ffn:1"), Refused: "a reason"},
 		},
 	}
-	show := func(u *ui.UI) error {
-		printInspection(u, in)
-		return u.JSON(newInspectJSON(in))
-	}
+	show := func(u *ui.UI) error { return Inspection(u, in) }
 	golden(t, "inspect", show)
 	in.Reason, in.Blocks, in.Layouts = "two streams meet", nil, nil
 	golden(t, "inspect-unsupported", show)
@@ -158,7 +160,7 @@ func TestGoldenInspect(t *testing.T) {
 
 func TestGoldenQuantize(t *testing.T) {
 	golden(t, "quantize", func(u *ui.UI) error {
-		return printQuantize(u, pipeline.QuantizeJob{
+		return Quantize(u, pipeline.QuantizeJob{
 			In: "a.gguf", Quantize: pipeline.Quantization{Params: llamabind.QuantizeParams{Type: llamabind.FileType{Name: "Q4_K_M"}}},
 		}, &pipeline.QuantizeOutcome{
 			Written: gguf.Written{Path: "b.gguf", Bytes: 5 << 30, SHA256: "cc"}, Before: 16 << 30, Params: 8e9,
@@ -169,24 +171,20 @@ func TestGoldenQuantize(t *testing.T) {
 
 func TestGoldenObjects(t *testing.T) {
 	golden(t, "ppl", func(u *ui.UI) error {
-		return u.JSON(newPPLJSON(&pipeline.PPLOutcome{
+		return PPL(u, &pipeline.PPLOutcome{
 			Model: "m.gguf", Corpus: "text", Context: 512, Estimate: perplexity.Estimate{PPL: 6.5, StdErr: 0.25, Convention: perplexity.Windows, Sequences: 4},
-		}, mask("attn:3")))
+		}, mask("attn:3"))
 	})
 	golden(t, "report", func(u *ui.UI) error {
-		return u.JSON(reportJSON{
-			Command: "report", Tool: Version(), Plan: "plan.json", Steps: 2, Report: newReportFilesJSON(fullOutcome().Report),
-		})
+		return Report(u, "plan.json", &pipeline.ReportOutcome{Steps: 2, Written: fullOutcome().Report})
 	})
 	golden(t, "version", func(u *ui.UI) error {
-		return u.JSON(versionJSON{
-			Tool: Version(), LlamaCpp: llamaVersion(), LlamaTree: "tree", Go: "go1", Devices: []deviceJSON{{"CPU", "A CPU", "cpu", 1, 2}},
-		})
+		return Version(u, []llamabind.DeviceInfo{{Name: "CPU", Description: "A CPU", Type: "cpu", Free: 1, Total: 2}})
 	})
 	golden(t, "demo", func(u *ui.UI) error {
-		return u.JSON(demoJSON{Result: newResultJSON("demo", exampleOutcome(), ""), Prompt: "p", Original: "o", Pruned: "q", KeptFiles: true})
+		return Demo(u, exampleOutcome(), Sample{Prompt: "p", Original: "o. And more", Pruned: "q", Kept: true})
 	})
-	golden(t, "man", func(u *ui.UI) error { return printText(u, "man", ".TH\n") })
+	golden(t, "man", func(u *ui.UI) error { return Text(u, "man", ".TH\n") })
 }
 
 func TestGoldenCompareOllama(t *testing.T) {
@@ -212,8 +210,5 @@ func TestGoldenCompareOllama(t *testing.T) {
 			},
 		},
 	}
-	golden(t, "compare-ollama", func(u *ui.UI) error {
-		printOllama(u, c)
-		return u.JSON(newOllamaJSON(c))
-	})
+	golden(t, "compare-ollama", func(u *ui.UI) error { return Ollama(u, c) })
 }

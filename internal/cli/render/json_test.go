@@ -1,4 +1,4 @@
-package cli
+package render
 
 import (
 	"encoding/json"
@@ -13,6 +13,7 @@ import (
 	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/gguf"
 	"github.com/ggufprune/ggufprune/internal/pipeline"
+	"github.com/ggufprune/ggufprune/internal/version"
 	"github.com/ggufprune/ggufprune/layout"
 	"github.com/ggufprune/ggufprune/perplexity"
 	"github.com/ggufprune/ggufprune/search"
@@ -35,7 +36,7 @@ func section(t *testing.T, doc, heading string) string {
 
 // Every field of every object is documented under the object's heading.
 func TestJSONIsDocumented(t *testing.T) {
-	text, err := os.ReadFile("../../docs/CLI_JSON.md")
+	text, err := os.ReadFile("../../../docs/CLI_JSON.md")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -152,7 +153,7 @@ func exampleOutcome() *pipeline.Outcome {
 func TestResultJSON(t *testing.T) {
 	got := marshal(t, newResultJSON("prune", exampleOutcome(), "p.json"))
 	want := map[string]any{
-		"command": "prune", "tool": Version(), "llama_cpp": llamaVersion(), "model": "m.gguf", "metric": "ppl", "base_score": 6.0, "base_ppl": 6.0,
+		"command": "prune", "tool": version.Tool(), "llama_cpp": version.Llama(), "model": "m.gguf", "metric": "ppl", "base_score": 6.0, "base_ppl": 6.0,
 		"model_info": map[string]any{"arch": "llama", "sha256": "aa", "bytes": 100.0, "params": 40.0, "layers": 4.0, "blocks": 8.0},
 		"calibration": map[string]any{
 			"description": "text", "tokens_sha256": "bb", "convention": "samples", "n_ctx": 64.0, "sequences": 2.0, "tokens": 128.0,

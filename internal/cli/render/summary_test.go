@@ -1,4 +1,4 @@
-package cli
+package render
 
 import (
 	"strings"
@@ -19,7 +19,7 @@ func ptr(x float64) *float64 { return &x }
 func printed(t *testing.T, out *pipeline.Outcome) string {
 	t.Helper()
 	var stdout, stderr strings.Builder
-	if err := printOutcome(ui.New(ui.Options{Out: &stdout, Err: &stderr}), "prune", out, "plan.json"); err != nil {
+	if err := Outcome(ui.New(ui.Options{Out: &stdout, Err: &stderr}), "prune", out, "plan.json"); err != nil {
 		t.Fatal(err)
 	}
 	return stdout.String() + stderr.String()

@@ -1,0 +1,129 @@
+package cli
+
+import (
+	"context"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ggufprune/ggufprune/internal/cli/commands"
+	"github.com/ggufprune/ggufprune/internal/cli/flags"
+)
+
+// groups lists the commands under the headings of the help. A new command is one more line here.
+func groups() []group {
+	return []group{
+		{"Make a smaller model", []*cobra.Command{
+			commands.NewPruneCmd(),
+			commands.NewSearchCmd(),
+			commands.NewApplyCmd(),
+			commands.NewRepairCmd(),
+			commands.NewQuantizeCmd(),
+		}},
+		{"Look at models", []*cobra.Command{
+			commands.NewCompareCmd(),
+			commands.NewPPLCmd(),
+			commands.NewEvalCmd(),
+			commands.NewReportCmd(),
+			commands.NewInspectCmd(),
+			commands.NewDemoCmd(),
+		}},
+		{"About the program", []*cobra.Command{
+			commands.NewVersionCmd(),
+			newCompletionCmd(),
+			newManCmd(),
+			newHelpCmd(),
+		}},
+	}
+}
+
+// group is some commands under a heading.
+type group struct {
+	heading  string
+	commands []*cobra.Command
+}
+
+// newRoot returns the program with all its commands.
+func newRoot() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "ggufprune",
+		Short: "take blocks that are not needed out of a GGUF language model",
+		Long: `Removes single attention and FFN blocks from a GGUF model, chosen by perplexity (BlockPruner), and writes a smaller GGUF
+that stock llama.cpp runs.`,
+		Example:           "  ggufprune prune -m model.gguf --ratio 0.2\n  ggufprune inspect -m model.gguf",
+		SilenceErrors:     true,
+		SilenceUsage:      true,
+		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
+	}
+	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp)
+	for _, g := range groups() {
+		root.AddGroup(&cobra.Group{ID: g.heading, Title: g.heading})
+		for _, cmd := range g.commands {
+			cmd.GroupID = g.heading
+			root.AddCommand(cmd)
+			if cmd.Name() == "help" {
+				root.SetHelpCommand(cmd)
+			}
+		}
+	}
+	root.SetGlobalNormalizationFunc(flags.NormalizeName)
+	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) { _, _ = io.WriteString(cmd.OutOrStdout(), usage(cmd)) })
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return flags.Errorf("%s: %v; see ggufprune help %[1]s", cmd.Name(), err)
+	})
+	return root
+}
+
+// Streams are where a run prints.
+type Streams struct{ Out, Err io.Writer }
+
+// Run executes one command line, without the program's name. The error's Message and ExitCode tell how it ended.
+func Run(ctx context.Context, args []string, s Streams) error {
+	root := newRoot()
+	root.SetOut(s.Out)
+	root.SetErr(s.Err)
+	if len(args) == 0 {
+		_, _ = io.WriteString(s.Err, usage(root))
+		return flags.Errorf("no command given; see ggufprune help")
+	}
+	words := slices.Clone(args)
+	switch words[0] {
+	case cobra.ShellCompRequestCmd, cobra.ShellCompNoDescRequestCmd:
+		return complete(ctx, root, words)
+	case "-h", "--help":
+		words[0] = "help"
+	case "--version":
+		words[0] = "version"
+	}
+	cmd := lookup(root, words[0])
+	if cmd == nil {
+		return unknown(root, "", words[0])
+	}
+	rest, _ := flags.NormalizeArgs(cmd.Flags(), words[1:])
+	root.SetArgs(append(words[:1], rest...))
+	return root.ExecuteContext(commands.WithCommandLine(ctx, args))
+}
+
+// lookup returns the command of a name, or nil.
+func lookup(root *cobra.Command, name string) *cobra.Command {
+	for _, cmd := range root.Commands() {
+		if cmd.Name() == name {
+			return cmd
+		}
+	}
+	return nil
+}
+
+// unknown is the error for a command that does not exist. where is the command that was to deal with it, "" for none.
+func unknown(root *cobra.Command, where, name string) error {
+	if where != "" {
+		where += ": "
+	}
+	root.SuggestionsMinimumDistance = 2 // letters to add, drop or change
+	if like := root.SuggestionsFor(name); len(like) > 0 && !strings.HasPrefix(name, "-") {
+		return flags.Errorf("%sunknown command %q; did you mean %s? See ggufprune help", where, name, strings.Join(like, " or "))
+	}
+	return flags.Errorf("%sunknown command %q; see ggufprune help", where, name)
+}
