@@ -18,7 +18,7 @@ import (
 
 // NewPruneCmd returns "ggufprune prune".
 func NewPruneCmd() *cobra.Command {
-	o := pruneOptions{searchOptions: newSearchOptions(), repair: flags.Repair{Method: flags.DefaultRepair}, quantize: flags.Quantize{Last: true}}
+	o := pruneOptions{searchFlags: newSearchFlags(), repair: flags.Repair{Method: flags.DefaultRepair}, quantize: flags.Quantize{Last: true}}
 	return Define(&cobra.Command{
 		Use:   "prune -m FILE (--ratio R | --blocks N | --target-size SIZE | ...) [flags]",
 		Short: "search, write and check a pruned model: the whole job",
@@ -31,7 +31,7 @@ computes from that file what was measured. A file that fails the check is remove
 
 // pruneOptions are the flags of prune.
 type pruneOptions struct {
-	searchOptions
+	searchFlags
 	output   flags.Output
 	repair   flags.Repair
 	ollama   flags.Ollama

@@ -15,7 +15,7 @@ import (
 
 // NewSearchCmd returns "ggufprune search".
 func NewSearchCmd() *cobra.Command {
-	o := searchCmdOptions{searchOptions: newSearchOptions()}
+	o := searchOptions{searchFlags: newSearchFlags()}
 	return Define(&cobra.Command{
 		Use:   "search -m FILE (--ratio R | --blocks N | --target-size SIZE | ...) --plan FILE [flags]",
 		Short: "only search, and save the plan",
@@ -29,14 +29,14 @@ command goes on from there.`,
 	}, o.addFlags, o.run)
 }
 
-// searchCmdOptions are the flags of search.
-type searchCmdOptions struct {
-	searchOptions
+// searchOptions are the flags of search.
+type searchOptions struct {
+	searchFlags
 	plan, layout string
 	force        bool
 }
 
-func (o *searchCmdOptions) addFlags(fs *pflag.FlagSet) {
+func (o *searchOptions) addFlags(fs *pflag.FlagSet) {
 	o.addGoals(fs)
 	flags.Section(fs, "What to write", func(fs *pflag.FlagSet) {
 		fs.StringVar(&o.plan, "plan", "", "`FILE` the plan")
@@ -47,7 +47,7 @@ func (o *searchCmdOptions) addFlags(fs *pflag.FlagSet) {
 	o.addTexts(fs)
 }
 
-func (o *searchCmdOptions) run(cmd *cobra.Command, _ []string, u *ui.UI) error {
+func (o *searchOptions) run(cmd *cobra.Command, _ []string, u *ui.UI) error {
 	j, err := o.search()
 	if err != nil {
 		return err
@@ -66,8 +66,8 @@ func (o *searchCmdOptions) run(cmd *cobra.Command, _ []string, u *ui.UI) error {
 	return render.Outcome(u, "search", out, o.plan)
 }
 
-// searchOptions are the flags that prune and search have in common.
-type searchOptions struct {
+// searchFlags are the flags that prune and search have in common.
+type searchFlags struct {
 	goals       flags.Goals
 	method      flags.Method
 	text        flags.Text
@@ -75,24 +75,24 @@ type searchOptions struct {
 	model       flags.Model
 }
 
-func newSearchOptions() searchOptions {
-	return searchOptions{text: flags.Text{Convention: perplexity.Samples, Self: true}}
+func newSearchFlags() searchFlags {
+	return searchFlags{text: flags.Text{Convention: perplexity.Samples, Self: true}}
 }
 
 // addGoals adds what stands first in the help, and addTexts what stands last.
-func (o *searchOptions) addGoals(fs *pflag.FlagSet) {
+func (o *searchFlags) addGoals(fs *pflag.FlagSet) {
 	o.goals.AddFlags(fs)
 	o.method.AddFlags(fs)
 }
 
-func (o *searchOptions) addTexts(fs *pflag.FlagSet) {
+func (o *searchFlags) addTexts(fs *pflag.FlagSet) {
 	o.text.AddFlags(fs)
 	o.calibration.AddFlags(fs)
 	o.model.AddFlags(fs)
 }
 
 // search checks the flags.
-func (o *searchOptions) search() (j pipeline.Job, err error) {
+func (o *searchFlags) search() (j pipeline.Job, err error) {
 	j.Tool = version.Tool()
 	goals, err := o.goals.Resolve()
 	if err != nil {

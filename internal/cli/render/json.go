@@ -1,8 +1,6 @@
 package render
 
 import (
-	"math"
-
 	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/internal/pipeline"
 	"github.com/ggufprune/ggufprune/internal/version"
@@ -120,14 +118,6 @@ type checkJSON struct {
 	Sequences  int      `json:"sequences"`
 }
 
-// number is x, or null where it is not finite: JSON has no infinity.
-func number(x float64) *float64 {
-	if !finite(x) {
-		return nil
-	}
-	return &x
-}
-
 func newResultJSON(command string, out *pipeline.Outcome, plan string) resultJSON {
 	r := resultJSON{
 		Command: command, Tool: version.Tool(), LlamaCpp: version.Llama(), Model: out.Model.Path, ModelInfo: newModelJSON(out.Model),
@@ -191,4 +181,8 @@ func newCheckJSON(k *pipeline.Check) *checkJSON {
 	}
 }
 
-func finite(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }
+// seriesJSON is printed by apply for several files.
+type seriesJSON struct {
+	Command string       `json:"command"`
+	Results []resultJSON `json:"results"`
+}

@@ -1,6 +1,7 @@
 package render
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/ggufprune/ggufprune/internal/format"
@@ -156,4 +157,33 @@ func evaluationText(k *pipeline.Check) string {
 		return fmt.Sprintf("%s, windows, -c %d %s --chunks %d", k.Text, k.Context, batch, k.Written.Sequences)
 	}
 	return fmt.Sprintf("%s, samples of up to %d tokens", k.Text, k.Context)
+}
+
+// Series prints the files that one run of apply writes, each when it is done.
+type Series struct {
+	u       *ui.UI
+	results []resultJSON
+	err     error
+}
+
+// NewSeries returns an empty series that prints on u.
+func NewSeries(u *ui.UI) *Series { return &Series{u: u, results: []resultJSON{}} }
+
+// Add prints one file.
+func (s *Series) Add(out *pipeline.Outcome) {
+	if len(s.results) > 0 {
+		s.u.Resultf("")
+	}
+	s.u.Resultf("steps   %d of %d, removed %s", len(out.Steps), len(out.Plan.Steps), out.Removed)
+	Written(s.u, out)
+	s.err = errors.Join(s.err, printPublication(s.u, out.Publish))
+	s.results = append(s.results, newResultJSON("apply", out, ""))
+}
+
+// Done prints the JSON object of all files, unless there is an error: err, the run's, or one of making a model in Ollama.
+func (s *Series) Done(err error) error {
+	if err := errors.Join(err, s.err); err != nil {
+		return err
+	}
+	return s.u.JSON(seriesJSON{Command: "apply", Results: s.results})
 }
