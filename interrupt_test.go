@@ -25,7 +25,7 @@ func TestInterrupt(t *testing.T) {
 	}
 	p := startProgram(t, dir, "prune", "--repair", "off", "--no-compare", "-m", model, "-f", "text.txt", "-c", "128", "--ratio", "0.7", "-o", "out.gguf", "--plan", "plan.json")
 	p.waitFor(t, "step 2: ")
-	interrupt(t, p, dir)
+	interruptAfter(t, p, dir)
 	apply := exec.Command("ggufprune", "apply", "--repair", "off", "-m", model, "--plan", "plan.json", "--blocks", "2", "-f", "text.txt", "-c", "128", "-o", "out.gguf")
 	apply.Dir = dir
 	if msg, err := apply.CombinedOutput(); err != nil {
@@ -43,11 +43,11 @@ func TestInterruptRepair(t *testing.T) {
 	dir := t.TempDir()
 	p := startProgram(t, dir, "apply", "-m", model, "--mask", "attn:3", "-c", "128", "-o", "out.gguf", "--repair", "auto", "--repair-type", "F16")
 	p.waitFor(t, " blocks, on ")
-	interrupt(t, p, dir)
+	interruptAfter(t, p, dir)
 }
 
 // interrupt presses Ctrl-C, and makes sure that the program in dir ends soon, as interrupted, and leaves no model behind.
-func interrupt(t *testing.T, p *program, dir string) {
+func interruptAfter(t *testing.T, p *program, dir string) {
 	t.Helper()
 	begin := time.Now()
 	if err := p.cmd.Process.Signal(syscall.SIGINT); err != nil {

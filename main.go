@@ -11,8 +11,9 @@ import (
 	"time"
 
 	"github.com/ggufprune/ggufprune/internal/cli"
-	"github.com/ggufprune/ggufprune/internal/pipeline"
+	"github.com/ggufprune/ggufprune/internal/interrupt"
 	"github.com/ggufprune/ggufprune/internal/quantproc"
+	"github.com/ggufprune/ggufprune/llamabind"
 )
 
 func main() { os.Exit(run()) }
@@ -23,7 +24,7 @@ const grace = 1500 * time.Millisecond
 // run executes the command line and returns the exit code. The first Ctrl-C or SIGTERM lets a search end its evaluation and cancels
 // all other work, which then cleans up after itself; the second one cancels at once; the third kills the process as usual.
 func run() (code int) {
-	if code, child := quantproc.Dispatch(); child {
+	if code, child := quantproc.Dispatch(llamabind.Runtime{}); child {
 		return code
 	}
 	defer func() {
@@ -33,13 +34,13 @@ func run() (code int) {
 	}()
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	interrupt := new(pipeline.Interrupt)
-	ctx = pipeline.WithInterrupt(ctx, interrupt)
+	flag := new(interrupt.Flag)
+	ctx = interrupt.With(ctx, flag)
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	go func() {
 		<-signals
-		if interrupt.Request() {
+		if flag.Request() {
 			select {
 			case <-signals:
 			case <-time.After(grace):
@@ -48,7 +49,7 @@ func run() (code int) {
 		cancel()
 		signal.Stop(signals)
 	}()
-	err := cli.Run(ctx, os.Args[1:], cli.Streams{Out: os.Stdout, Err: os.Stderr})
+	err := cli.Run(ctx, os.Args[1:], cli.Env{Engine: llamabind.Runtime{}, Out: os.Stdout, Err: os.Stderr})
 	if err != nil {
 		return fail(err)
 	}

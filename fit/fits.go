@@ -5,8 +5,9 @@ import (
 	"errors"
 	"math"
 
-	"github.com/ggufprune/ggufprune/engine"
 	"gonum.org/v1/gonum/mat"
+
+	"github.com/ggufprune/ggufprune/engine"
 )
 
 // fit is one way to change parts of a block. It collects what every batch gives, and then has candidates.

@@ -8,9 +8,10 @@ import (
 	"strings"
 	"testing"
 
+	"pgregory.net/rapid"
+
 	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/engine"
-	"pgregory.net/rapid"
 )
 
 func mask(t *testing.T, s string) blockmask.Mask {

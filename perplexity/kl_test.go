@@ -8,8 +8,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/ggufprune/ggufprune/engine"
 	"pgregory.net/rapid"
+
+	"github.com/ggufprune/ggufprune/engine"
 )
 
 // expf is within 0.502 of the last place of the true value, and monotone at its ends.

@@ -8,9 +8,10 @@ import (
 	"strings"
 	"testing"
 
+	"pgregory.net/rapid"
+
 	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/engine"
-	"pgregory.net/rapid"
 )
 
 // klEngine predicts every token from its position alone, over a vocabulary of four, and flatter the more blocks are out. It makes

@@ -6,8 +6,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/ggufprune/ggufprune/engine"
 	"pgregory.net/rapid"
+
+	"github.com/ggufprune/ggufprune/engine"
 )
 
 func text(n int) *Corpus {

@@ -5,9 +5,10 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
+
+	"github.com/ggufprune/ggufprune/blockmask"
 )
 
 // Without noise there is nothing to be wrong about but ties: fast makes greedy's decisions at a fraction of the cost.

@@ -4,8 +4,9 @@ import (
 	"math"
 	"testing"
 
-	"github.com/ggufprune/ggufprune/blockmask"
 	"pgregory.net/rapid"
+
+	"github.com/ggufprune/ggufprune/blockmask"
 )
 
 // Whatever was foretold, the mean over all sequences stays what it is; what was never measured is left alone.

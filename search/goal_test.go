@@ -6,8 +6,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/ggufprune/ggufprune/blockmask"
 	"pgregory.net/rapid"
+
+	"github.com/ggufprune/ggufprune/blockmask"
 )
 
 // A goal is reached by the least number of steps: the last one reaches it, the one before does not.

@@ -8,9 +8,10 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
+
+	"github.com/ggufprune/ggufprune/blockmask"
 )
 
 // bruteForce is the paper's loop written down anew: no candidates' order, no batches, no shared code. It tries the blocks

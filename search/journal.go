@@ -32,8 +32,9 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/gofrs/flock"
+
+	"github.com/ggufprune/ggufprune/blockmask"
 )
 
 // Header says what a journal is of.

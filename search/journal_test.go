@@ -10,9 +10,10 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
+
+	"github.com/ggufprune/ggufprune/blockmask"
 )
 
 func someHeader() Header {

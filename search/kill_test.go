@@ -11,8 +11,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/ggufprune/ggufprune/blockmask"
 )
 
 const killEnv = "GGUFPRUNE_TEST_JOURNAL"

@@ -7,9 +7,10 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
+
+	"github.com/ggufprune/ggufprune/blockmask"
 )
 
 // Nothing is measured twice, and what comes out is what the source would say.

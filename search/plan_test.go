@@ -9,8 +9,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/ggufprune/ggufprune/blockmask"
 )
 
 const someSHA = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"

@@ -11,8 +11,9 @@ import (
 	"path/filepath"
 	"regexp"
 
-	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/google/renameio/v2"
+
+	"github.com/ggufprune/ggufprune/blockmask"
 )
 
 const (

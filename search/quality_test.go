@@ -7,8 +7,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/ggufprune/ggufprune/blockmask"
 	"pgregory.net/rapid"
+
+	"github.com/ggufprune/ggufprune/blockmask"
 )
 
 // The last step is the last one within the bound; the next one of a longer search is outside, and a plan has the same prefix.

@@ -5,9 +5,10 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
+
+	"github.com/ggufprune/ggufprune/blockmask"
 )
 
 // decoys is a landscape in which greedy goes wrong: the blocks of trap look cheapest one by one, but those of best together cost

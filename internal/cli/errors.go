@@ -3,12 +3,13 @@ package cli
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 
 	"github.com/ggufprune/ggufprune/engine"
-	"github.com/ggufprune/ggufprune/internal/pipeline"
+	"github.com/ggufprune/ggufprune/internal/cli/flags"
+	"github.com/ggufprune/ggufprune/internal/source"
 	"github.com/ggufprune/ggufprune/internal/ui"
+	"github.com/ggufprune/ggufprune/internal/write"
 	"github.com/ggufprune/ggufprune/layout"
 )
 
@@ -22,24 +23,14 @@ const (
 	ExitInterrupted = 130 // Ctrl-C or SIGTERM
 )
 
-// usageError is a mistake on the command line.
-type usageError struct{ text string }
-
-func (e *usageError) Error() string { return e.text }
-
-// usagef returns an error that makes the program exit with ExitUsage.
-func usagef(format string, args ...any) error {
-	return &usageError{fmt.Sprintf(format, args...)}
-}
-
 // ExitCode returns the process's exit code for the error of Run.
 func ExitCode(err error) int {
 	var (
-		usage   *usageError
+		usage   *flags.Error
 		refused *layout.RefusedError
 		failure *engine.Error
-		check   *pipeline.CheckError
-		unfit   *pipeline.UnsupportedError
+		check   *write.CheckError
+		unfit   *source.UnsupportedError
 	)
 	switch {
 	case err == nil:

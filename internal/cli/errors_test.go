@@ -8,7 +8,9 @@ import (
 	"testing"
 
 	"github.com/ggufprune/ggufprune/engine"
-	"github.com/ggufprune/ggufprune/internal/pipeline"
+	"github.com/ggufprune/ggufprune/internal/cli/flags"
+	"github.com/ggufprune/ggufprune/internal/source"
+	"github.com/ggufprune/ggufprune/internal/write"
 	"github.com/ggufprune/ggufprune/layout"
 )
 
@@ -19,13 +21,13 @@ func TestExitCode(t *testing.T) {
 	}{
 		{nil, ExitOK},
 		{errors.New("disk"), ExitFailure},
-		{usagef("flag"), ExitUsage},
+		{flags.Errorf("flag"), ExitUsage},
 		{&layout.RefusedError{}, ExitUnsupported},
-		{&pipeline.UnsupportedError{Text: "encoder"}, ExitUnsupported},
+		{&source.UnsupportedError{Text: "encoder"}, ExitUnsupported},
 		{&engine.Error{Code: engine.UnsupportedArch}, ExitUnsupported},
 		{&engine.Error{Code: engine.OOM}, ExitFailure},
 		{&engine.Error{Code: engine.Cancelled}, ExitInterrupted},
-		{&pipeline.CheckError{Path: "x.gguf", Text: "differs"}, ExitCheckFailed},
+		{&write.CheckError{Path: "x.gguf", Text: "differs"}, ExitCheckFailed},
 		{context.Canceled, ExitInterrupted},
 		{errors.Join(context.Canceled, errors.New("plan not saved")), ExitInterrupted},
 	} {
@@ -45,7 +47,7 @@ func TestMessageIsOneLine(t *testing.T) {
 	if got := Message(errors.New("first\nsecond\r\n\tthird")); got != "first second third" {
 		t.Errorf("message %q", got)
 	}
-	if got := Message(&pipeline.CheckError{Path: "x.gguf", Text: "differs"}); strings.Contains(got, "\n") || !strings.Contains(got, "x.gguf") {
+	if got := Message(&write.CheckError{Path: "x.gguf", Text: "differs"}); strings.Contains(got, "\n") || !strings.Contains(got, "x.gguf") {
 		t.Errorf("message %q", got)
 	}
 	if got := Message(fmt.Errorf("decode: %w", context.Canceled)); got != "interrupted" {

@@ -1,76 +1,77 @@
 package cli
 
 import (
-	"context"
 	"fmt"
 	"strings"
 
+	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/ggufprune/ggufprune/engine"
+	"github.com/ggufprune/ggufprune/internal/cli/commands"
+	"github.com/ggufprune/ggufprune/internal/cli/flags"
+	"github.com/ggufprune/ggufprune/internal/cli/render"
 	"github.com/ggufprune/ggufprune/internal/ui"
+	"github.com/ggufprune/ggufprune/internal/version"
 )
 
-// manCommand is "ggufprune man".
-type manCommand struct{}
-
-const manUsage = `Usage: ggufprune man
-
-Prints the manual page, for man to show or to be installed as ggufprune.1. It is made from the texts that --help prints.
-
-Examples:
-  ggufprune man > ggufprune.1
-  ggufprune man -q
-` + commonUsage
-
-func (*manCommand) usage() string { return manUsage }
-
-func (*manCommand) flags(*pflag.FlagSet) {}
-
-func (*manCommand) run(_ context.Context, _ *pflag.FlagSet, u *ui.UI) error {
-	return printText(u, "man", manPage())
+// newManCmd returns "ggufprune man".
+func newManCmd(e engine.Runtime) *cobra.Command {
+	return commands.Define(e, &cobra.Command{
+		Use:     "man",
+		Short:   "the manual page",
+		Long:    "Prints the manual page, for man to show or to be installed as ggufprune.1. It is made from what --help prints.",
+		Example: "  ggufprune man > ggufprune.1\n  ggufprune man -q",
+	}, nil, func(cmd *cobra.Command, _ []string, u *ui.UI) error {
+		return render.Text(u, "man", manPage(cmd.Root()))
+	})
 }
 
 // manPage returns the manual page in the man macros, which man-db, mandoc and macOS read. Flags that several commands have in common
 // stand once, behind the commands.
-func manPage() string {
+//
+// Cobra's own generator (cobra/doc) is not used: it makes a page for each command, with all flags in one list without headings and
+// placeholders, and knows no -ngl.
+func manPage(root *cobra.Command) string {
 	m := new(roff)
-	m.macro("TH", "GGUFPRUNE", "1", "", Version(), "User Commands")
+	m.macro("TH", "GGUFPRUNE", "1", "", version.Tool(), "User Commands")
 	m.macro("SH", "NAME")
-	m.line("ggufprune - take blocks that are not needed out of a GGUF language model")
+	m.line("ggufprune - " + root.Short)
 	m.macro("SH", "SYNOPSIS")
 	m.macro("B", "ggufprune")
 	m.line("COMMAND [FLAGS]")
-	head := readUsage(usageHead + usageTail)
 	m.macro("SH", "DESCRIPTION")
-	m.paragraphs(head.about)
-	m.examples(head.examples)
+	m.paragraphs(root.Long + "\n\n" + exitCodes)
+	m.examples(root.Example)
 	m.macro("SH", "COMMANDS")
-	for _, g := range groups {
-		for _, e := range g.entries {
-			m.macro("TP")
-			m.macro("B", "ggufprune "+e.name)
-			m.line(e.summary)
-		}
+	for _, cmd := range root.Commands() {
+		m.macro("TP")
+		m.macro("B", "ggufprune "+cmd.Name())
+		m.line(cmd.Short)
 	}
-	m.macro("TP")
-	m.macro("B", "ggufprune help")
-	m.line(helpSummary)
-	shared := sharedSections()
-	for _, e := range entries() {
-		p := readUsage(e.new().usage())
-		m.macro("SH", strings.ToUpper(e.name))
-		m.macro("B", p.synopsis)
+	shared := sharedSections(root)
+	for _, cmd := range root.Commands() {
+		if cmd.Example == "" {
+			continue // help, whose line says all
+		}
+		m.macro("SH", strings.ToUpper(cmd.Name()))
+		for i, s := range synopses(cmd) {
+			if i > 0 {
+				m.macro("br")
+			}
+			m.macro("B", s)
+		}
 		m.macro("PP")
-		m.paragraphs(p.about)
-		m.examples(p.examples)
-		for _, s := range p.sections {
+		m.paragraphs(cmd.Long)
+		m.examples(cmd.Example)
+		for _, s := range sections(cmd) {
 			if len(shared[s.key()]) < 2 {
 				m.section(s, s.heading)
 			}
 		}
 	}
 	m.macro("SH", "COMMON FLAGS")
-	m.sharedFlags(shared)
+	m.sharedFlags(root, shared)
 	m.macro("SH", "ENVIRONMENT")
 	m.macro("TP")
 	m.macro("B", "NO_COLOR")
@@ -81,34 +82,38 @@ func manPage() string {
 }
 
 // key identifies a section that several commands have word for word.
-func (s flagSection) key() string { return fmt.Sprint(s) }
+func (s section) key() string {
+	var b strings.Builder
+	b.WriteString(s.heading)
+	for _, f := range s.flags {
+		fmt.Fprintln(&b, flags.Forms(f), flags.Value(f), flags.Usage(f))
+	}
+	return b.String()
+}
 
 // sharedSections returns the names of the commands that have each section.
-func sharedSections() map[string][]string {
+func sharedSections(root *cobra.Command) map[string][]string {
 	out := map[string][]string{}
-	for _, e := range entries() {
-		for _, s := range readUsage(e.new().usage()).sections {
-			out[s.key()] = append(out[s.key()], e.name)
+	for _, cmd := range root.Commands() {
+		for _, s := range sections(cmd) {
+			out[s.key()] = append(out[s.key()], cmd.Name())
 		}
 	}
 	return out
 }
 
-// roff writes a page in the man macros.
-type roff struct{ strings.Builder }
-
 // sharedFlags writes the sections that several commands have, in the order in which the commands come.
-func (m *roff) sharedFlags(shared map[string][]string) {
+func (m *roff) sharedFlags(root *cobra.Command, shared map[string][]string) {
 	done := map[string]bool{}
-	for _, e := range entries() {
-		for _, s := range readUsage(e.new().usage()).sections {
+	for _, cmd := range root.Commands() {
+		for _, s := range sections(cmd) {
 			of := shared[s.key()]
 			if len(of) < 2 || done[s.key()] {
 				continue
 			}
 			done[s.key()] = true
 			heading := s.heading
-			if len(of) < len(entries()) {
+			if everyCommand := len(root.Commands()) - 1; len(of) < everyCommand { // but help
 				heading += " (" + strings.Join(of, ", ") + ")"
 			}
 			m.section(s, heading)
@@ -116,70 +121,29 @@ func (m *roff) sharedFlags(shared map[string][]string) {
 	}
 }
 
-func (m *roff) section(s flagSection, heading string) {
+func (m *roff) section(s section, heading string) {
 	m.macro("SS", heading)
-	for _, n := range s.notes {
-		m.line(n)
-	}
 	for _, f := range s.flags {
-		m.macro("TP")
-		names := roffBold(f.long)
-		if f.short != "" {
-			names = roffBold(f.short) + ", " + names
-		}
-		if f.value != "" {
-			names += " \\fI" + roffText(f.value) + "\\fR"
-		}
-		m.WriteString(names + "\n")
-		m.line(f.text)
+		m.flag(f)
 	}
 }
 
-func (m *roff) paragraphs(list []string) {
-	for i, p := range list {
+// flag writes a flag's forms in bold, its value's placeholder in italics, and what it means.
+func (m *roff) flag(f *pflag.Flag) {
+	m.macro("TP")
+	forms := flags.Forms(f)
+	for i, form := range forms {
+		forms[i] = roffBold(form)
+	}
+	names := strings.Join(forms, ", ")
+	if value := flags.Value(f); value != "" {
+		names += " \\fI" + roffText(value) + "\\fR"
+	}
+	m.WriteString(names + "\n")
+	for i, line := range strings.Split(flags.Usage(f), "\n") {
 		if i > 0 {
-			m.macro("PP")
+			m.macro("br")
 		}
-		m.line(p)
+		m.line(line)
 	}
 }
-
-func (m *roff) examples(lines []string) {
-	if len(lines) == 0 {
-		return
-	}
-	m.macro("PP")
-	m.line("Examples:")
-	m.macro("PP")
-	m.macro("nf")
-	m.macro("RS", "4")
-	for _, l := range lines {
-		m.line(l)
-	}
-	m.macro("RE")
-	m.macro("fi")
-}
-
-// macro writes a request with its arguments in quotes.
-func (m *roff) macro(name string, args ...string) {
-	m.WriteString("." + name)
-	for _, a := range args {
-		m.WriteString(` "` + strings.ReplaceAll(roffText(a), `"`, `\(dq`) + `"`)
-	}
-	m.WriteString("\n")
-}
-
-// line writes text; what would begin a request at its start is no request.
-func (m *roff) line(s string) {
-	s = roffText(s)
-	if strings.HasPrefix(s, ".") || strings.HasPrefix(s, "'") {
-		s = `\&` + s
-	}
-	m.WriteString(s + "\n")
-}
-
-func roffText(s string) string {
-	return strings.NewReplacer(`\`, `\e`, "-", `\-`, "~", `\(ti`, "^", `\(ha`, "`", `\(ga`).Replace(s)
-}
-
-func roffBold(s string) string { return `\fB` + roffText(s) + `\fR` }

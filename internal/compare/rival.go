@@ -9,12 +9,11 @@ import (
 	"strings"
 
 	"github.com/ggufprune/ggufprune/engine"
+	"github.com/ggufprune/ggufprune/gguf"
 	"github.com/ggufprune/ggufprune/internal/format"
 	"github.com/ggufprune/ggufprune/internal/outfile"
 	"github.com/ggufprune/ggufprune/internal/quantproc"
 	"github.com/ggufprune/ggufprune/internal/source"
-
-	"github.com/ggufprune/ggufprune/gguf"
 )
 
 // Rival is the quantisation that the reference was compared in: what its user would have instead of the second model.

@@ -9,16 +9,15 @@ import (
 	"path/filepath"
 	"slices"
 
-	"github.com/ggufprune/ggufprune/internal/format"
-	"github.com/ggufprune/ggufprune/internal/source"
-
 	"github.com/google/renameio/v2"
 	"golang.org/x/sys/unix"
 
 	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/engine"
 	"github.com/ggufprune/ggufprune/gguf"
+	"github.com/ggufprune/ggufprune/internal/format"
 	"github.com/ggufprune/ggufprune/internal/outfile"
+	"github.com/ggufprune/ggufprune/internal/source"
 	"github.com/ggufprune/ggufprune/perplexity"
 )
 

@@ -33,10 +33,11 @@ type TaskFile struct{ Name, Path string }
 
 // TasksOutcome is the answer: a result for each file, in order.
 type TasksOutcome struct {
-	Model   string
-	Context int
-	Files   []string
-	Results []*tasks.Result
+	Model    string
+	LlamaCpp string // which llama.cpp it ran on
+	Context  int
+	Files    []string
+	Results  []*tasks.Result
 }
 
 // Tasks reads all files before it loads the model, so that what is wrong with one shows at once.
@@ -70,7 +71,7 @@ func Tasks(ctx context.Context, j TasksJob, sink progress.Sink) (*TasksOutcome, 
 	if err != nil {
 		return nil, err
 	}
-	out := &TasksOutcome{Model: j.Spec.Path, Context: j.Context}
+	out := &TasksOutcome{Model: j.Spec.Path, LlamaCpp: j.Spec.Engine.Version().Tag, Context: j.Context}
 	for i, p := range prepared {
 		n := len(p.Sequences)
 		out.Files = append(out.Files, j.Tasks[i].Path)

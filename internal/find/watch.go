@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/ggufprune/ggufprune/internal/progress"
-
 	"github.com/ggufprune/ggufprune/perplexity"
 	"github.com/ggufprune/ggufprune/search"
 )

@@ -6,9 +6,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/ggufprune/ggufprune/internal/progress/progresstest"
-
 	"github.com/ggufprune/ggufprune/blockmask"
+	"github.com/ggufprune/ggufprune/internal/progress/progresstest"
 	"github.com/ggufprune/ggufprune/perplexity"
 	"github.com/ggufprune/ggufprune/search"
 )

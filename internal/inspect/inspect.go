@@ -5,10 +5,9 @@ import (
 	"context"
 	"errors"
 
-	"github.com/ggufprune/ggufprune/internal/source"
-
 	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/engine"
+	"github.com/ggufprune/ggufprune/internal/source"
 	"github.com/ggufprune/ggufprune/layout"
 )
 

@@ -8,15 +8,13 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/ggufprune/ggufprune/internal/progress/progresstest"
-	"github.com/ggufprune/ggufprune/internal/prune"
-
-	"github.com/ggufprune/ggufprune/internal/write"
-
 	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/engine"
 	"github.com/ggufprune/ggufprune/internal/corpus"
+	"github.com/ggufprune/ggufprune/internal/progress/progresstest"
+	"github.com/ggufprune/ggufprune/internal/prune"
 	"github.com/ggufprune/ggufprune/internal/source"
+	"github.com/ggufprune/ggufprune/internal/write"
 	"github.com/ggufprune/ggufprune/layout"
 	"github.com/ggufprune/ggufprune/llamabind"
 	"github.com/ggufprune/ggufprune/perplexity"

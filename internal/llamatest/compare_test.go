@@ -7,11 +7,10 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/ggufprune/ggufprune/internal/compare"
-	"github.com/ggufprune/ggufprune/internal/progress/progresstest"
-
 	"github.com/ggufprune/ggufprune/engine"
+	"github.com/ggufprune/ggufprune/internal/compare"
 	"github.com/ggufprune/ggufprune/internal/corpus"
+	"github.com/ggufprune/ggufprune/internal/progress/progresstest"
 	"github.com/ggufprune/ggufprune/internal/prune"
 	"github.com/ggufprune/ggufprune/internal/source"
 	"github.com/ggufprune/ggufprune/llamabind"

@@ -9,18 +9,16 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/ggufprune/ggufprune/internal/progress/progresstest"
-	"github.com/ggufprune/ggufprune/internal/prune"
-
-	"github.com/ggufprune/ggufprune/internal/write"
-
 	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/engine"
 	"github.com/ggufprune/ggufprune/gguf"
 	"github.com/ggufprune/ggufprune/internal/imatrix"
 	"github.com/ggufprune/ggufprune/internal/imatrix/imatrixtest"
+	"github.com/ggufprune/ggufprune/internal/progress/progresstest"
+	"github.com/ggufprune/ggufprune/internal/prune"
 	"github.com/ggufprune/ggufprune/internal/quantize"
 	"github.com/ggufprune/ggufprune/internal/quantproc"
+	"github.com/ggufprune/ggufprune/internal/write"
 	"github.com/ggufprune/ggufprune/layout"
 	"github.com/ggufprune/ggufprune/llamabind"
 )

@@ -7,17 +7,15 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/ggufprune/ggufprune/internal/progress/progresstest"
-	"github.com/ggufprune/ggufprune/internal/prune"
-	"github.com/ggufprune/ggufprune/llamabind"
-
-	"github.com/ggufprune/ggufprune/internal/repair"
-
 	"github.com/ggufprune/ggufprune/engine"
 	"github.com/ggufprune/ggufprune/fit"
 	"github.com/ggufprune/ggufprune/gguf"
+	"github.com/ggufprune/ggufprune/internal/progress/progresstest"
+	"github.com/ggufprune/ggufprune/internal/prune"
+	"github.com/ggufprune/ggufprune/internal/repair"
 	"github.com/ggufprune/ggufprune/internal/source"
 	"github.com/ggufprune/ggufprune/layout"
+	"github.com/ggufprune/ggufprune/llamabind"
 )
 
 // What a repair is done with must have its place, also where nobody asked for one: it may be another repair's.

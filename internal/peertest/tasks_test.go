@@ -10,8 +10,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/ggufprune/ggufprune/internal/pipeline"
+	"github.com/ggufprune/ggufprune/internal/evaluate"
+	"github.com/ggufprune/ggufprune/internal/progress"
+	"github.com/ggufprune/ggufprune/internal/source"
 	"github.com/ggufprune/ggufprune/internal/tasks"
+	"github.com/ggufprune/ggufprune/llamabind"
 )
 
 const items = root + "/testdata/tasks/"
@@ -19,14 +22,14 @@ const items = root + "/testdata/tasks/"
 // nobody is a reporter that nobody reads.
 type nobody struct{}
 
-func (nobody) Notef(string, ...any)                  {}
-func (nobody) Warnf(string, ...any)                  {}
-func (nobody) Start(string, int64) pipeline.Progress { return nobody{} }
-func (nobody) Event(any)                             {}
-func (nobody) OnStatus(func() string) func()         { return func() {} }
-func (nobody) Set(int64, string)                     {}
-func (nobody) Left(time.Duration)                    {}
-func (nobody) Stop()                                 {}
+func (nobody) Notef(string, ...any)             {}
+func (nobody) Warnf(string, ...any)             {}
+func (nobody) Start(string, int64) progress.Bar { return nobody{} }
+func (nobody) Event(any)                        {}
+func (nobody) OnStatus(func() string) func()    { return func() {} }
+func (nobody) Set(int64, string)                {}
+func (nobody) Left(time.Duration)               {}
+func (nobody) Stop()                            {}
 
 // llamaRows returns what llama-perplexity prints for each item: the fields behind the item's number.
 func llamaRows(t *testing.T, n int, row *regexp.Regexp, args ...string) [][]string {
@@ -46,7 +49,7 @@ func llamaRows(t *testing.T, n int, row *regexp.Regexp, args ...string) [][]stri
 }
 
 // evaluate runs a file of the items through the tool.
-func evaluate(t *testing.T, model, file string, draw int) *tasks.Result {
+func accuracy(t *testing.T, model, file string, draw int) *tasks.Result {
 	t.Helper()
 	name := "mixed"
 	convention := tasks.LlamaMultipleChoice
@@ -56,8 +59,8 @@ func evaluate(t *testing.T, model, file string, draw int) *tasks.Result {
 	case "winogrande.csv":
 		name, convention = tasks.WinoGrande, tasks.LlamaWinoGrande
 	}
-	out, err := pipeline.Eval(context.Background(), pipeline.EvalJob{
-		Runtime: pipeline.Runtime{Path: model, Threads: 2}, Tasks: []pipeline.TaskFile{{Name: name, Path: items + file}},
+	out, err := evaluate.Tasks(context.Background(), evaluate.TasksJob{
+		Spec: source.Spec{Engine: llamabind.Runtime{}, Path: model, Threads: 2}, Tasks: []evaluate.TaskFile{{Name: name, Path: items + file}},
 		Draw: map[tasks.Convention]int{convention: draw}, Batch: 2048, UBatch: 512,
 	}, nobody{})
 	if err != nil {
@@ -75,7 +78,7 @@ func TestHellaSwagEqualsLlamaPerplexity(t *testing.T) {
 	}{{"F16", 20}, {"Q8_0", 7}} {
 		want := llamaRows(t, c.n, row, "-m", models[c.kind], "--hellaswag", "-f", items+"hellaswag.txt", "--hellaswag-tasks", strconv.Itoa(c.n))
 		correct := 0
-		for i, a := range evaluate(t, models[c.kind], "hellaswag.txt", c.n).Answers {
+		for i, a := range accuracy(t, models[c.kind], "hellaswag.txt", c.n).Answers {
 			if a.RightNorm {
 				correct++
 			}
@@ -98,7 +101,7 @@ func TestWinoGrandeEqualsLlamaPerplexity(t *testing.T) {
 	}{{"F16", 20}, {"Q8_0", 7}} {
 		want := llamaRows(t, c.n, row, "-m", models[c.kind], "--winogrande", "-bf", items+"winogrande.csv", "--winogrande-tasks", strconv.Itoa(c.n))
 		tolerance := map[string]float64{"F16": 0.002, "Q8_0": 0.1}[c.kind]
-		for i, a := range evaluate(t, models[c.kind], "winogrande.csv", c.n).Answers {
+		for i, a := range accuracy(t, models[c.kind], "winogrande.csv", c.n).Answers {
 			w := want[i]
 			for k, score := range a.Normalised {
 				if s, err := strconv.ParseFloat(w[1+k], 64); err != nil || math.Abs(s-score) > tolerance {
@@ -122,7 +125,7 @@ func TestMultipleChoiceEqualsLlamaPerplexity(t *testing.T) {
 		want := llamaRows(t, c.n, row, "-m", models[c.kind], "--multiple-choice", "-bf", items+"multiple-choice.bin", "--multiple-choice-tasks",
 			strconv.Itoa(c.n), "-np", "8")
 		correct := 0
-		for i, a := range evaluate(t, models[c.kind], "multiple-choice.bin", c.n).Answers {
+		for i, a := range accuracy(t, models[c.kind], "multiple-choice.bin", c.n).Answers {
 			if a.RightNorm {
 				correct++
 			}

@@ -10,14 +10,13 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/ggufprune/ggufprune/internal/repair"
-
 	"gonum.org/v1/gonum/mat"
 
 	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/engine"
 	"github.com/ggufprune/ggufprune/fit"
 	"github.com/ggufprune/ggufprune/internal/randmodel"
+	"github.com/ggufprune/ggufprune/internal/repair"
 	"github.com/ggufprune/ggufprune/perplexity"
 )
 

@@ -6,9 +6,8 @@ import (
 	"math"
 	"slices"
 
-	"github.com/ggufprune/ggufprune/internal/source"
-
 	"github.com/ggufprune/ggufprune/gguf"
+	"github.com/ggufprune/ggufprune/internal/source"
 	"github.com/ggufprune/ggufprune/layout"
 	"github.com/ggufprune/ggufprune/search"
 )

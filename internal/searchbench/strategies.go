@@ -4,12 +4,11 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/ggufprune/ggufprune/internal/find"
-	"github.com/ggufprune/ggufprune/llamabind"
-
 	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/engine"
 	"github.com/ggufprune/ggufprune/gguf"
+	"github.com/ggufprune/ggufprune/internal/find"
+	"github.com/ggufprune/ggufprune/llamabind"
 	"github.com/ggufprune/ggufprune/perplexity"
 	"github.com/ggufprune/ggufprune/search"
 )

@@ -5,10 +5,11 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/ggufprune/ggufprune/engine"
-	"github.com/ggufprune/ggufprune/perplexity"
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
+
+	"github.com/ggufprune/ggufprune/engine"
+	"github.com/ggufprune/ggufprune/perplexity"
 )
 
 // Thinning keeps a part of the positions, the same for the same seed, with their references.

@@ -14,13 +14,14 @@ type Facts struct {
 	Bytes              int64
 	Params             uint64
 	Layers, Blocks     int
+	LlamaCpp           string // which llama.cpp it runs on
 }
 
 // Facts describes the source, whose blocks and hash are known.
 func (s *Source) Facts(blocks []layout.Block, hash string) Facts {
 	return Facts{
 		Ref: s.Spec.Given(), Path: s.Spec.Path, Arch: s.File.Arch(), SHA256: hash, Bytes: s.File.Bytes(), Params: s.File.Params(),
-		Layers: s.Model.Info().NLayer, Blocks: len(blocks),
+		Layers: s.Model.Info().NLayer, Blocks: len(blocks), LlamaCpp: s.Spec.Engine.Version().Tag,
 	}
 }
 

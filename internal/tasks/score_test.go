@@ -6,9 +6,10 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/ggufprune/ggufprune/engine"
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
+
+	"github.com/ggufprune/ggufprune/engine"
 )
 
 // words makes one token of each word, with the space in front of it; a full stop is one too. Tokens are numbered as they come.

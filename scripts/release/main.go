@@ -28,7 +28,7 @@ import (
 	"time"
 )
 
-const versionVariable = "github.com/ggufprune/ggufprune/internal/cli.version"
+const versionVariable = "github.com/ggufprune/ggufprune/internal/version.release"
 
 func main() {
 	var o options

@@ -1,0 +1,146 @@
+package commands
+
+import (
+	"fmt"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/ggufprune/ggufprune/blockmask"
+	"github.com/ggufprune/ggufprune/engine"
+	"github.com/ggufprune/ggufprune/fit"
+	"github.com/ggufprune/ggufprune/internal/cli/flags"
+	"github.com/ggufprune/ggufprune/internal/cli/render"
+	"github.com/ggufprune/ggufprune/internal/prune"
+	"github.com/ggufprune/ggufprune/internal/report"
+	"github.com/ggufprune/ggufprune/internal/ui"
+	"github.com/ggufprune/ggufprune/layout"
+)
+
+// NewPruneCmd returns "ggufprune prune".
+func NewPruneCmd(e engine.Runtime) *cobra.Command {
+	o := pruneOptions{searchFlags: newSearchFlags(e), repair: flags.Repair{Method: flags.DefaultRepair}, quantize: flags.Quantize{Engine: e, Last: true}}
+	return Define(e, &cobra.Command{
+		Use:   "prune -m FILE (--ratio R | --blocks N | --target-size SIZE | ...) [flags]",
+		Short: "search, write and check a pruned model: the whole job",
+		Long: `Searches which blocks the model can best do without, re-fits those that stay, writes a GGUF, and checks that llama.cpp
+computes from that file what was measured. A file that fails the check is removed.`,
+		Example: `  ggufprune prune -m model.gguf --ratio 0.2
+  ggufprune prune -m model.gguf --target-size 3.2GiB -f calibration.jsonl -ngl 99 -o small.gguf --plan small.json`,
+	}, o.addFlags, o.run)
+}
+
+// pruneOptions are the flags of prune.
+type pruneOptions struct {
+	searchFlags
+	output   flags.Output
+	repair   flags.Repair
+	ollama   flags.Ollama
+	quantize flags.Quantize
+	compare  flags.Compare
+	report   flags.Report
+	plan     string
+}
+
+func (o *pruneOptions) addFlags(fs *pflag.FlagSet) {
+	o.addGoals(fs)
+	o.output.AddFlags(fs)
+	flags.Section(fs, "What to write", func(fs *pflag.FlagSet) {
+		fs.StringVar(&o.plan, "plan", "", "`FILE` also save the plan: the order of removal with every score")
+	})
+	o.ollama.AddFlags(fs)
+	o.repair.AddFlags(fs)
+	o.quantize.AddFlags(fs)
+	o.compare.AddFlags(fs)
+	o.report.AddFlags(fs)
+	o.addTexts(fs)
+}
+
+func (o *pruneOptions) run(cmd *cobra.Command, _ []string, u *ui.UI) error {
+	j, err := o.job()
+	if err != nil {
+		return err
+	}
+	if flags.DefaultRepair != fit.Off && j.Method.Time > 0 && !o.repair.Asked() {
+		u.Notef("no repair, whose time --time does not plan; --repair auto adds one")
+	}
+	files, err := o.report.Resolve(j.Output)
+	if err != nil {
+		return err
+	}
+	if files.Any() {
+		if err := files.Check(j.Force, jobFiles(j)...); err != nil {
+			return err
+		}
+	}
+	out, err := prune.Run(cmd.Context(), j, reporter{u})
+	if err != nil {
+		return err
+	}
+	if files.Any() {
+		if err := writeReport(files, j, out, commandLine(cmd.Context())); err != nil {
+			return fmt.Errorf("the pruned model is written (%s), but not its report: %w", out.Write.Path, err)
+		}
+	}
+	return render.Outcome(u, "prune", out, o.plan)
+}
+
+// job checks the flags.
+func (o *pruneOptions) job() (j prune.Job, err error) {
+	if j.SearchJob, err = o.search(); err != nil {
+		return j, err
+	}
+	j.SavePlan, j.Output, j.Force, j.NoCheck = o.plan, o.output.Path, o.output.Force, o.output.NoCheck
+	if j.Layout, err = o.output.Resolve(); err != nil {
+		return j, err
+	}
+	if j.Repair, err = o.repair.Resolve(j.Method, o.quantize.Type, j.Goal); err != nil {
+		return j, err
+	}
+	if j.Repair.Method == "" && j.Method.Strategy == "aware" {
+		return j, flags.Errorf("--strategy aware counts on a repair of what it leaves; leave --repair off out")
+	}
+	if j.Ollama, err = o.ollama.Resolve(); err != nil {
+		return j, err
+	}
+	if j.Quantize, err = o.quantize.Resolve(o.quantize.Type, j.Spec.Threads, j.Goal); err != nil {
+		return j, err
+	}
+	if j.Output != "" && j.SavePlan != "" && filepath.Clean(j.Output) == filepath.Clean(j.SavePlan) {
+		return j, flags.Errorf("--output and --plan are both %s; give them different names", j.Output)
+	}
+	if j.Layout == layout.Native && j.Unit != blockmask.Whole {
+		return j, flags.Errorf("--layout native needs whole layers; add --kind layer, or leave the layout to auto")
+	}
+	j.Compare, err = o.compare.Resolve()
+	return j, err
+}
+
+// jobFiles are the files that a job reads and writes.
+func jobFiles(j prune.Job) []string {
+	var out []string
+	for _, path := range []string{j.Spec.Path, j.Text.File, j.SavePlan, j.Output} {
+		if path != "" {
+			out = append(out, path)
+		}
+	}
+	return out
+}
+
+// writeReport makes the report of what a job did.
+func writeReport(to report.Files, j prune.Job, out *prune.Outcome, command []string) error {
+	in, err := out.ReportInput(j.SavePlan, command)
+	if err != nil {
+		return err
+	}
+	if c := out.Comparison; c != nil {
+		in.Tables, in.Measured = append(in.Tables, render.ComparisonTable(c)), render.Measured(c)
+	}
+	files := jobFiles(j)
+	if out.Write != nil && j.Output == "" {
+		files = append(files, out.Write.Path)
+	}
+	out.Report, err = to.Write(in, j.Force, files...)
+	return err
+}

@@ -1,0 +1,190 @@
+package render
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/ggufprune/ggufprune/internal/format"
+	"github.com/ggufprune/ggufprune/internal/prune"
+	"github.com/ggufprune/ggufprune/internal/ui"
+	"github.com/ggufprune/ggufprune/internal/write"
+	"github.com/ggufprune/ggufprune/perplexity"
+	"github.com/ggufprune/ggufprune/search"
+)
+
+// Outcome prints what prune, search, apply or repair did, and its JSON object. plan is where the plan was saved, "" for nowhere.
+func Outcome(u *ui.UI, command string, out *prune.Outcome, plan string) error {
+	Steps(u, out)
+	printSummary(u, out)
+	if plan != "" {
+		u.Resultf("plan    %s", plan)
+	}
+	if out.Write != nil {
+		Written(u, out)
+		if err := printPublication(u, out.Publish); err != nil {
+			return err
+		}
+		if out.Comparison != nil {
+			u.Resultf("")
+			printBriefly(u, out.Comparison)
+		}
+		printFiles(u, out.Report)
+		printNext(u, out.Write.Path)
+	}
+	return u.JSON(newResultJSON(command, out, plan))
+}
+
+// Steps prints the table of what was removed in which order.
+func Steps(u *ui.UI, out *prune.Outcome) {
+	if out.Plan == nil {
+		u.Resultf("removed %s", out.Removed)
+		return
+	}
+	p := out.Plan
+	kld := p.Metric == perplexity.KLD.String()
+	fast := false // is there a speed to show
+	for _, s := range out.Steps {
+		fast = fast || s.Speedup > 0
+	}
+	row := func(step any, removed string, score, ratio, gone, speed, file string) []any {
+		cells := []any{step, removed, score}
+		if !kld {
+			cells = append(cells, ratio)
+		}
+		cells = append(cells, gone)
+		if fast {
+			cells = append(cells, speed)
+		}
+		return append(cells, file)
+	}
+	rows := [][]any{row("", "none", fmt.Sprintf("%.4f", p.Base), "", "0.0%", "", format.Size(out.Model.Bytes))}
+	estimated := false
+	for _, s := range out.Steps {
+		size, mark := "", ""
+		if s.Size > 0 {
+			size = format.Size(s.Size)
+		}
+		if s.Sequences() > 0 {
+			mark, estimated = "~", true
+		}
+		rows = append(rows, row(s.Index, s.Removed.String(), mark+fmt.Sprintf("%.4f", s.Score), fmt.Sprintf("x%.3f", s.Score/p.Base),
+			fmt.Sprintf("%.1f%%", 100*s.Ratio), fmt.Sprintf("x%.2f", s.Speedup), size))
+	}
+	columns := []ui.Column{{Head: "step", Number: true}, {Head: "removed"}}
+	if kld {
+		columns = append(columns, ui.Column{Head: "KLD", Number: true})
+	} else {
+		columns = append(columns, ui.Column{Head: "PPL", Number: true}, ui.Column{Head: "ratio", Number: true})
+	}
+	columns = append(columns, ui.Column{Head: "parameters gone", Number: true})
+	if fast {
+		columns = append(columns, ui.Column{Head: "speed", Number: true})
+	}
+	u.Table(fmt.Sprintf("Calibration: %s", p.Calibration.Description), append(columns, ui.Column{Head: "file", Number: true}), rows)
+	if estimated {
+		u.Resultf("~ is an estimate from a part of the text")
+	}
+	if n := p.Settings.Sequences; n > 0 {
+		u.Resultf("to be done in time, %d of the %d sequences were used", n, p.Calibration.Sequences)
+	}
+	printSearch(u, out)
+}
+
+// printSearch prints what the search says of itself.
+func printSearch(u *ui.UI, out *prune.Outcome) {
+	p := out.Plan
+	cost, paper := 0.0, 0.0
+	for _, s := range out.Steps {
+		cost, paper = cost+s.Cost, paper+s.PaperCost
+	}
+	if r := p.Refine; r != nil {
+		change := 100 * (r.Validation/r.StartValidation - 1)
+		u.Resultf("refine  %d exchanges in %d generations; on the half of the text that no decision used, %+.2f%%", r.Accepted, r.Generations, change)
+	} else if cost > 0 && paper > 0 {
+		u.Resultf("search  %s, %.0f%% of what a full pass for every candidate takes", p.Settings.Strategy, 100*cost/paper)
+	}
+	if a := p.Audit; a != nil && a.Audits > 0 {
+		u.Resultf("audit   %s", auditText(a))
+	}
+}
+
+// auditText says how often racing was wrong where that was looked at.
+func auditText(a *search.Audit) string {
+	steps := fmt.Sprintf("%d audited steps", a.Audits)
+	if a.Audits == 1 {
+		steps = "1 audited step"
+	}
+	if a.Missed+a.Lost == 0 {
+		return "of " + steps + " racing would have missed none"
+	}
+	return fmt.Sprintf("of %s racing would have missed the best block in %d, by at most %.4f nats", steps, a.Missed+a.Lost, a.WorstLoss)
+}
+
+// Written prints the written file, its repair, its check and its quantisation.
+func Written(u *ui.UI, out *prune.Outcome) {
+	printRepair(u, out)
+	w := out.Write
+	u.Resultf("output  %s", w.Path)
+	u.Resultf("        %s (was %s), %.1f%% of the parameters gone, layout %s", format.Size(w.Bytes), format.Size(out.Model.Bytes),
+		100*float64(w.Layout.ParamsRemoved)/float64(w.Layout.ParamsTotal), w.Layout.Kind)
+	u.Resultf("        SHA-256 %s", w.SHA256)
+	defer printQuantized(u, w)
+	k := w.Check
+	if k == nil {
+		u.Resultf("check   none")
+		return
+	}
+	u.Resultf("check   passed: %s over %d positions", differenceText(k), k.Rows)
+	u.Resultf("        PPL %.4f written, %.4f masked original (%s)", k.Written.PPL, k.Masked.PPL, evaluationText(k))
+}
+
+func differenceText(k *write.Check) string {
+	if k.MaxAbsDiff == 0 {
+		return "identical log-probabilities"
+	}
+	return fmt.Sprintf("log-probabilities differ by at most %.2g, NMSE %.2g,", k.MaxAbsDiff, k.NMSE)
+}
+
+// usualUBatch is what llama-perplexity takes without -ub.
+const usualUBatch = 512
+
+// evaluationText names what the check's perplexities are of, so that llama-perplexity can repeat them.
+func evaluationText(k *write.Check) string {
+	if k.Written.Convention == perplexity.Windows {
+		batch := fmt.Sprintf("-b %d", k.Batch)
+		if k.Batch > usualUBatch {
+			batch += fmt.Sprintf(" -ub %d", k.Batch)
+		}
+		return fmt.Sprintf("%s, windows, -c %d %s --chunks %d", k.Text, k.Context, batch, k.Written.Sequences)
+	}
+	return fmt.Sprintf("%s, samples of up to %d tokens", k.Text, k.Context)
+}
+
+// Series prints the files that one run of apply writes, each when it is done.
+type Series struct {
+	u       *ui.UI
+	results []resultJSON
+	err     error
+}
+
+// NewSeries returns an empty series that prints on u.
+func NewSeries(u *ui.UI) *Series { return &Series{u: u, results: []resultJSON{}} }
+
+// Add prints one file.
+func (s *Series) Add(out *prune.Outcome) {
+	if len(s.results) > 0 {
+		s.u.Resultf("")
+	}
+	s.u.Resultf("steps   %d of %d, removed %s", len(out.Steps), len(out.Plan.Steps), out.Removed)
+	Written(s.u, out)
+	s.err = errors.Join(s.err, printPublication(s.u, out.Publish))
+	s.results = append(s.results, newResultJSON("apply", out, ""))
+}
+
+// Done prints the JSON object of all files, unless there is an error: err, the run's, or one of making a model in Ollama.
+func (s *Series) Done(err error) error {
+	if err := errors.Join(err, s.err); err != nil {
+		return err
+	}
+	return s.u.JSON(seriesJSON{Command: "apply", Results: s.results})
+}

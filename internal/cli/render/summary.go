@@ -1,0 +1,68 @@
+package render
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/ggufprune/ggufprune/internal/format"
+	"github.com/ggufprune/ggufprune/internal/prune"
+	"github.com/ggufprune/ggufprune/internal/ui"
+	"github.com/ggufprune/ggufprune/perplexity"
+	"github.com/ggufprune/ggufprune/search"
+)
+
+// maxMaskText is how long the list of removed blocks may be in the summary, where all must fit a screen.
+const maxMaskText = 240
+
+// printSummary prints what a search came to: what was removed, and what that means for speed and quality. What is known of the file
+// follows it.
+func printSummary(u *ui.UI, out *prune.Outcome) {
+	p := out.Plan
+	if p == nil || len(out.Steps) == 0 {
+		return
+	}
+	last := out.Steps[len(out.Steps)-1]
+	blocks := ""
+	if text := out.Removed.String(); len(text) <= maxMaskText {
+		blocks = ": " + text
+	}
+	u.Resultf("removed %d of %d blocks%s", out.Removed.Len(), out.Model.Blocks, blocks)
+	if last.Speedup > 0 {
+		u.Resultf("speed   about x%.2f for each token, by the blocks' times on this machine", last.Speedup)
+	}
+	held := out.HeldOut()
+	estimate := ""
+	if last.Sequences() > 0 {
+		estimate = " (an estimate)"
+	}
+	switch {
+	case p.Metric == perplexity.KLD.String():
+		u.Resultf("KLD     %.4f nats on the calibration%s", last.Score, estimate)
+	case held == nil && !math.IsInf(last.Score, 0):
+		u.Resultf("PPL     x%.3f on the calibration%s", last.Score/p.Base, estimate)
+	}
+	if held != nil {
+		u.Resultf("PPL     %s", heldOutText(held))
+	}
+}
+
+// printNext says what to do with the file.
+func printNext(u *ui.UI, path string) {
+	u.Notef("next    ggufprune ppl -m %s -f your-text.txt", format.Shell(path))
+	u.Notef("        llama-cli -m %s", format.Shell(path))
+}
+
+// heldOutText says how the loss on text that the search has not seen compares.
+func heldOutText(h *search.HeldOut) string {
+	ratio := func(x *float64) string {
+		if x == nil {
+			return "beyond measure"
+		}
+		return fmt.Sprintf("x%.3f", *x)
+	}
+	sequences := fmt.Sprintf("%d held-out sequences", h.Sequences)
+	if h.Sequences == 1 {
+		sequences = "a held-out sequence"
+	}
+	return fmt.Sprintf("%s on %s, %s on the calibration: %s", ratio(h.Ratio), sequences, ratio(h.SeenRatio), h.Verdict)
+}

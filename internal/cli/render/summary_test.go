@@ -1,0 +1,85 @@
+package render
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/ggufprune/ggufprune/blockmask"
+	"github.com/ggufprune/ggufprune/internal/prune"
+	"github.com/ggufprune/ggufprune/internal/ui"
+	"github.com/ggufprune/ggufprune/perplexity"
+	"github.com/ggufprune/ggufprune/search"
+)
+
+func ptr(x float64) *float64 { return &x }
+
+// printed returns what a finished run shows, standard error behind standard output.
+func printed(t *testing.T, out *prune.Outcome) string {
+	t.Helper()
+	var stdout, stderr strings.Builder
+	if err := Outcome(ui.New(ui.Options{Out: &stdout, Err: &stderr}), "prune", out, "plan.json"); err != nil {
+		t.Fatal(err)
+	}
+	return stdout.String() + stderr.String()
+}
+
+// What was measured on held-out text is of the whole plan, and not said of its first steps.
+func TestSummaryOfSomeSteps(t *testing.T) {
+	out := exampleOutcome()
+	out.Steps[0].Score = 6.6
+	out.Plan.HeldOut = &search.HeldOut{Sequences: 16, Ratio: ptr(1.12), SeenRatio: ptr(1.1), Verdict: perplexity.CarriesOver}
+	out.Plan.Steps = []search.Step{out.Steps[0], out.Steps[0]}
+	if got := printed(t, out); strings.Contains(got, "held-out sequences") || !strings.Contains(got, " on the calibration") {
+		t.Errorf("of %d steps of %d: %s", len(out.Steps), len(out.Plan.Steps), got)
+	}
+}
+
+// The end of a run, as a user sees it.
+func TestSummary(t *testing.T) {
+	out := exampleOutcome()
+	out.Steps[0].Score, out.Steps[0].Speedup = 6.6, 1.17
+	out.Plan.HeldOut = &search.HeldOut{Sequences: 16, Ratio: ptr(1.12), SeenRatio: ptr(1.1), Verdict: perplexity.CarriesOver}
+	_, got, ok := strings.Cut(printed(t, out), "\nremoved ")
+	if !ok {
+		t.Fatal("no summary")
+	}
+	const want = `1 of 8 blocks: attn:3
+speed   about x1.17 for each token, by the blocks' times on this machine
+PPL     x1.120 on 16 held-out sequences, x1.100 on the calibration: carries over
+plan    plan.json
+`
+	if diff := cmp.Diff(want, got[:len(want)]); diff != "" {
+		t.Error(diff)
+	}
+	for _, line := range []string{"output  ", "check   passed", "next    ggufprune ppl -m ", "        llama-cli -m "} {
+		if !strings.Contains(got, "\n"+line) {
+			t.Errorf("%q is not in\n%s", line, got)
+		}
+	}
+}
+
+// What stands behind the table of steps fits a screen of 24 lines and 80 columns, for the largest models too.
+func TestSummaryFitsAScreen(t *testing.T) {
+	out := exampleOutcome()
+	var steps []search.Step
+	for i := range 120 {
+		m := blockmask.New(blockmask.Block{Layer: 2 * i, Kind: blockmask.Mixer})
+		steps = append(steps, search.Step{Index: i + 1, Removed: m, Score: 7, Size: 80, Speedup: 1.5, Ratio: 0.3, Cost: 1, PaperCost: 2})
+		out.Removed = out.Removed.Union(m)
+	}
+	out.Steps = steps
+	out.Plan.Audit = &search.Audit{Audits: 3, Missed: 1}
+	out.Plan.Settings.Sequences = 1
+	out.Plan.HeldOut = &search.HeldOut{Sequences: 16, Verdict: perplexity.CannotTell}
+	text := printed(t, out)
+	_, tail, _ := strings.Cut(text, "\n 120  ")
+	lines := 0
+	for line := range strings.Lines(tail) {
+		lines += max(1, (len(strings.TrimSuffix(line, "\n"))+79)/80)
+	}
+	if tail == "" || lines > 24 {
+		t.Errorf("%d lines:\n%s", lines, tail)
+	}
+}
