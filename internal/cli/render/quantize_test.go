@@ -39,7 +39,7 @@ func TestQuantizedJSON(t *testing.T) {
 		t.Errorf("unchecked (-want +got):\n%s", d)
 	}
 	j := quantize.Job{In: "m.gguf"}
-	j.Quantize.Params.Type = q4
+	j.Options.Params.Type = q4
 	got = marshal(t, newQuantizeJSON(j, &quantize.Outcome{
 		Written: gguf.Written{Path: "o.gguf", Bytes: 5, SHA256: "aa"}, Before: 9, Params: 3, Tensors: map[string]int{"F32": 1},
 	}))
