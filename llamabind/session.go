@@ -8,7 +8,6 @@ import "C"
 import (
 	"context"
 	"fmt"
-	"unsafe"
 
 	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/perplexity"
@@ -28,7 +27,7 @@ type Session struct {
 	c       *C.bp_session
 	model   *Model
 	params  SessionParams
-	cancel  *C.int32_t
+	cancel  *C.bp_cancel
 	blocks  []blockmask.Block
 	weights map[blockmask.Block][]string
 }
@@ -53,13 +52,13 @@ func (m *Model) NewSession(ctx context.Context, p SessionParams) (*Session, erro
 		n_seq: C.int32_t(p.NSeq), seq_len: C.int32_t(p.SeqLen), n_ubatch: C.int32_t(p.UBatch),
 		n_threads: C.int32_t(p.Threads), flash_attn: fa, unedited: C.bool(p.Unedited),
 	}
-	s := &Session{model: m, params: p, weights: map[blockmask.Block][]string{}}
+	s := &Session{model: m, params: p, cancel: newCancel(), weights: map[blockmask.Block][]string{}}
 	var cerr C.bp_err
-	st := C.bp_session_open(m.c, &cp, &s.c, &cerr)
+	st := C.bp_session_open(m.c, &cp, s.cancel, &s.c, &cerr)
 	if err := toError(op, st, &cerr); err != nil {
+		C.bp_cancel_free(s.cancel)
 		return nil, err
 	}
-	s.cancel = (*C.int32_t)(unsafe.Pointer(C.bp_session_cancel_flag(s.c)))
 	s.readBlocks()
 	return s, nil
 }
@@ -83,6 +82,7 @@ func (s *Session) readBlocks() {
 func (s *Session) Close() {
 	if s.c != nil {
 		C.bp_session_close(s.c)
+		C.bp_cancel_free(s.cancel)
 		s.c = nil
 	}
 }
@@ -119,7 +119,7 @@ func (s *Session) Logits(ctx context.Context, batch []perplexity.Sequence, remov
 		return err
 	}
 	nv := s.model.info.NVocab
-	all := unsafe.Slice((*float32)(unsafe.Pointer(rows)), int(n)*nv)
+	all := borrow[float32](rows, int(n)*nv)
 	for i, t := range b.targets {
 		if t < 0 {
 			continue
@@ -137,7 +137,6 @@ func (s *Session) run(ctx context.Context, op string, call func(*C.bp_err) C.bp_
 	if ctx.Err() != nil {
 		return &Error{Code: Cancelled, Op: op, Text: "cancelled"}
 	}
-	*s.cancel = 0
 	stop := onCancel(ctx, s.cancel)
 	var cerr C.bp_err
 	st := call(&cerr)
@@ -163,13 +162,6 @@ func (s *Session) bytes(m blockmask.Mask) ([]byte, error) {
 		}
 	}
 	return out, nil
-}
-
-func bytePtr(b []byte) *C.uint8_t {
-	if len(b) == 0 {
-		return nil
-	}
-	return (*C.uint8_t)(unsafe.Pointer(&b[0]))
 }
 
 func firstOf(mask []byte) int {
