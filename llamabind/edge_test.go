@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/ggufprune/ggufprune/engine"
 	"github.com/ggufprune/ggufprune/llamabind"
 )
 
@@ -69,9 +70,9 @@ func lines(t *testing.T, name string, args ...string) []string {
 // ggml asserts that an RPC server answers. That is no fault of the program, and the error says what to do.
 func TestMissingRPCServer(t *testing.T) {
 	t.Parallel()
-	_, err := llamabind.LoadModel(t.Context(), tiny, llamabind.ModelParams{RPC: []string{"127.0.0.1:1"}})
-	var e *llamabind.Error
-	if !errors.As(err, &e) || e.Code != llamabind.LoadFailed || !strings.Contains(e.Text, "nothing at 127.0.0.1:1 answers") {
+	_, err := llamabind.LoadModel(t.Context(), tiny, engine.ModelParams{RPC: []string{"127.0.0.1:1"}})
+	var e *engine.Error
+	if !errors.As(err, &e) || e.Code != engine.LoadFailed || !strings.Contains(e.Text, "nothing at 127.0.0.1:1 answers") {
 		t.Error(err)
 	}
 }

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 	"unsafe"
+
+	"github.com/ggufprune/ggufprune/engine"
 )
 
 func TestArena(t *testing.T) {
@@ -41,12 +43,12 @@ func TestArena(t *testing.T) {
 
 // Every kind of call hears of a context that ends while it runs, and the next call is not concerned.
 func TestCancelInACall(t *testing.T) {
-	m, err := LoadModel(t.Context(), "../testdata/tiny-11m-Q8_0.gguf", ModelParams{})
+	m, err := LoadModel(t.Context(), "../testdata/tiny-11m-Q8_0.gguf", engine.ModelParams{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer m.Close()
-	b, err := m.NewBench(BenchParams{Context: 2048, Batch: 2048, UBatch: 2048, Threads: 2})
+	b, err := m.NewBench(engine.BenchParams{Context: 2048, Batch: 2048, UBatch: 2048, Threads: 2})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,11 +11,11 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/ggufprune/ggufprune/blockmask"
+	"github.com/ggufprune/ggufprune/fit"
 	"github.com/ggufprune/ggufprune/internal/pipeline"
 	"github.com/ggufprune/ggufprune/internal/ui"
 	"github.com/ggufprune/ggufprune/layout"
 	"github.com/ggufprune/ggufprune/perplexity"
-	"github.com/ggufprune/ggufprune/repair"
 	"github.com/ggufprune/ggufprune/search"
 )
 
@@ -106,7 +106,7 @@ func (c *demoCommand) job(r pipeline.Runtime) pipeline.Job {
 	}
 	return pipeline.Job{
 		Method:  pipeline.Method{Strategy: "greedy"},
-		Repair:  pipeline.Repair{Method: repair.Auto, Tokens: demoRepair, Usual: true},
+		Repair:  pipeline.Repair{Method: fit.Auto, Tokens: demoRepair, Usual: true},
 		Runtime: r, Unit: blockmask.Mix, Goal: search.Goal{Blocks: c.blocks}, Layout: layout.Auto, Tool: Version(),
 		Text:   pipeline.Text{File: text, Convention: perplexity.Samples, Context: demoContext, Batch: defaultUBatch, Max: demoSamples},
 		Output: c.output, Force: c.force,

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/ggufprune/ggufprune/engine"
 	"github.com/ggufprune/ggufprune/internal/pipeline"
 	"github.com/ggufprune/ggufprune/internal/ui"
 	"github.com/ggufprune/ggufprune/llamabind"
@@ -124,7 +125,7 @@ func (m *modelFlags) runtime() (pipeline.Runtime, error) {
 	if m.mainGPU < 0 {
 		return r, usagef("--main-gpu is %d; give a device's number, counted from 0", m.mainGPU)
 	}
-	r.Model = llamabind.ModelParams{
+	r.Model = engine.ModelParams{
 		NGPULayers: ngl, Devices: splitList(m.device), MainGPU: m.mainGPU, TensorSplit: split, SplitMode: m.splitMode,
 		RPC: splitList(m.rpc), NoMmap: m.noMmap, NoRepack: m.noRepack,
 	}

@@ -7,11 +7,11 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/ggufprune/ggufprune/blockmask"
+	"github.com/ggufprune/ggufprune/fit"
 	"github.com/ggufprune/ggufprune/internal/pipeline"
 	"github.com/ggufprune/ggufprune/internal/ui"
 	"github.com/ggufprune/ggufprune/layout"
 	"github.com/ggufprune/ggufprune/perplexity"
-	"github.com/ggufprune/ggufprune/repair"
 )
 
 const pruneUsage = `Usage: ggufprune prune -m FILE (--ratio R | --blocks N | --target-size SIZE | ...) [flags]
@@ -83,7 +83,7 @@ func (c *pruneCommand) run(ctx context.Context, fs *pflag.FlagSet, u *ui.UI) err
 	if j.Repair.Method == "" && j.Method.Strategy == "aware" {
 		return usagef("--strategy aware counts on a repair of what it leaves; leave --repair off out")
 	}
-	if defaultRepair != repair.Off && j.Method.Time > 0 && !c.repair.asked(fs) {
+	if defaultRepair != fit.Off && j.Method.Time > 0 && !c.repair.asked(fs) {
 		u.Notef("no repair, whose time --time does not plan; --repair auto adds one")
 	}
 	if err := c.ollama.fill(&j); err != nil {

@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/ggufprune/ggufprune/engine"
 	"github.com/ggufprune/ggufprune/internal/pipeline"
 	"github.com/ggufprune/ggufprune/llamabind"
 	"github.com/ggufprune/ggufprune/search"
@@ -97,7 +98,7 @@ func (q *quantFlags) quantization(fs *pflag.FlagSet, typ string, threads int) (z
 		if err != nil || t == nil {
 			return z, usagef("--tensor-type is %q, and %q is no tensor type; give one such as q6_K", rule, rule[i+1:])
 		}
-		p.TensorTypes = append(p.TensorTypes, llamabind.TensorRule{Pattern: strings.ToLower(rule[:i]), Type: *t})
+		p.TensorTypes = append(p.TensorTypes, engine.TensorRule{Pattern: strings.ToLower(rule[:i]), Type: *t})
 	}
 	return z, nil
 }
@@ -122,7 +123,7 @@ func tensorType(flag, name string) (*uint32, error) {
 	if name == "" {
 		return nil, nil
 	}
-	t, ok := llamabind.TensorTypeID(name)
+	t, ok := llamabind.TensorType(name)
 	if !ok {
 		return nil, usagef("--%s is %q; give a tensor type such as q6_K, q8_0 or f16", flag, name)
 	}

@@ -5,10 +5,10 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/ggufprune/ggufprune/fit"
 	"github.com/ggufprune/ggufprune/internal/pipeline"
 	"github.com/ggufprune/ggufprune/internal/ui"
 	"github.com/ggufprune/ggufprune/perplexity"
-	"github.com/ggufprune/ggufprune/repair"
 )
 
 const repairCommandUsage = `Usage: ggufprune repair ORIGINAL PRUNED [flags]
@@ -27,7 +27,7 @@ What to write:
   -o, --output FILE        the file (default: a name by the GGUF convention, in this folder)
       --force              overwrite an existing file
       --no-check           do not check the written file
-` + repairMethodUsage + string(repair.Auto) + repairOptionsUsage + textUsage + modelUsage + commonUsage
+` + repairMethodUsage + string(fit.Auto) + repairOptionsUsage + textUsage + modelUsage + commonUsage
 
 // repairCommand is "ggufprune repair".
 type repairCommand struct {
@@ -47,7 +47,7 @@ func (c *repairCommand) flags(fs *pflag.FlagSet) {
 	c.model.add(fs)
 	c.text.add(fs, perplexity.Windows)
 	c.output.addWithout(fs)
-	c.repair.add(fs, repair.Auto)
+	c.repair.add(fs, fit.Auto)
 	fs.StringVar(&c.plan, "plan", "", "")
 }
 

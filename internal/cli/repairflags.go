@@ -6,15 +6,15 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/ggufprune/ggufprune/fit"
 	"github.com/ggufprune/ggufprune/gguf"
 	"github.com/ggufprune/ggufprune/internal/pipeline"
 	"github.com/ggufprune/ggufprune/internal/ui"
-	"github.com/ggufprune/ggufprune/repair"
 	"github.com/ggufprune/ggufprune/search"
 )
 
 // defaultRepair is what prune and apply do without --repair. The usage texts follow it; TestRepairDefault holds the documents to it.
-const defaultRepair = repair.Auto
+const defaultRepair = fit.Auto
 
 const repairUsage = repairMethodUsage + string(defaultRepair) + repairOptionsUsage
 
@@ -39,7 +39,7 @@ type repairFlags struct {
 	typ    string
 }
 
-func (r *repairFlags) add(fs *pflag.FlagSet, method repair.Method) {
+func (r *repairFlags) add(fs *pflag.FlagSet, method fit.Method) {
 	fs.StringVar(&r.method, "repair", string(method), "")
 	fs.StringArrayVar(&r.texts, "repair-text", nil, "")
 	fs.IntVar(&r.tokens, "repair-tokens", pipeline.DefaultRepairTokens, "")
@@ -49,14 +49,14 @@ func (r *repairFlags) add(fs *pflag.FlagSet, method repair.Method) {
 // fill checks the flags and puts them into the job, whose method is known. A job that is to be done in some time has no repair unless
 // one is asked for: how long one takes is not planned.
 func (r *repairFlags) fill(fs *pflag.FlagSet, j *pipeline.Job) error {
-	method, err := repair.ParseMethod(r.method)
+	method, err := fit.ParseMethod(r.method)
 	if err != nil {
 		return usagef("--repair: %v", err)
 	}
 	if r.tokens < 1 || r.tokens > math.MaxInt32 {
 		return usagef("--repair-tokens %d: give a number of tokens such as 65536", r.tokens)
 	}
-	if method == repair.Off {
+	if method == fit.Off {
 		if len(r.texts) > 0 {
 			return usagef("--repair-text does not go with --repair off; leave one of them out")
 		}

@@ -7,16 +7,16 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/ggufprune/ggufprune/fit"
 	"github.com/ggufprune/ggufprune/internal/pipeline"
-	"github.com/ggufprune/ggufprune/repair"
 )
 
 // The one constant decides, and the usage texts and the README say what it is.
 func TestRepairDefault(t *testing.T) {
 	for name, c := range map[string]struct {
 		c     command
-		usual repair.Method
-	}{"prune": {&pruneCommand{}, defaultRepair}, "apply": {&applyCommand{}, defaultRepair}, "repair": {&repairCommand{}, repair.Auto}} {
+		usual fit.Method
+	}{"prune": {&pruneCommand{}, defaultRepair}, "apply": {&applyCommand{}, defaultRepair}, "repair": {&repairCommand{}, fit.Auto}} {
 		fs := pflag.NewFlagSet(name, pflag.ContinueOnError)
 		c.c.flags(fs)
 		if got := fs.Lookup("repair").DefValue; got != string(c.usual) || !strings.Contains(c.c.usage(), "or off (default: "+got+")") {
@@ -47,7 +47,7 @@ func TestUsualRepair(t *testing.T) {
 		var r repairFlags
 		var j pipeline.Job
 		fs := pflag.NewFlagSet("prune", pflag.ContinueOnError)
-		r.add(fs, repair.Auto)
+		r.add(fs, fit.Auto)
 		if err := fs.Parse(c.args); err != nil {
 			t.Fatal(err)
 		}

@@ -59,4 +59,4 @@ func (*versionCommand) run(_ context.Context, _ *pflag.FlagSet, u *ui.UI) error 
 	return u.JSON(v)
 }
 
-func llamaVersion() string { return llamabind.Version() }
+func llamaVersion() string { return llamabind.LlamaTag }
