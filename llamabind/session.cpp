@@ -180,17 +180,28 @@ void look(bp_session * s) {
     decode(s, &req);
 }
 
+// While it lives, a context that is created rebuilds its graph for every batch: reuse would hide graphs from the hook. The context reads
+// the variable in its constructor only.
+struct NoGraphReuse {
+    static constexpr const char * variable = "LLAMA_GRAPH_REUSE_DISABLE";
+    const bool                    set;
+
+    explicit NoGraphReuse(bool wanted) : set(wanted && getenv(variable) == nullptr) {
+        if (set) setenv(variable, "1", 1);
+    }
+    ~NoGraphReuse() {
+        if (set) unsetenv(variable);
+    }
+};
+
 void open(bp_session * s) {
     if (s->params.n_seq < 1 || s->params.seq_len < 1) throw Error(BP_BAD_INPUT, "a session needs at least one token");
     if (uint32_t(s->params.n_seq) > llama_max_parallel_sequences()) throw Error(BP_BAD_INPUT, "too many sequences per batch");
     {
-        // Graph reuse would hide graphs from the hook; the context reads this in its constructor only.
-        static std::mutex env;
+        static std::mutex env; // the variable is the whole process's
         std::lock_guard<std::mutex> lock(env);
-        const bool set = !s->params.unedited && getenv("LLAMA_GRAPH_REUSE_DISABLE") == nullptr;
-        if (set) setenv("LLAMA_GRAPH_REUSE_DISABLE", "1", 1);
+        NoGraphReuse set(!s->params.unedited);
         s->ctx.reset(llama_init_from_model(s->model->model.get(), context_params(*s)));
-        if (set) unsetenv("LLAMA_GRAPH_REUSE_DISABLE");
     }
     if (!s->ctx) throw Error(BP_LOAD, bp::first_log("llama.cpp could not create a context"));
     s->batch.init(s->params.n_seq * s->params.seq_len);
