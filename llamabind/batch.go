@@ -8,7 +8,6 @@ import "C"
 import (
 	"context"
 	"fmt"
-	"unsafe"
 
 	"github.com/ggufprune/ggufprune/engine"
 )
@@ -51,7 +50,7 @@ func (s *Session) setBatch(ctx context.Context, batch []engine.Sequence) (*batch
 	}
 	b.loss = make([]float64, len(b.tokens))
 	var cerr C.bp_err
-	st := C.bp_set_batch(s.c, (*C.int32_t)(&b.tokens[0]), (*C.int32_t)(&b.targets[0]), C.int32_t(len(batch)), C.int32_t(b.length), &cerr)
+	st := C.bp_set_batch(s.c, intPtr(b.tokens), intPtr(b.targets), C.int32_t(len(batch)), C.int32_t(b.length), &cerr)
 	if err := toError(op, st, &cerr); err != nil {
 		return nil, err
 	}
@@ -78,11 +77,11 @@ func (s *Session) setReference(batch []engine.Sequence) error {
 		return &engine.Error{Code: engine.BadInput, Op: op, Text: "the batch has no scored position"}
 	}
 	var cerr C.bp_err
-	st := C.bp_set_reference(s.c, C.int32_t(k), (*C.int32_t)(&ids[0]), (*C.float)(&logp[0]), &cerr)
+	st := C.bp_set_reference(s.c, C.int32_t(k), intPtr(ids), floatPtr(logp), &cerr)
 	return toError(op, st, &cerr)
 }
 
-func (b *batchView) lossPtr() *C.double { return (*C.double)(unsafe.Pointer(&b.loss[0])) }
+func (b *batchView) lossPtr() *C.double { return doublePtr(b.loss) }
 
 // rows cuts the losses into sequences without their padding.
 func (b *batchView) rows() [][]float64 {

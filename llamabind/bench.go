@@ -9,7 +9,6 @@ import (
 	"context"
 	"fmt"
 	"time"
-	"unsafe"
 
 	"github.com/ggufprune/ggufprune/engine"
 )
@@ -18,7 +17,7 @@ import (
 // sequence. It is used by one goroutine at a time, and closed before its model.
 type Bench struct {
 	c      *C.bp_bench
-	cancel *C.int32_t
+	cancel *C.bp_cancel
 }
 
 // NewBench creates a context.
@@ -35,12 +34,12 @@ func (m *Model) NewBench(p engine.BenchParams) (*Bench, error) {
 		n_ctx: C.int32_t(p.Context), n_batch: C.int32_t(p.Batch), n_ubatch: C.int32_t(p.UBatch),
 		n_threads: C.int32_t(p.Threads), flash_attn: fa,
 	}
-	b := &Bench{}
+	b := &Bench{cancel: newCancel()}
 	var cerr C.bp_err
-	if err := toError(op, C.bp_bench_open(m.c, &cp, &b.c, &cerr), &cerr); err != nil {
+	if err := toError(op, C.bp_bench_open(m.c, &cp, b.cancel, &b.c, &cerr), &cerr); err != nil {
+		C.bp_cancel_free(b.cancel)
 		return nil, err
 	}
-	b.cancel = (*C.int32_t)(unsafe.Pointer(C.bp_bench_cancel_flag(b.c)))
 	return b, nil
 }
 
@@ -48,6 +47,7 @@ func (m *Model) NewBench(p engine.BenchParams) (*Bench, error) {
 func (b *Bench) Close() {
 	if b.c != nil {
 		C.bp_bench_close(b.c)
+		C.bp_cancel_free(b.cancel)
 		b.c = nil
 	}
 }
@@ -70,7 +70,6 @@ func (b *Bench) run(ctx context.Context, n int, oneByOne bool) (time.Duration, e
 	if ctx.Err() != nil {
 		return 0, &engine.Error{Code: engine.Cancelled, Op: op, Text: "cancelled"}
 	}
-	*b.cancel = 0
 	stop := onCancel(ctx, b.cancel)
 	var cerr C.bp_err
 	var seconds C.double

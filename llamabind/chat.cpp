@@ -1,6 +1,6 @@
 // Chat templates, rendered by llama.cpp's own template engine (common/jinja) as common/chat.cpp does it for a conversation
 // without tools. A template needs no model: its text and those of BOS and EOS are all.
-#include "graph.h"
+#include "edge.h"
 
 // The engine's headers define static functions that not every file uses.
 #pragma GCC diagnostic push
@@ -30,18 +30,6 @@ using json = common_json;
 constexpr const char * day_string = "26 Jul 2024";
 constexpr const char * day_time   = "Jul 26 2024";
 constexpr std::time_t  day        = 1721995200; // noon, UTC: the same day in nearly every time zone
-
-template <typename F> bp_status guarded(bp_err * err, F && body) {
-    bp::Guard guard;
-    err->text[0] = 0;
-    try {
-        body();
-        return BP_OK;
-    } catch (const std::exception & e) {
-        snprintf(err->text, sizeof(err->text), "%s", e.what());
-        return BP_BAD_INPUT;
-    }
-}
 
 // The messages as the template wants them. A template without a system role gets its text in front of the first user's, one
 // that takes content in parts only gets one part.
@@ -74,8 +62,8 @@ json messages_for(const bp_chat * c, const char * const * roles, const char * co
 } // namespace
 
 bp_status bp_chat_open(const char * source, const char * bos, const char * eos, bp_chat ** out, bp_err * err) {
-    auto c = std::make_unique<bp_chat>();
-    const bp_status st = guarded(err, [&] {
+    return bp::guarded(err, BP_BAD_INPUT, [&] {
+        auto c = std::make_unique<bp_chat>();
         jinja::lexer lexer;
         auto tokens = lexer.tokenize(source);
         c->program = jinja::parse_from_tokens(tokens);
@@ -83,16 +71,15 @@ bp_status bp_chat_open(const char * source, const char * bos, const char * eos, 
         c->bos     = bos;
         c->eos     = eos;
         c->caps    = jinja::caps_get(c->program);
+        *out = c.release();
     });
-    if (st == BP_OK) *out = c.release();
-    return st;
 }
 
 void bp_chat_close(bp_chat * c) { delete c; }
 
 bp_status bp_chat_apply(bp_chat * c, const char * const * roles, const char * const * contents, int32_t n, bool add_generation_prompt,
                         const char ** text, size_t * len, bp_err * err) {
-    return guarded(err, [&] {
+    return bp::guarded(err, BP_BAD_INPUT, [&] {
         json in = json::object();
         in["messages"]        = messages_for(c, roles, contents, n);
         in["bos_token"]       = c->bos;

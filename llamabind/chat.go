@@ -1,14 +1,12 @@
 package llamabind
 
 /*
-#include <stdlib.h>
 #include "shim.h"
 */
 import "C"
 
 import (
 	"strings"
-	"unsafe"
 
 	"github.com/ggufprune/ggufprune/engine"
 )
@@ -29,11 +27,11 @@ func NewChatTemplate(source, bos, eos string) (*ChatTemplate, error) {
 	case len(source) > maxTemplate:
 		return nil, &engine.Error{Code: engine.BadInput, Op: op, Text: "it is larger than 1 MiB"}
 	}
-	strs := cStrings([]string{source, bos, eos})
-	defer strs.free()
+	var a arena
+	defer a.free()
 	t := new(ChatTemplate)
 	var cerr C.bp_err
-	st := C.bp_chat_open(strs.at(0), strs.at(1), strs.at(2), &t.c, &cerr)
+	st := C.bp_chat_open(a.str(source), a.str(bos), a.str(eos), &t.c, &cerr)
 	if err := toError(op, st, &cerr); err != nil {
 		return nil, err
 	}
@@ -49,17 +47,16 @@ func (t *ChatTemplate) Apply(messages []engine.Message, openReply bool) (string,
 		roles = append(roles, m.Role)
 		contents = append(contents, strings.ReplaceAll(m.Content, "\x00", "")) // C ends a text there
 	}
-	r, c := cStrings(roles), cStrings(contents)
-	defer r.free()
-	defer c.free()
+	var a arena
+	defer a.free()
 	var text *C.char
 	var n C.size_t
 	var cerr C.bp_err
-	st := C.bp_chat_apply(t.c, r.first(), c.first(), C.int32_t(len(messages)), C.bool(openReply), &text, &n, &cerr)
+	st := C.bp_chat_apply(t.c, a.strs(roles), a.strs(contents), C.int32_t(len(messages)), C.bool(openReply), &text, &n, &cerr)
 	if err := toError("chat template", st, &cerr); err != nil {
 		return "", err
 	}
-	return string(unsafe.Slice((*byte)(unsafe.Pointer(text)), int(n))), nil
+	return string(borrow[byte](text, int(n))), nil
 }
 
 // Close frees the template.
@@ -68,29 +65,4 @@ func (t *ChatTemplate) Close() {
 		C.bp_chat_close(t.c)
 		t.c = nil
 	}
-}
-
-// cTexts is an array of C strings on the C heap.
-type cTexts struct {
-	p *[1 << 28]*C.char
-	n int
-}
-
-func cStrings(s []string) cTexts {
-	a := cTexts{(*[1 << 28]*C.char)(C.calloc(C.size_t(len(s)+1), C.size_t(unsafe.Sizeof((*C.char)(nil))))), len(s)}
-	for i := range s {
-		a.p[i] = C.CString(s[i])
-	}
-	return a
-}
-
-func (a cTexts) at(i int) *C.char { return a.p[i] }
-
-func (a cTexts) first() **C.char { return &a.p[0] }
-
-func (a cTexts) free() {
-	for i := range a.n {
-		C.free(unsafe.Pointer(a.p[i]))
-	}
-	C.free(unsafe.Pointer(a.p))
 }

@@ -1,14 +1,12 @@
 package llamabind
 
 /*
-#include <stdlib.h>
 #include "shim.h"
 */
 import "C"
 
 import (
 	"fmt"
-	"unsafe"
 
 	"github.com/ggufprune/ggufprune/engine"
 )
@@ -48,11 +46,11 @@ func checkMainGPU(n int) error {
 
 // addRPC makes the devices of llama.cpp's RPC servers ("host:port") available in this process.
 func addRPC(endpoints []string) error {
+	var a arena
+	defer a.free()
 	for _, e := range endpoints {
-		c := C.CString(e)
 		var cerr C.bp_err
-		st := C.bp_add_rpc(c, &cerr)
-		C.free(unsafe.Pointer(c))
+		st := C.bp_add_rpc(a.str(e), &cerr)
 		if engine.Code(st) == engine.Internal { // ggml asserts that the server answers
 			return &engine.Error{Code: engine.LoadFailed, Op: "add RPC server", Text: fmt.Sprintf("nothing at %s answers as llama.cpp's rpc-server does; start one there", e)}
 		}

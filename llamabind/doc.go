@@ -16,10 +16,11 @@
 //   - session.cpp holds a context, runs these decodes and, when opened, compares an edit that changes nothing with no edit.
 //
 // shim.h is the flat C surface between the two languages: no C++ exception leaves it, every failure is a status and a text,
-// and ggml assertions on the calling thread become errors, too.
+// and ggml assertions on the calling thread become errors, too. edge.h is where that happens, own.h and llama.cpp's smart
+// pointers free what an exception leaves behind, and memory.go says how memory crosses.
 //
 // # Concurrency
 //
 // A [Model] may be shared by sessions; a [Session] is used by one goroutine at a time. Cancelling the context of a call sets a
-// flag that llama.cpp polls between the nodes of a graph (CPU, Metal) and that we poll between decodes elsewhere.
+// flag (cancel.h) that llama.cpp polls between the nodes of a graph (CPU, Metal) and that we poll between decodes elsewhere.
 package llamabind

@@ -194,8 +194,6 @@ void reduce_to_input(Tensor t) {
 
 } // namespace
 
-Editor::~Editor() { ggml_free(headers); }
-
 static const size_t tap_headers = 8; // tensor headers of one tap at most
 
 void Editor::apply(ggml_cgraph * gf, Request & req) {
@@ -209,8 +207,8 @@ void Editor::apply(ggml_cgraph * gf, Request & req) {
     }
     const size_t n = a.blocks.size();
 
-    ggml_free(headers);
-    headers = ggml_init({(2*n + 16 + tap_headers * req.taps.size() + nll_headers(req.n_rows)) * ggml_tensor_overhead(), nullptr, true});
+    headers.reset(); // before the new ones: they are not needed at the same time
+    headers.reset(ggml_init({(2*n + 16 + tap_headers * req.taps.size() + nll_headers(req.n_rows)) * ggml_tensor_overhead(), nullptr, true}));
     if (!headers) throw Error(BP_OOM, "no memory for tensor headers");
     targets_.clear();
 
@@ -231,7 +229,7 @@ void Editor::apply(ggml_cgraph * gf, Request & req) {
     if (req.capture_only) {
         req.no_logits = true;
     } else if (req.targets) {
-        const bool chunked = build_nll(headers, a.logits, req, targets_, outputs);
+        const bool chunked = build_nll(headers.get(), a.logits, req, targets_, outputs);
         for (Tensor t : outputs) rw.mark(t);
         req.no_logits = chunked;
     } else {
@@ -239,7 +237,7 @@ void Editor::apply(ggml_cgraph * gf, Request & req) {
     }
     rw.mark_writes();
     rw.rewire();
-    rw.rewire_new(headers);
+    rw.rewire_new(headers.get());
     if (req.no_logits) {
         reduce_to_input(a.logits);
         outputs.push_back(a.logits);
@@ -247,7 +245,7 @@ void Editor::apply(ggml_cgraph * gf, Request & req) {
     rw.build(outputs);
 }
 
-// Puts a kept stream in the place of the one before block req.start.
+// Puts a kept stream in the place of the one before block req.start. Both are (n_embd, positions) in single precision.
 void Editor::start(ggml_cgraph * gf, const Analysis & a, Request & req, Rewrite & rw) {
     const size_t n    = a.blocks.size();
     Tensor       from = rw.resolve(size_t(req.start) < n ? a.blocks[req.start].boundary : a.end);
@@ -256,17 +254,17 @@ void Editor::start(ggml_cgraph * gf, const Analysis & a, Request & req, Rewrite 
         if (from->type != GGML_TYPE_F32 || size_t(ggml_nelements(from)) != req.stream->size()) {
             throw Error(BP_UNSUPPORTED_ARCH, "the residual stream does not have one row in single precision for each position");
         }
-        kept = stream_ = cache.create(headers, int(n) + 1, from, device_buffer_type(gf, a.blocks[std::min(size_t(req.start), n - 1)]));
+        kept = stream_ = cache.create(headers.get(), int(n) + 1, from, device_buffer_type(gf, a.blocks[std::min(size_t(req.start), n - 1)]));
     } else {
         const int slot = size_t(req.start) < cache.slot_of.size() ? cache.slot_of[req.start] : -1;
         if (slot < 0) throw Error(BP_STALE_CACHE, "the boundary of this block was not captured");
-        kept = cache.open(headers, slot);
+        kept = cache.open(headers.get(), slot);
         if (!ggml_are_same_shape(from, kept)) throw Error(BP_STALE_CACHE, "the captured boundary has another shape");
     }
     rw.replaced[from] = kept;
 }
 
-// Copies the boundaries that are asked for to the cache.
+// Copies the boundaries that are asked for to the cache: (n_embd, positions) each.
 void Editor::capture(ggml_cgraph * gf, const Analysis & a, Request & req, Rewrite & rw, std::vector<Tensor> & outputs) {
     const size_t n = a.blocks.size();
     cache.forget();
@@ -278,22 +276,23 @@ void Editor::capture(ggml_cgraph * gf, const Analysis & a, Request & req, Rewrit
         auto [it, fresh]  = slot_of_tensor.insert({from, int(i)});
         cache.slot_of[i]  = it->second;
         if (!fresh) continue;
-        Tensor to = cache.create(headers, int(i), from, device_buffer_type(gf, a.blocks[std::min(i, n - 1)]));
-        Tensor cp = ggml_cpy(headers, from, to);
+        Tensor to = cache.create(headers.get(), int(i), from, device_buffer_type(gf, a.blocks[std::min(i, n - 1)]));
+        Tensor cp = ggml_cpy(headers.get(), from, to);
         rw.mark(from);
         if (is_leaf(from)) outputs.push_back(cp);
         else               rw.after[from].push_back(cp);
     }
 }
 
-// Copies what a tap is about, and leaves the copies in t.
+// Copies what a tap is about, and leaves the copies in t: input (k, positions) or (k, used, positions), ids (used, positions), and the
+// factors as they are.
 void Editor::tap(ggml_cgraph * gf, const Analysis & a, Tap & t, Rewrite & rw, std::vector<Tensor> & outputs) {
     t = a.tap(gf, t.weight);
     if (t.refused.empty() && t.factors.size() + 2 > tap_headers) t.refused = "its output projection's product is multiplied too often";
     if (!t.refused.empty()) return;
     auto copy = [&](Tensor & x) {
         Tensor from = rw.resolve(x);
-        x           = ggml_cont(headers, from);
+        x           = ggml_cont(headers.get(), from);
         ggml_set_output(x);
         rw.mark(from);
         if (is_leaf(from)) outputs.push_back(x);
@@ -304,6 +303,7 @@ void Editor::tap(ggml_cgraph * gf, const Analysis & a, Tap & t, Rewrite & rw, st
     for (Tensor & f : t.factors) copy(f);
 }
 
+// Writes the stream, (n_embd, positions), and the targets, (k, n_rows) in chunks of rows, to the tensors that wait for them.
 void Editor::upload(const Request & req) {
     if (stream_) ggml_backend_tensor_set(stream_, req.stream->data(), 0, ggml_nbytes(stream_));
     int64_t row = 0;
@@ -312,10 +312,6 @@ void Editor::upload(const Request & req) {
         ggml_backend_tensor_set(t, req.targets + row, 0, n * sizeof(int32_t));
         row += n;
     }
-}
-
-BoundaryCache::~BoundaryCache() {
-    for (Slot & s : slots) ggml_backend_buffer_free(s.buffer);
 }
 
 void BoundaryCache::forget() { slot_of.clear(); }
@@ -329,30 +325,29 @@ Tensor BoundaryCache::create(ggml_context * ctx, int slot, const ggml_tensor * l
     Tensor       t    = ggml_new_tensor(ctx, s.type, GGML_MAX_DIMS, s.ne);
     const size_t need = ggml_backend_buft_get_alloc_size(buft, t);
     if (need > s.size) {
-        ggml_backend_buffer_free(s.buffer);
-        s.size   = 0;
-        s.buffer = ggml_backend_buft_alloc_buffer(buft, need);
+        s.buffer.reset(); // before the new one: the device may not hold both
+        s.size = 0;
+        s.buffer.reset(ggml_backend_buft_alloc_buffer(buft, need));
         if (!s.buffer) throw Error(BP_OOM, "no memory for a copy of the residual stream (" + std::to_string(need >> 20) + " MiB)");
         s.size = need;
     }
-    ggml_backend_tensor_alloc(s.buffer, t, ggml_backend_buffer_get_base(s.buffer));
+    ggml_backend_tensor_alloc(s.buffer.get(), t, ggml_backend_buffer_get_base(s.buffer.get()));
     return t;
 }
 
 Tensor BoundaryCache::open(ggml_context * ctx, int slot) const {
     const Slot & s = slots[slot];
     Tensor       t = ggml_new_tensor(ctx, s.type, GGML_MAX_DIMS, s.ne);
-    ggml_backend_tensor_alloc(s.buffer, t, ggml_backend_buffer_get_base(s.buffer));
+    ggml_backend_tensor_alloc(s.buffer.get(), t, ggml_backend_buffer_get_base(s.buffer.get()));
     return t;
 }
 
 std::vector<float> BoundaryCache::read(int slot) const {
-    ggml_context * ctx = ggml_init({ggml_tensor_overhead() * 2, nullptr, true});
+    const ggml_context_ptr ctx(ggml_init({ggml_tensor_overhead() * 2, nullptr, true}));
     if (!ctx || slots[slot].type != GGML_TYPE_F32) throw Error(BP_UNSUPPORTED_ARCH, "the residual stream is not in single precision");
-    Tensor             t = open(ctx, slot);
+    Tensor             t = open(ctx.get(), slot);
     std::vector<float> out(ggml_nelements(t));
     ggml_backend_tensor_get(t, out.data(), 0, ggml_nbytes(t));
-    ggml_free(ctx);
     return out;
 }
 

@@ -146,7 +146,7 @@ func (s *Session) TopK(ctx context.Context, batch []engine.Sequence, k int) ([]*
 		return nil, &engine.Error{Code: engine.BadInput, Op: "evaluate", Text: "the batch has no scored position"}
 	}
 	err = s.run(ctx, "evaluate", func(e *C.bp_err) C.bp_status {
-		return C.bp_top_k(s.c, C.int32_t(k), (*C.int32_t)(&ids[0]), (*C.float)(&logp[0]), e)
+		return C.bp_top_k(s.c, C.int32_t(k), intPtr(ids), floatPtr(logp), e)
 	})
 	if err != nil {
 		return nil, err
@@ -180,7 +180,7 @@ func (s *Session) Influence(ctx context.Context, batch []engine.Sequence) (engin
 	}
 	block, layer := make([]float64, len(s.blocks)), make([]float64, len(s.blocks))
 	err = s.run(ctx, op, func(e *C.bp_err) C.bp_status {
-		return C.bp_influence(s.c, (*C.double)(&block[0]), (*C.double)(&layer[0]), e)
+		return C.bp_influence(s.c, doublePtr(block), doublePtr(layer), e)
 	})
 	if err != nil {
 		return engine.Influence{}, err

@@ -28,7 +28,7 @@ func (m *Model) Generate(ctx context.Context, prompt string, n, threads int) (st
 	out := make([]engine.Token, max(n, 1))
 	var got C.int32_t
 	err = s.run(ctx, "generate", func(e *C.bp_err) C.bp_status {
-		return C.bp_generate(s.c, (*C.int32_t)(&toks[0]), C.int32_t(len(toks)), (*C.int32_t)(&out[0]), C.int32_t(n), &got, e)
+		return C.bp_generate(s.c, intPtr(toks), C.int32_t(len(toks)), intPtr(out), C.int32_t(n), &got, e)
 	})
 	if err != nil {
 		return "", err

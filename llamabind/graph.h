@@ -1,32 +1,20 @@
 // Internal types of the graph edit. Not seen by Go.
+//
+// Shapes of tensors are in ggml's order, the dimension that runs fastest first; those of arrays on the host are in C's order, rows
+// first. (n_embd, positions) and (positions, n_embd) are the same bytes.
 #pragma once
 
-#include "shim.h"
+#include "edge.h"
+#include "own.h"
 
-#include "ggml.h"
-#include "ggml-backend.h"
-
+#include <exception>
 #include <memory>
-#include <stdexcept>
 #include <string>
 #include <unordered_map>
 #include <unordered_set>
 #include <vector>
 
 namespace bp {
-
-// Error is thrown inside the shim and turned into a bp_status at its edge.
-struct Error : std::runtime_error {
-    bp_status status;
-    Error(bp_status s, const std::string & text) : std::runtime_error(text), status(s) {}
-};
-
-// Guard lets a failed ggml assertion on this thread become an Error instead of an abort. Assertions on ggml's own worker
-// threads still abort: they are about arithmetic, never about user input.
-struct Guard {
-    Guard();
-    ~Guard();
-};
 
 using Tensor    = ggml_tensor *;
 using TensorSet = std::unordered_set<const ggml_tensor *>;
@@ -58,7 +46,7 @@ struct Block {
     Kind                     kind  = Kind::Other;
     std::vector<Edge>        edges;
     std::vector<std::string> weights;            // its matrices and biases, by tensor name
-    Tensor                   boundary = nullptr; // the residual stream right before the block
+    Tensor                   boundary = nullptr; // (n_embd, positions): the residual stream right before the block
 };
 
 // Tap is what the matrix of a weight is multiplied with, and what becomes of the product on its way into the residual stream: it is
@@ -77,8 +65,8 @@ struct Tap {
 // Analysis is what the walk over one built graph finds. Pointers are valid as long as that graph.
 struct Analysis {
     std::vector<Block> blocks; // front to back, mixer before FFN
-    Tensor             logits = nullptr;
-    Tensor             end    = nullptr; // the stream behind the last block
+    Tensor             logits = nullptr; // (vocab, n_rows)
+    Tensor             end    = nullptr; // (n_embd, positions): the stream behind the last block
     TensorSet          trunk;            // the residual stream
 
     // Follows the product of the weight of this name into the stream.
@@ -101,7 +89,7 @@ struct Request {
     int32_t                      n_rows  = 0;
     bool                         look_only    = false; // edit nothing: refuse what llama.cpp's kernels would abort on
     bool                         capture_only = false; // stop at the last captured boundary: no head, no losses
-    const std::vector<float> *   stream    = nullptr;  // the residual stream at start, in place of a captured one
+    const std::vector<float> *   stream    = nullptr;  // (positions, n_embd): the residual stream at start, in place of a captured one
     std::vector<Tap>             taps;                 // weights whose inputs are wanted; the rest is filled by the hook, with copies
 
     // filled by the hook
@@ -110,26 +98,25 @@ struct Request {
     bool   no_logits = false;               // it is not computed and must not be copied
     struct Rows { Tensor lmax, lt, pmax; }; // per chunk of n rows: (n), (k, n), (n); -log q(target) = lmax - log(pmax) - lt
     std::vector<Rows>        rows;
-    std::unique_ptr<Error>   error;
+    std::exception_ptr       error;         // what the edit threw, for the caller of llama_decode
 };
 
 // BoundaryCache holds the residual stream before blocks, on the device of the block, from the last base pass. Boundaries that
 // coincide (the block before is removed) share one slot.
 struct BoundaryCache {
     struct Slot {
-        ggml_backend_buffer_t buffer = nullptr;
-        size_t                size   = 0;
-        ggml_type             type   = GGML_TYPE_F32;
-        int64_t               ne[GGML_MAX_DIMS] = {0, 0, 0, 0};
+        ggml_backend_buffer_ptr buffer;
+        size_t                  size = 0; // bytes of buffer
+        ggml_type               type = GGML_TYPE_F32;
+        int64_t                 ne[GGML_MAX_DIMS] = {0, 0, 0, 0}; // (n_embd, positions), as the model's graph has them
     };
     std::vector<Slot> slots;   // by block
     std::vector<int>  slot_of; // block -> slot of the current base pass, -1: not captured
 
-    ~BoundaryCache();
     void   forget();
     Tensor create(ggml_context * ctx, int slot, const ggml_tensor * like, ggml_backend_buffer_type_t buft); // sized as like
-    Tensor open(ggml_context * ctx, int slot) const;
-    std::vector<float> read(int slot) const; // to the host
+    Tensor open(ggml_context * ctx, int slot) const; // a tensor in ctx on the slot's buffer
+    std::vector<float> read(int slot) const;         // to the host: (positions, n_embd)
 };
 
 struct Rewrite; // edit.cpp
@@ -139,9 +126,8 @@ struct Editor {
     std::vector<Block> reference; // the session's blocks, found when it was opened
     std::unordered_map<std::string, Tensor> weights; // their weights in the loaded model
     BoundaryCache      cache;
-    ggml_context *     headers = nullptr; // tensor headers of the last edit
+    ggml_context_ptr   headers; // tensor headers of the last edit
 
-    ~Editor();
     // apply rewrites gf in place for req and remembers the new outputs in req.
     void apply(ggml_cgraph * gf, Request & req);
     // upload fills the inputs that apply added, once the graph is allocated.
@@ -156,8 +142,9 @@ private:
     Tensor              stream_ = nullptr;  // where the request's stream goes
 };
 
-// build_nll adds the three numbers per row from which the NLL follows, and appends the new output tensors. True when it works
-// on chunks of rows without the logits tensor itself, which is then to be taken out of the graph.
+// build_nll adds the three numbers per row from which the NLL follows, and appends the new output tensors. logits is (vocab,
+// n_rows); each of targets, which it appends, is (k * n) ids for a chunk of n rows. True when it works on chunks of rows without
+// the logits tensor itself, which is then to be taken out of the graph.
 bool build_nll(ggml_context * ctx, Tensor logits, Request & req, std::vector<Tensor> & targets, std::vector<Tensor> & outputs);
 
 // The number of tensor headers that build_nll needs at most.

@@ -3,30 +3,16 @@
 // call the real function. Unarmed, both pass through.
 #include "graph.h"
 
-#include <cstdio>
-#include <cstdlib>
 #include <cstring>
 
 namespace {
 
 thread_local bp::Editor *  current_editor  = nullptr;
 thread_local bp::Request * current_request = nullptr;
-thread_local int           guard_depth     = 0;
-
-void on_abort(const char * message) {
-    if (guard_depth > 0) throw bp::Error(BP_INTERNAL, message);
-    fprintf(stderr, "%s\n", message);
-}
 
 } // namespace
 
 namespace bp {
-
-Guard::Guard() {
-    ggml_set_abort_callback(on_abort);
-    guard_depth++;
-}
-Guard::~Guard() { guard_depth--; }
 
 void check_kernels(ggml_cgraph * gf) {
     for (int i = 0; i < ggml_graph_n_nodes(gf); i++) {
@@ -56,22 +42,20 @@ extern "C" bool bp_sched_alloc_graph(ggml_backend_sched_t sched, ggml_cgraph * g
     bp::Request * req = current_request;
     if (!req) return ggml_backend_sched_alloc_graph(sched, gf);
     if (++req->n_calls > 1) {
-        req->error = std::make_unique<bp::Error>(BP_HOOK_NOT_CALLED, "llama.cpp split the batch into more than one graph");
+        req->error = std::make_exception_ptr(bp::Error(BP_HOOK_NOT_CALLED, "llama.cpp split the batch into more than one graph"));
         return false;
     }
-    // An error is kept for the caller: llama.cpp only hears that the allocation failed.
+    // What is thrown is kept for the caller and its edge: llama.cpp only hears that the allocation failed.
     try {
         bp::check_kernels(gf);
         if (!req->look_only) current_editor->apply(gf, *req);
         if (!ggml_backend_sched_alloc_graph(sched, gf)) throw bp::Error(BP_OOM, "the edited graph could not be allocated");
         if (!req->look_only) current_editor->upload(*req);
         return true;
-    } catch (const bp::Error & e) {
-        req->error = std::make_unique<bp::Error>(e);
-    } catch (const std::exception & e) {
-        req->error = std::make_unique<bp::Error>(BP_INTERNAL, e.what());
+    } catch (...) {
+        req->error = std::current_exception();
+        return false;
     }
-    return false;
 }
 
 extern "C" void bp_tensor_get_async(ggml_backend_t backend, const ggml_tensor * t, void * data, size_t offset, size_t size) {

@@ -1,13 +1,20 @@
 // Devices, models, tokens: thin calls of llama.cpp.
 #include "model.h"
-#include "graph.h"
+
+#include "cancel.h"
 
 #include <algorithm>
 #include <cctype>
 #include <cstring>
+#include <memory>
 #include <mutex>
+#include <vector>
 
 namespace {
+
+using bp::Error;
+using bp::guarded;
+using bp::guarded_value;
 
 bp_log_fn   log_sink = nullptr;
 std::mutex  log_mutex;
@@ -24,25 +31,6 @@ void on_log(ggml_log_level level, const char * text, void *) {
     if (bp::log_tap) bp::log_tap->line(text);
 }
 
-bp_status fail(bp_err * err, bp_status st, const std::string & text) {
-    snprintf(err->text, sizeof(err->text), "%s", text.c_str());
-    return st;
-}
-
-// Runs body; an exception or a failed assertion becomes a status.
-template <typename F> bp_status guarded(bp_err * err, bp_status on_exception, F && body) {
-    bp::Guard guard;
-    err->text[0] = 0;
-    bp::clear_log();
-    try {
-        return body();
-    } catch (const bp::Error & e) {
-        return fail(err, e.status == BP_INTERNAL ? on_exception : e.status, e.what());
-    } catch (const std::exception & e) {
-        return fail(err, on_exception, e.what());
-    }
-}
-
 bool parse_split_mode(const char * s, llama_split_mode * out) {
     if (!s || !*s || !strcmp(s, "layer")) { *out = LLAMA_SPLIT_MODE_LAYER; return true; }
     if (!strcmp(s, "none"))               { *out = LLAMA_SPLIT_MODE_NONE;  return true; }
@@ -50,7 +38,7 @@ bool parse_split_mode(const char * s, llama_split_mode * out) {
     return false;
 }
 
-const llama_vocab * vocab_of(const bp_model * m) { return llama_model_get_vocab(m->model); }
+const llama_vocab * vocab_of(const bp_model * m) { return llama_model_get_vocab(m->model.get()); }
 
 } // namespace
 
@@ -70,10 +58,6 @@ void clear_log() {
 
 } // namespace bp
 
-bp_model::~bp_model() {
-    if (model) llama_model_free(model);
-}
-
 void bp_init(bp_log_fn log) {
     log_sink = log;
     llama_log_set(on_log, nullptr);
@@ -83,29 +67,36 @@ void bp_init(bp_log_fn log) {
 size_t bp_n_devices(void) { return ggml_backend_dev_count(); }
 
 void bp_device(size_t i, const char ** name, const char ** desc, int * type, size_t * mem_free, size_t * mem_total) {
-    ggml_backend_dev_t dev = ggml_backend_dev_get(i);
-    *name = ggml_backend_dev_name(dev);
-    *desc = ggml_backend_dev_description(dev);
-    *type = int(ggml_backend_dev_type(dev));
-    ggml_backend_dev_memory(dev, mem_free, mem_total);
-}
-
-bp_status bp_add_rpc(const char * endpoint, bp_err * err) {
-    return guarded(err, BP_LOAD, [&] {
-        ggml_backend_reg_t reg = ggml_backend_reg_by_name("RPC");
-        if (!reg) return fail(err, BP_BAD_INPUT, "this build has no RPC backend; build with LLAMA_CMAKE_FLAGS=-DGGML_RPC=ON");
-        using add_server = ggml_backend_reg_t (*)(const char *);
-        auto add = add_server(ggml_backend_reg_get_proc_address(reg, "ggml_backend_rpc_add_server"));
-        ggml_backend_reg_t server = add ? add(endpoint) : nullptr;
-        if (!server) return fail(err, BP_LOAD, std::string("no RPC server answers at ") + endpoint);
-        ggml_backend_register(server);
-        return BP_OK;
+    *name = *desc = "";
+    *type     = -1;
+    *mem_free = *mem_total = 0;
+    guarded_value(false, [&] {
+        ggml_backend_dev_t dev = ggml_backend_dev_get(i);
+        *name = ggml_backend_dev_name(dev);
+        *desc = ggml_backend_dev_description(dev);
+        *type = int(ggml_backend_dev_type(dev));
+        ggml_backend_dev_memory(dev, mem_free, mem_total); // asserts that an RPC server answers
+        return true;
     });
 }
 
-bp_status bp_model_load(const char * path, const bp_model_params * p, const volatile int32_t * cancel, bp_model ** out, bp_err * err) {
-    *out = nullptr;
+bp_status bp_add_rpc(const char * endpoint, bp_err * err) {
+    return guarded(err, [&] {
+        bp::clear_log();
+        ggml_backend_reg_t reg = ggml_backend_reg_by_name("RPC");
+        if (!reg) throw Error(BP_BAD_INPUT, "this build has no RPC backend; build with LLAMA_CMAKE_FLAGS=-DGGML_RPC=ON");
+        using add_server = ggml_backend_reg_t (*)(const char *);
+        auto add = add_server(ggml_backend_reg_get_proc_address(reg, "ggml_backend_rpc_add_server"));
+        ggml_backend_reg_t server = add ? add(endpoint) : nullptr;
+        if (!server) throw Error(BP_LOAD, std::string("no RPC server answers at ") + endpoint);
+        ggml_backend_register(server);
+    });
+}
+
+bp_status bp_model_load(const char * path, const bp_model_params * p, bp_cancel * cancel, bp_model ** out, bp_err * err) {
     return guarded(err, BP_LOAD, [&] {
+        *out = nullptr;
+        bp::clear_log();
         llama_model_params mp = llama_model_default_params();
         mp.n_gpu_layers = p->n_gpu_layers;
         mp.main_gpu     = p->main_gpu;
@@ -113,11 +104,11 @@ bp_status bp_model_load(const char * path, const bp_model_params * p, const vola
         mp.load_mtp     = false;
         mp.use_extra_bufts = !p->no_repack;
         if (!parse_split_mode(p->split_mode, &mp.split_mode)) {
-            return fail(err, BP_BAD_INPUT, std::string("the split mode ") + p->split_mode + " is not supported: use none, layer or row");
+            throw Error(BP_BAD_INPUT, std::string("the split mode ") + p->split_mode + " is not supported: use none, layer or row");
         }
         std::vector<float> split(llama_max_devices(), 0.0f);
         if (p->n_tensor_split > 0) {
-            if (size_t(p->n_tensor_split) > split.size()) return fail(err, BP_BAD_INPUT, "more tensor splits than devices are possible");
+            if (size_t(p->n_tensor_split) > split.size()) throw Error(BP_BAD_INPUT, "more tensor splits than devices are possible");
             std::copy(p->tensor_split, p->tensor_split + p->n_tensor_split, split.begin());
             mp.tensor_split = split.data();
         }
@@ -126,66 +117,67 @@ bp_status bp_model_load(const char * path, const bp_model_params * p, const vola
             if (p->n_devices == 1 && !strcmp(p->devices[i], "none")) break;
             ggml_backend_dev_t dev = ggml_backend_dev_by_name(p->devices[i]);
             if (!dev || ggml_backend_dev_type(dev) == GGML_BACKEND_DEVICE_TYPE_CPU) {
-                return fail(err, BP_BAD_INPUT, std::string("there is no device ") + p->devices[i]);
+                throw Error(BP_BAD_INPUT, std::string("there is no device ") + p->devices[i]);
             }
             devices.push_back(dev);
         }
         devices.push_back(nullptr);
         if (p->n_devices > 0) mp.devices = devices.data();
-        mp.progress_callback           = [](float, void * c) { return *static_cast<const volatile int32_t *>(c) == 0; };
-        mp.progress_callback_user_data = const_cast<int32_t *>(cancel);
+        mp.progress_callback           = [](float, void * c) { return !bp::poll_cancelled(c); };
+        mp.progress_callback_user_data = cancel;
 
-        auto m   = std::make_unique<bp_model>();
-        m->model = llama_model_load_from_file(path, mp);
-        if (*cancel) return fail(err, BP_CANCELLED, "cancelled");
-        if (!m->model) return fail(err, BP_LOAD, bp::first_log("llama.cpp could not load the model"));
+        auto m = std::make_unique<bp_model>();
+        m->model.reset(llama_model_load_from_file(path, mp));
+        bp::check_cancelled(cancel);
+        if (!m->model) throw Error(BP_LOAD, bp::first_log("llama.cpp could not load the model"));
         *out = m.release();
-        return BP_OK;
     });
 }
 
 void bp_model_free(bp_model * m) { delete m; }
 
-void bp_model_get_info(const bp_model * m, bp_model_info * info) {
-    *info = bp_model_info{};
-    const llama_vocab * v = vocab_of(m);
-    info->n_vocab     = llama_vocab_n_tokens(v);
-    info->n_layer     = llama_model_n_layer(m->model);
-    info->n_embd      = llama_model_n_embd(m->model);
-    info->n_ctx_train = llama_model_n_ctx_train(m->model);
-    info->n_params    = llama_model_n_params(m->model);
-    info->size        = llama_model_size(m->model);
-    info->has_encoder = llama_model_has_encoder(m->model);
-    info->has_decoder = llama_model_has_decoder(m->model);
-    info->recurrent   = llama_model_is_recurrent(m->model);
-    info->diffusion   = llama_model_is_diffusion(m->model);
-    info->has_vocab   = llama_vocab_type(v) != LLAMA_VOCAB_TYPE_NONE;
-    info->bos         = llama_vocab_bos(v);
-    info->eos         = llama_vocab_eos(v);
-    info->add_bos     = llama_vocab_get_add_bos(v);
-    info->add_eos     = llama_vocab_get_add_eos(v);
-    llama_model_desc(m->model, info->desc, sizeof(info->desc));
-    llama_model_meta_val_str(m->model, "general.architecture", info->arch, sizeof(info->arch));
+bp_cancel * bp_cancel_new(void) {
+    return guarded_value<bp_cancel *>(nullptr, [] { return new bp_cancel; });
 }
 
-const char * bp_model_chat_template(const bp_model * m) { return llama_model_chat_template(m->model, nullptr); }
+void bp_cancel_free(bp_cancel * c) { delete c; }
+void bp_cancel_set(bp_cancel * c) { c->asked.store(true, std::memory_order_relaxed); }
+void bp_cancel_clear(bp_cancel * c) { c->asked.store(false, std::memory_order_relaxed); }
+
+bp_status bp_model_get_info(const bp_model * m, bp_model_info * info, bp_err * err) {
+    return guarded(err, [&] {
+        *info = bp_model_info{};
+        const llama_vocab * v = vocab_of(m);
+        info->n_vocab     = llama_vocab_n_tokens(v);
+        info->n_layer     = llama_model_n_layer(m->model.get());
+        info->n_embd      = llama_model_n_embd(m->model.get());
+        info->n_ctx_train = llama_model_n_ctx_train(m->model.get());
+        info->n_params    = llama_model_n_params(m->model.get());
+        info->size        = llama_model_size(m->model.get());
+        info->has_encoder = llama_model_has_encoder(m->model.get());
+        info->has_decoder = llama_model_has_decoder(m->model.get());
+        info->recurrent   = llama_model_is_recurrent(m->model.get());
+        info->diffusion   = llama_model_is_diffusion(m->model.get());
+        info->has_vocab   = llama_vocab_type(v) != LLAMA_VOCAB_TYPE_NONE;
+        info->bos         = llama_vocab_bos(v);
+        info->eos         = llama_vocab_eos(v);
+        info->add_bos     = llama_vocab_get_add_bos(v);
+        info->add_eos     = llama_vocab_get_add_eos(v);
+        llama_model_desc(m->model.get(), info->desc, sizeof(info->desc));
+        llama_model_meta_val_str(m->model.get(), "general.architecture", info->arch, sizeof(info->arch));
+    });
+}
+
+const char * bp_model_chat_template(const bp_model * m) {
+    return guarded_value<const char *>(nullptr, [&] { return llama_model_chat_template(m->model.get(), nullptr); });
+}
 
 int32_t bp_tokenize(const bp_model * m, const char * text, int32_t len, int32_t * tokens, int32_t cap, bool add_special, bool parse_special) {
-    bp::Guard guard;
-    try {
-        return llama_tokenize(vocab_of(m), text, len, tokens, cap, add_special, parse_special);
-    } catch (const std::exception &) {
-        return INT32_MIN;
-    }
+    return guarded_value(INT32_MIN, [&] { return llama_tokenize(vocab_of(m), text, len, tokens, cap, add_special, parse_special); });
 }
 
 int32_t bp_piece(const bp_model * m, int32_t token, char * buf, int32_t cap, bool special) {
-    bp::Guard guard;
-    try {
-        return llama_token_to_piece(vocab_of(m), token, buf, cap, 0, special);
-    } catch (const std::exception &) {
-        return 0;
-    }
+    return guarded_value(0, [&] { return llama_token_to_piece(vocab_of(m), token, buf, cap, 0, special); });
 }
 
 bool bp_is_eog(const bp_model * m, int32_t token) { return llama_vocab_is_eog(vocab_of(m), token); }
@@ -199,6 +191,8 @@ bool bp_to_float(int32_t ggml_type_id, const void * data, int64_t n, float * out
     }
     const auto * traits = ggml_get_type_traits(type);
     if (!traits->to_float || traits->blck_size == 0 || n % traits->blck_size != 0) return false;
-    traits->to_float(data, out, n);
-    return true;
+    return guarded_value(false, [&] {
+        traits->to_float(data, out, n);
+        return true;
+    });
 }

@@ -1,7 +1,6 @@
 package llamabind
 
 /*
-#include <stdlib.h>
 #include "shim.h"
 */
 import "C"
@@ -10,7 +9,6 @@ import (
 	"context"
 	"fmt"
 	"math"
-	"sync/atomic"
 	"unsafe"
 
 	"github.com/ggufprune/ggufprune/engine"
@@ -36,90 +34,59 @@ func LoadModel(ctx context.Context, path string, p engine.ModelParams) (*Model, 
 	if err := checkMainGPU(p.MainGPU); err != nil {
 		return nil, err
 	}
-	cp, free := cModelParams(p)
-	defer free()
-	cpath := C.CString(path)
-	defer C.free(unsafe.Pointer(cpath))
-
-	cancel := (*C.int32_t)(C.calloc(1, C.sizeof_int32_t))
-	defer C.free(unsafe.Pointer(cancel))
+	var a arena
+	defer a.free()
+	cancel := newCancel()
+	defer C.bp_cancel_free(cancel)
 	stop := onCancel(ctx, cancel)
-	var m *C.bp_model
+	m := &Model{}
 	var cerr C.bp_err
-	st := C.bp_model_load(cpath, cp, cancel, &m, &cerr)
+	st := C.bp_model_load(a.str(path), cModelParams(&a, p), cancel, &m.c, &cerr)
 	stop()
 	if err := toError("load model", st, &cerr); err != nil {
 		return nil, err
 	}
-	return newModel(m), nil
+	if err := m.readInfo(); err != nil {
+		m.Close()
+		return nil, err
+	}
+	return m, nil
 }
 
-// onCancel sets flag when ctx ends. The returned function detaches it and waits until flag is no longer touched.
-func onCancel(ctx context.Context, flag *C.int32_t) (stop func()) {
-	done := make(chan struct{})
-	detach := context.AfterFunc(ctx, func() {
-		atomic.StoreInt32((*int32)(unsafe.Pointer(flag)), 1)
-		close(done)
-	})
-	return func() {
-		if !detach() {
-			<-done
-		}
-	}
-}
-
-// cModelParams copies p to the C heap.
-func cModelParams(p engine.ModelParams) (*C.bp_model_params, func()) {
-	var owned []unsafe.Pointer
-	str := func(s string) *C.char {
-		c := C.CString(s)
-		owned = append(owned, unsafe.Pointer(c))
-		return c
-	}
-	array := func(n int, size uintptr) unsafe.Pointer {
-		a := C.calloc(C.size_t(max(n, 1)), C.size_t(size))
-		owned = append(owned, a)
-		return a
-	}
-	cp := (*C.bp_model_params)(array(1, C.sizeof_bp_model_params))
+// cModelParams copies p to a.
+func cModelParams(a *arena, p engine.ModelParams) *C.bp_model_params {
+	cp := &array[C.bp_model_params](a, 1)[0]
 	cp.n_gpu_layers = C.int32_t(p.NGPULayers)
 	cp.main_gpu = C.int32_t(p.MainGPU)
-	cp.split_mode = str(p.SplitMode)
+	cp.split_mode = a.str(p.SplitMode)
 	cp.no_mmap = C.bool(p.NoMmap)
 	cp.no_repack = C.bool(p.NoRepack)
 	cp.n_devices = C.int32_t(len(p.Devices))
-	cp.devices = (**C.char)(array(len(p.Devices), unsafe.Sizeof((*C.char)(nil))))
-	for i, d := range p.Devices {
-		unsafe.Slice(cp.devices, len(p.Devices))[i] = str(d)
-	}
+	cp.devices = a.strs(p.Devices)
 	cp.n_tensor_split = C.int32_t(len(p.TensorSplit))
-	cp.tensor_split = (*C.float)(array(len(p.TensorSplit), C.sizeof_float))
-	for i, f := range p.TensorSplit {
-		unsafe.Slice(cp.tensor_split, len(p.TensorSplit))[i] = C.float(f)
-	}
-	return cp, func() {
-		for _, o := range owned {
-			C.free(o)
-		}
-	}
+	cp.tensor_split = a.floats(p.TensorSplit)
+	return cp
 }
 
-// newModel asks llama.cpp about a model.
-func newModel(m *C.bp_model) *Model {
+// readInfo asks llama.cpp about the model.
+func (m *Model) readInfo() error {
 	var c C.bp_model_info
-	C.bp_model_get_info(m, &c)
-	out := &Model{c: m, bos: engine.Token(c.bos), eos: engine.Token(c.eos), addBOS: bool(c.add_bos), addEOS: bool(c.add_eos)}
-	out.info = engine.ModelInfo{
+	var cerr C.bp_err
+	if err := toError("load model", C.bp_model_get_info(m.c, &c, &cerr), &cerr); err != nil {
+		return err
+	}
+	m.bos, m.eos, m.addBOS, m.addEOS = engine.Token(c.bos), engine.Token(c.eos), bool(c.add_bos), bool(c.add_eos)
+	m.info = engine.ModelInfo{
 		Arch: C.GoString(&c.arch[0]), Desc: C.GoString(&c.desc[0]),
 		NVocab: int(c.n_vocab), NLayer: int(c.n_layer), NEmbd: int(c.n_embd), NCtxTrain: int(c.n_ctx_train),
 		Params: uint64(c.n_params), Size: uint64(c.size),
 		HasEncoder: bool(c.has_encoder), HasDecoder: bool(c.has_decoder),
 		Recurrent: bool(c.recurrent), Diffusion: bool(c.diffusion), HasVocab: bool(c.has_vocab),
 	}
-	if t := C.bp_model_chat_template(m); t != nil {
-		out.info.ChatTemplate = C.GoString(t)
+	if t := C.bp_model_chat_template(m.c); t != nil {
+		m.info.ChatTemplate = C.GoString(t)
 	}
-	return out
+	return nil
 }
 
 // Close frees the model.
@@ -154,10 +121,12 @@ func (m *Model) Tokenize(text string, addSpecial, parseSpecial bool) ([]engine.T
 	if len(text) >= math.MaxInt32-16 {
 		return nil, &engine.Error{Code: engine.BadInput, Op: "tokenize", Text: fmt.Sprintf("a text of %d bytes is too long, cut it below 2 GiB", len(text))}
 	}
+	var a arena
+	defer a.free()
+	ctext := a.str(text)
 	buf := make([]engine.Token, len(text)/2+16)
 	for {
-		n := int(C.bp_tokenize(m.c, (*C.char)(unsafe.Pointer(unsafe.StringData(text+"\x00"))), C.int32_t(len(text)),
-			(*C.int32_t)(unsafe.Pointer(&buf[0])), C.int32_t(len(buf)), C.bool(addSpecial), C.bool(parseSpecial)))
+		n := int(C.bp_tokenize(m.c, ctext, C.int32_t(len(text)), intPtr(buf), C.int32_t(len(buf)), C.bool(addSpecial), C.bool(parseSpecial)))
 		switch {
 		case n == math.MinInt32:
 			return nil, &engine.Error{Code: engine.Internal, Op: "tokenize", Text: "llama.cpp could not tokenise the text"}
@@ -175,7 +144,7 @@ func (m *Model) Piece(t engine.Token, special bool) string {
 	}
 	buf := make([]byte, 64)
 	for {
-		n := int(C.bp_piece(m.c, C.int32_t(t), (*C.char)(unsafe.Pointer(&buf[0])), C.int32_t(len(buf)), C.bool(special)))
+		n := int(C.bp_piece(m.c, C.int32_t(t), (*C.char)(unsafe.Pointer(bytePtr(buf))), C.int32_t(len(buf)), C.bool(special)))
 		if n >= 0 {
 			return string(buf[:n])
 		}
@@ -192,7 +161,7 @@ func ToFloat(ggmlType uint32, data []byte, weights []float32) error {
 	if len(weights) == 0 {
 		return nil
 	}
-	if len(data) == 0 || !bool(C.bp_to_float(C.int32_t(ggmlType), unsafe.Pointer(&data[0]), C.int64_t(len(weights)), (*C.float)(unsafe.Pointer(&weights[0])))) {
+	if len(data) == 0 || !bool(C.bp_to_float(C.int32_t(ggmlType), unsafe.Pointer(bytePtr(data)), C.int64_t(len(weights)), floatPtr(weights))) {
 		return &engine.Error{Code: engine.BadInput, Op: "decode weights", Text: fmt.Sprintf("ggml type %d cannot be decoded", ggmlType)}
 	}
 	return nil

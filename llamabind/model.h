@@ -1,13 +1,12 @@
 // The loaded model and the process-wide log, shared by the files of the shim. Not seen by Go.
 #pragma once
 
-#include "llama.h"
+#include "own.h"
 
 #include <string>
 
 struct bp_model {
-    llama_model * model = nullptr;
-    ~bp_model();
+    llama_model_ptr model;
 };
 
 namespace bp {
@@ -24,5 +23,13 @@ protected:
     ~LogTap() = default;
 };
 extern thread_local LogTap * log_tap;
+
+// Tapped sets log_tap while it lives.
+struct Tapped {
+    explicit Tapped(LogTap * tap) { log_tap = tap; }
+    ~Tapped() { log_tap = nullptr; }
+    Tapped(const Tapped &)             = delete;
+    Tapped & operator=(const Tapped &) = delete;
+};
 
 } // namespace bp

@@ -53,7 +53,7 @@ Tail find_tail(Tensor logits) {
     }
 }
 
-// A copy of t with n rows that reads `input` instead of t's own first varying source.
+// A copy of t, (d, n) in place of (d, n_rows), that reads input instead of t's own first varying source. input is (_, n).
 Tensor clone_op(ggml_context * ctx, const ggml_tensor * t, Tensor input, int64_t n) {
     Tensor c = ggml_new_tensor_2d(ctx, t->type, t->ne[0], n);
     c->op    = t->op;
@@ -63,7 +63,7 @@ Tensor clone_op(ggml_context * ctx, const ggml_tensor * t, Tensor input, int64_t
     return c;
 }
 
-// The logits at k ids per row: l is (vocab, n), ids has k*n elements.
+// The logits at k ids per row, (1, k, n): l is (vocab, n), ids has k*n elements.
 Tensor pick(ggml_context * ctx, Tensor l, Tensor ids, int64_t k) {
     const int64_t n = l->ne[1];
     Tensor        r = ggml_get_rows(ctx, ggml_reshape_3d(ctx, l, 1, l->ne[0], n), ggml_reshape_2d(ctx, ids, k, n));

@@ -1,13 +1,14 @@
 // Quantising by llama.cpp's own quantiser. It knows no interruption and reports its progress to the log only, so the log is
 // where both happen: before each tensor it logs a line "[   3/ 112] blk.0.attn_k.weight - ...", on the thread that called it
 // and in C++ code, which an exception may leave.
-#include "graph.h"
+#include "cancel.h"
 #include "model.h"
 
 #include <cctype>
 #include <cstdio>
 #include <cstring>
 #include <regex>
+#include <vector>
 
 namespace {
 
@@ -35,14 +36,16 @@ bool equal_fold(const char * a, const char * b) {
 
 // Follow reads the quantiser's log.
 struct Follow final : bp::LogTap {
-    const volatile int32_t * cancel;
-    bp_quantize_fn           progress;
-    uintptr_t                handle;
-    bool                     dry_run;
-    bool                     cancelled = false;
-    std::string              failure; // why llama_model_quantize failed, in its words
-    int                      i = 0, n = 0;
-    std::string              name; // in a dry run, the tensor whose type follows
+    const bp_cancel * cancel;
+    bp_quantize_fn    progress;
+    uintptr_t         handle;
+    bool              dry_run;
+    bool              cancelled = false;
+    std::string       failure; // why llama_model_quantize failed, in its words
+    int               i = 0, n = 0;
+    std::string       name; // in a dry run, the tensor whose type follows
+
+    Follow(const bp_cancel * c, bp_quantize_fn p, uintptr_t h, bool dry) : cancel(c), progress(p), handle(h), dry_run(dry) {}
 
     void line(const char * text) override {
         static const char failed[] = "llama_model_quantize: failed to quantize: ";
@@ -53,7 +56,7 @@ struct Follow final : bp::LogTap {
         const bool loading = !strncmp(text, "llama_model_loader: ", 20);
         char tensor[GGML_MAX_NAME] = "";
         const bool next = sscanf(text, "[%d/%d] %63s", &i, &n, tensor) == 3;
-        if ((next || loading) && *cancel && !cancelled) {
+        if ((next || loading) && !cancelled && bp::cancelled(cancel)) {
             cancelled = true;
             throw bp::Error(BP_CANCELLED, "cancelled");
         }
@@ -93,6 +96,20 @@ std::vector<llama_model_kv_override> overrides(const bp_quantize_params * p) {
     return out;
 }
 
+std::vector<llama_model_tensor_override> overrides_of_types(const bp_quantize_params * p) {
+    std::vector<llama_model_tensor_override> out;
+    for (int32_t i = 0; i < p->n_tensor_types; i++) {
+        try {
+            std::regex(p->tensor_types[i].pattern);
+        } catch (const std::regex_error & e) {
+            throw bp::Error(BP_BAD_INPUT, std::string("\"") + p->tensor_types[i].pattern + "\" is no regular expression: " + e.what());
+        }
+        out.push_back({p->tensor_types[i].pattern, ggml_type(p->tensor_types[i].type)});
+    }
+    out.push_back({nullptr, GGML_TYPE_COUNT});
+    return out;
+}
+
 } // namespace
 
 const char * bp_ftype(int32_t i, int32_t * ftype) {
@@ -114,19 +131,10 @@ const char * bp_ggml_type_name(int32_t type) {
     return name ? name : "";
 }
 
-bp_status bp_quantize(const char * in, const char * out, const bp_quantize_params * p, const volatile int32_t * cancel,
+bp_status bp_quantize(const char * in, const char * out, const bp_quantize_params * p, bp_cancel * cancel,
                       bp_quantize_fn progress, uintptr_t handle, bp_err * err) {
-    Follow follow;
-    follow.cancel = cancel, follow.progress = progress, follow.handle = handle, follow.dry_run = p->dry_run;
-    err->text[0] = 0;
-    auto fail = [&](bp_status st, const std::string & text) {
-        bp::log_tap = nullptr;
-        snprintf(err->text, sizeof(err->text), "%s", text.c_str());
-        return st;
-    };
-    bp::Guard guard;
-    bp::clear_log();
-    try {
+    return bp::guarded(err, [&] {
+        bp::clear_log();
         llama_model_quantize_params qp = llama_model_quantize_default_params();
         qp.nthread                = p->n_threads;
         qp.ftype                  = llama_ftype(p->ftype);
@@ -142,30 +150,19 @@ bp_status bp_quantize(const char * in, const char * out, const bp_quantize_param
         imatrix.push_back({nullptr, nullptr, 0});
         if (p->n_imatrix > 0) qp.imatrix = imatrix.data();
 
-        std::vector<llama_model_tensor_override> types;
-        for (int32_t i = 0; i < p->n_tensor_types; i++) {
-            try {
-                std::regex(p->tensor_types[i].pattern);
-            } catch (const std::regex_error & e) {
-                throw bp::Error(BP_BAD_INPUT, std::string("\"") + p->tensor_types[i].pattern + "\" is no regular expression: " + e.what());
-            }
-            types.push_back({p->tensor_types[i].pattern, ggml_type(p->tensor_types[i].type)});
-        }
-        types.push_back({nullptr, GGML_TYPE_COUNT});
+        const auto types = overrides_of_types(p);
         if (p->n_tensor_types > 0) qp.tt_overrides = types.data();
 
         const auto kvs = overrides(p);
         if (p->n_kvs > 0) qp.kv_overrides = kvs.data();
 
-        bp::log_tap = &follow;
-        const uint32_t failed = llama_model_quantize(in, out, &qp);
-        bp::log_tap = nullptr;
-        if (follow.cancelled) return fail(BP_CANCELLED, "cancelled");
-        if (failed) return fail(BP_LOAD, follow.failure.empty() ? bp::first_log("llama.cpp could not quantise the model") : follow.failure);
-        return BP_OK;
-    } catch (const bp::Error & e) {
-        return fail(e.status, e.what());
-    } catch (const std::exception & e) {
-        return fail(BP_INTERNAL, e.what());
-    }
+        Follow   follow(cancel, progress, handle, p->dry_run);
+        uint32_t failed;
+        {
+            bp::Tapped tapped(&follow);
+            failed = llama_model_quantize(in, out, &qp);
+        }
+        if (follow.cancelled) throw bp::Error(BP_CANCELLED, "cancelled");
+        if (failed) throw bp::Error(BP_LOAD, follow.failure.empty() ? bp::first_log("llama.cpp could not quantise the model") : follow.failure);
+    });
 }

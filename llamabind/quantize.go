@@ -1,7 +1,6 @@
 package llamabind
 
 /*
-#include <stdlib.h>
 #include "shim.h"
 
 extern void goQuantizeTensor(uintptr_t handle, int32_t i, int32_t n, char * name, int32_t type);
@@ -9,7 +8,7 @@ extern void goQuantizeTensor(uintptr_t handle, int32_t i, int32_t n, char * name
 static void tensor_to_go(uintptr_t handle, int32_t i, int32_t n, const char * name, int32_t type) {
 	goQuantizeTensor(handle, i, n, (char *) name, type);
 }
-static bp_status quantize_with_go(const char * in, const char * out, const bp_quantize_params * p, const volatile int32_t * cancel,
+static bp_status quantize_with_go(const char * in, const char * out, const bp_quantize_params * p, bp_cancel * cancel,
                                   uintptr_t handle, bp_err * err) {
 	return bp_quantize(in, out, p, cancel, tensor_to_go, handle, err);
 }
@@ -79,9 +78,9 @@ func TensorType(name string) (uint32, bool) {
 	if slices.Contains(noTargets, strings.ToLower(name)) {
 		return 0, false
 	}
-	c := C.CString(name)
-	defer C.free(unsafe.Pointer(c))
-	t := C.bp_ggml_type(c)
+	var a arena
+	defer a.free()
+	t := C.bp_ggml_type(a.str(name))
 	return uint32(t), t >= 0
 }
 
@@ -143,16 +142,17 @@ func quantize(ctx context.Context, in, out string, p engine.QuantizeParams, dry 
 	if ctx.Err() != nil {
 		return &engine.Error{Code: engine.Cancelled, Op: op, Text: "cancelled"}
 	}
-	var heap cHeap
-	defer heap.free()
-	cp := heap.quantizeParams(p)
+	var a arena
+	defer a.free()
+	cp := cQuantizeParams(&a, p)
 	cp.dry_run = C.bool(dry)
-	cancel := (*C.int32_t)(heap.alloc(1, C.sizeof_int32_t))
+	cancel := newCancel()
+	defer C.bp_cancel_free(cancel)
 	stop := onCancel(ctx, cancel)
 	handle := cgo.NewHandle(tensor)
 	defer handle.Delete()
 	var cerr C.bp_err
-	st := C.quantize_with_go(heap.str(in), heap.str(out), cp, cancel, C.uintptr_t(handle), &cerr)
+	st := C.quantize_with_go(a.str(in), a.str(out), cp, cancel, C.uintptr_t(handle), &cerr)
 	stop()
 	return toError(op, st, &cerr)
 }
@@ -162,59 +162,31 @@ func goQuantizeTensor(handle C.uintptr_t, i, n C.int32_t, name *C.char, typ C.in
 	cgo.Handle(handle).Value().(func(i, n int, name string, typ int32))(int(i), int(n), C.GoString(name), int32(typ))
 }
 
-// cHeap owns memory of the C heap.
-type cHeap struct{ owned []unsafe.Pointer }
-
-func (h *cHeap) alloc(n int, size uintptr) unsafe.Pointer {
-	p := C.calloc(C.size_t(max(n, 1)), C.size_t(size))
-	h.owned = append(h.owned, p)
-	return p
-}
-
-func (h *cHeap) str(s string) *C.char {
-	c := C.CString(s)
-	h.owned = append(h.owned, unsafe.Pointer(c))
-	return c
-}
-
-func (h *cHeap) free() {
-	for _, p := range h.owned {
-		C.free(p)
-	}
-}
-
-func cArray[T any](h *cHeap, n int) []T {
-	var t T
-	return unsafe.Slice((*T)(h.alloc(n, unsafe.Sizeof(t))), max(n, 1))
-}
-
-// quantizeParams copies p to the C heap.
-func (h *cHeap) quantizeParams(p engine.QuantizeParams) *C.bp_quantize_params {
-	cp := &cArray[C.bp_quantize_params](h, 1)[0]
+// cQuantizeParams copies p to a.
+func cQuantizeParams(a *arena, p engine.QuantizeParams) *C.bp_quantize_params {
+	cp := &array[C.bp_quantize_params](a, 1)[0]
 	cp.ftype, cp.n_threads = C.int32_t(p.Type.ID), C.int32_t(min(p.Threads, math.MaxInt32))
 	cp.allow_requantize, cp.leave_output, cp.pure = C.bool(p.AllowRequantize), C.bool(p.LeaveOutput), C.bool(p.Pure)
 	cp.output_type, cp.embedding_type = optionalType(p.OutputType), optionalType(p.EmbeddingType)
 
-	entries := cArray[C.bp_imatrix_entry](h, len(p.IMatrix))
-	cp.imatrix, cp.n_imatrix = &entries[0], C.int32_t(len(p.IMatrix))
+	entries := array[C.bp_imatrix_entry](a, len(p.IMatrix))
+	cp.imatrix, cp.n_imatrix = unsafe.SliceData(entries), C.int32_t(len(p.IMatrix))
 	i := 0
 	for name, values := range p.IMatrix {
-		data := cArray[float32](h, len(values))
-		copy(data, values)
-		entries[i] = C.bp_imatrix_entry{name: h.str(name), data: (*C.float)(unsafe.Pointer(&data[0])), size: C.size_t(len(values))}
+		entries[i] = C.bp_imatrix_entry{name: a.str(name), data: a.floats(values), size: C.size_t(len(values))}
 		i++
 	}
-	rules := cArray[C.bp_tensor_type](h, len(p.TensorTypes))
-	cp.tensor_types, cp.n_tensor_types = &rules[0], C.int32_t(len(p.TensorTypes))
+	rules := array[C.bp_tensor_type](a, len(p.TensorTypes))
+	cp.tensor_types, cp.n_tensor_types = unsafe.SliceData(rules), C.int32_t(len(p.TensorTypes))
 	for i, r := range p.TensorTypes {
-		rules[i] = C.bp_tensor_type{pattern: h.str(r.Pattern), _type: C.int32_t(r.Type)}
+		rules[i] = C.bp_tensor_type{pattern: a.str(r.Pattern), _type: C.int32_t(r.Type)}
 	}
-	kvs := cArray[C.bp_quantize_kv](h, len(p.Metadata))
-	cp.kvs, cp.n_kvs = &kvs[0], C.int32_t(len(p.Metadata))
+	kvs := array[C.bp_quantize_kv](a, len(p.Metadata))
+	cp.kvs, cp.n_kvs = unsafe.SliceData(kvs), C.int32_t(len(p.Metadata))
 	for i, kv := range p.Metadata {
-		kvs[i] = C.bp_quantize_kv{key: h.str(kv.Key), number: C.int64_t(kv.Number)}
+		kvs[i] = C.bp_quantize_kv{key: a.str(kv.Key), number: C.int64_t(kv.Number)}
 		if kv.Text != "" {
-			kvs[i].text = h.str(kv.Text)
+			kvs[i].text = a.str(kv.Text)
 		}
 	}
 	return cp

@@ -9,13 +9,13 @@ namespace bp {
 // distribution. What is not finite becomes +Inf.
 std::vector<double> losses(const Request & req, const float * ref_logp);
 
-// NLL of target from full logits, as llama-perplexity's log_softmax (tools/perplexity/perplexity.cpp) has it.
+// NLL of target from full logits (n_vocab), as llama-perplexity's log_softmax (tools/perplexity/perplexity.cpp) has it.
 double plain_nll(const float * logits, int32_t n_vocab, int32_t target);
 
-// The k largest of n_vocab logits and their log-probabilities, largest first; ties by the lower id.
+// The k largest of n_vocab logits and their log-probabilities, (k) each, largest first; ties by the lower id.
 void top_k(const float * logits, int32_t n_vocab, int32_t k, int32_t * ids, float * logp);
 
-// Mean over n rows of the cosine between rows of a and b.
+// Mean over n rows of the cosine between rows of a and b, which are (n, d).
 double mean_cosine(const std::vector<float> & a, const std::vector<float> & b, size_t n);
 
 } // namespace bp

@@ -11,26 +11,20 @@
 
 namespace bp {
 
-bp_status report(bp_err * err, const Error & e) {
-    snprintf(err->text, sizeof(err->text), "%s", e.what());
-    return e.status;
-}
-
 void decode(bp_session * s, Request * req) {
-    if (s->cancel) throw Error(BP_CANCELLED, "cancelled");
+    check_cancelled(s->cancel);
     if (s->row_targets.empty()) throw Error(BP_BAD_INPUT, "the batch has no scored position");
-    llama_memory_t mem = llama_get_memory(s->ctx);
+    llama_memory_t mem = llama_get_memory(s->ctx.get());
     if (mem) llama_memory_clear(mem, true);
     int rc;
     {
         Armed armed(&s->editor, req);
-        rc = llama_decode(s->ctx, s->batch);
+        rc = llama_decode(s->ctx.get(), s->batch);
     }
-    if (req && req->error) throw *req->error;
-    if (rc == 2 || s->cancel) throw Error(BP_CANCELLED, "cancelled");
-    if (rc != 0) throw Error(rc == -2 ? BP_OOM : BP_DECODE, "llama_decode failed with code " + std::to_string(rc));
+    if (req && req->error) std::rethrow_exception(req->error);
+    check_decoded(rc, s->cancel);
     if (req && req->n_calls != 1) throw Error(BP_HOOK_NOT_CALLED, "llama.cpp computed the batch without asking for a graph to be allocated");
-    llama_synchronize(s->ctx);
+    llama_synchronize(s->ctx.get());
 }
 
 void check_mask(const bp_session * s, const void * mask) {
@@ -60,13 +54,11 @@ std::vector<uint8_t> mask_of(const bp_session * s, const uint8_t * m) {
 namespace {
 
 using bp::Error;
-using bp::at_edge;
+using bp::guarded;
 using bp::check_mask;
 using bp::decode;
 using bp::eval;
 using bp::mask_of;
-
-bool cancelled(void * p) { return *static_cast<volatile int32_t *>(p) != 0; }
 
 llama_context_params context_params(const bp_session & s) {
     const bp_session_params & p = s.params;
@@ -80,12 +72,12 @@ llama_context_params context_params(const bp_session & s) {
     c.flash_attn_type = llama_flash_attn_type(p.flash_attn);
     c.kv_unified      = false;
     c.no_perf         = true;
-    c.abort_callback      = cancelled;
-    c.abort_callback_data = const_cast<int32_t *>(&s.cancel);
+    c.abort_callback      = bp::poll_cancelled;
+    c.abort_callback_data = s.cancel;
     return c;
 }
 
-// Runs only as far as the boundaries in need, and keeps them for candidates.
+// Runs only as far as the boundaries in need, (n_blocks) or one more for the stream's end, and keeps them for candidates.
 void capture(bp_session * s, std::vector<uint8_t> removed, std::vector<uint8_t> need) {
     s->base = std::move(removed);
     bp::Request req;
@@ -95,18 +87,19 @@ void capture(bp_session * s, std::vector<uint8_t> removed, std::vector<uint8_t> 
     decode(s, &req);
 }
 
+// Decodes the batch; rows is then llama.cpp's own (n_rows, n_vocab).
 void logits(bp_session * s, const std::vector<uint8_t> * removed, const float ** rows, int32_t * n_rows) {
     bp::Request req;
     req.removed = removed;
     decode(s, removed ? &req : nullptr);
     *n_rows = int32_t(s->row_targets.size());
-    *rows   = llama_get_logits(s->ctx);
+    *rows   = llama_get_logits(s->ctx.get());
     if (!*rows) throw Error(BP_DECODE, "llama.cpp returned no logits");
 }
 
 void set_batch(bp_session * s, const int32_t * tokens, const int32_t * targets, int32_t n_seq, int32_t len) {
     const bp_session_params & p = s->params;
-    const int32_t n_vocab = llama_vocab_n_tokens(llama_model_get_vocab(s->model->model));
+    const int32_t n_vocab = llama_vocab_n_tokens(llama_model_get_vocab(s->model->model.get()));
     if (n_seq < 1 || n_seq > p.n_seq || len < 1 || len > p.seq_len) {
         throw Error(BP_BAD_INPUT, "a batch of " + std::to_string(n_seq) + " x " + std::to_string(len) + " tokens does not fit the session");
     }
@@ -134,7 +127,7 @@ void set_batch(bp_session * s, const int32_t * tokens, const int32_t * targets, 
 // Opens the analysis with one small identity edit and compares it with no edit at all: the same logits bit for bit, and an NLL
 // that agrees with theirs. What passes here computes what llama.cpp computes.
 void self_test(bp_session * s) {
-    const int32_t n_vocab = llama_vocab_n_tokens(llama_model_get_vocab(s->model->model));
+    const int32_t n_vocab = llama_vocab_n_tokens(llama_model_get_vocab(s->model->model.get()));
     const int32_t n_seq = std::min(2, s->params.n_seq), len = std::min(8, s->params.seq_len);
     std::vector<int32_t> tokens(n_seq * len), targets(n_seq * len);
     uint32_t x = 12345;
@@ -187,42 +180,53 @@ void look(bp_session * s) {
     decode(s, &req);
 }
 
+// While it lives, a context that is created rebuilds its graph for every batch: reuse would hide graphs from the hook. The context reads
+// the variable in its constructor only.
+struct NoGraphReuse {
+    static constexpr const char * variable = "LLAMA_GRAPH_REUSE_DISABLE";
+    const bool                    set;
+
+    explicit NoGraphReuse(bool wanted) : set(wanted && getenv(variable) == nullptr) {
+        if (set) setenv(variable, "1", 1);
+    }
+    ~NoGraphReuse() {
+        if (set) unsetenv(variable);
+    }
+};
+
 void open(bp_session * s) {
     if (s->params.n_seq < 1 || s->params.seq_len < 1) throw Error(BP_BAD_INPUT, "a session needs at least one token");
     if (uint32_t(s->params.n_seq) > llama_max_parallel_sequences()) throw Error(BP_BAD_INPUT, "too many sequences per batch");
     {
-        // Graph reuse would hide graphs from the hook; the context reads this in its constructor only.
-        static std::mutex env;
+        static std::mutex env; // the variable is the whole process's
         std::lock_guard<std::mutex> lock(env);
-        const bool set = !s->params.unedited && getenv("LLAMA_GRAPH_REUSE_DISABLE") == nullptr;
-        if (set) setenv("LLAMA_GRAPH_REUSE_DISABLE", "1", 1);
-        s->ctx = llama_init_from_model(s->model->model, context_params(*s));
-        if (set) unsetenv("LLAMA_GRAPH_REUSE_DISABLE");
+        NoGraphReuse set(!s->params.unedited);
+        s->ctx.reset(llama_init_from_model(s->model->model.get(), context_params(*s)));
     }
     if (!s->ctx) throw Error(BP_LOAD, bp::first_log("llama.cpp could not create a context"));
-    s->batch = llama_batch_init(s->params.n_seq * s->params.seq_len, 0, 1);
+    s->batch.init(s->params.n_seq * s->params.seq_len);
     if (s->params.n_seq > 1) look(s);
     if (s->params.unedited) return;
-    if (!llama_get_memory(s->ctx) && !llama_model_has_decoder(s->model->model)) throw Error(BP_UNSUPPORTED_ARCH, "the model has no decoder");
+    if (!llama_get_memory(s->ctx.get()) && !llama_model_has_decoder(s->model->model.get())) throw Error(BP_UNSUPPORTED_ARCH, "the model has no decoder");
     self_test(s);
 }
 
 } // namespace
 
-bp_status bp_session_open(bp_model * m, const bp_session_params * params, bp_session ** out, bp_err * err) {
-    *out = nullptr;
-    bp::clear_log();
-    auto s    = std::make_unique<bp_session>();
-    s->model  = m;
-    s->params = *params;
-    bp_status st = at_edge(err, [&] { open(s.get()); });
-    if (st == BP_OK) *out = s.release();
-    return st;
+bp_status bp_session_open(bp_model * m, const bp_session_params * params, bp_cancel * cancel, bp_session ** out, bp_err * err) {
+    return guarded(err, [&] {
+        *out = nullptr;
+        bp::clear_log();
+        auto s    = std::make_unique<bp_session>();
+        s->model  = m;
+        s->params = *params;
+        s->cancel = cancel;
+        open(s.get());
+        *out = s.release();
+    });
 }
 
 void bp_session_close(bp_session * s) { delete s; }
-
-volatile int32_t * bp_session_cancel_flag(bp_session * s) { return &s->cancel; }
 
 int32_t bp_n_blocks(const bp_session * s) { return int32_t(s->editor.reference.size()); }
 
@@ -236,11 +240,11 @@ void bp_block(const bp_session * s, int32_t i, int32_t * layer, int32_t * kind, 
 const char * bp_block_weight(const bp_session * s, int32_t i, int32_t w) { return s->editor.reference[i].weights[w].c_str(); }
 
 bp_status bp_set_batch(bp_session * s, const int32_t * tokens, const int32_t * targets, int32_t n_seq, int32_t len, bp_err * err) {
-    return at_edge(err, [&] { set_batch(s, tokens, targets, n_seq, len); });
+    return guarded(err, [&] { set_batch(s, tokens, targets, n_seq, len); });
 }
 
 bp_status bp_eval_base(bp_session * s, const uint8_t * removed, const uint8_t * need_boundary, double * nll, bp_err * err) {
-    return at_edge(err, [&] {
+    return guarded(err, [&] {
         if (s->params.unedited) throw Error(BP_BAD_INPUT, "an unedited session has no edited passes");
         check_mask(s, removed);
         s->base = mask_of(s, removed);
@@ -252,14 +256,14 @@ bp_status bp_eval_base(bp_session * s, const uint8_t * removed, const uint8_t * 
 }
 
 bp_status bp_capture(bp_session * s, const uint8_t * removed, const uint8_t * need_boundary, bp_err * err) {
-    return at_edge(err, [&] {
+    return guarded(err, [&] {
         check_mask(s, removed);
         capture(s, mask_of(s, removed), mask_of(s, need_boundary));
     });
 }
 
 bp_status bp_eval_candidate(bp_session * s, const uint8_t * candidate, double * loss, bp_err * err) {
-    return at_edge(err, [&] {
+    return guarded(err, [&] {
         check_mask(s, candidate);
         std::vector<uint8_t> removed = s->base;
         if (removed.size() != s->editor.reference.size()) throw Error(BP_STALE_CACHE, "no base pass has run on this batch");
@@ -275,7 +279,7 @@ bp_status bp_eval_candidate(bp_session * s, const uint8_t * candidate, double * 
 }
 
 bp_status bp_logits(bp_session * s, const uint8_t * removed, const float ** rows, int32_t * n_rows, bp_err * err) {
-    return at_edge(err, [&] {
+    return guarded(err, [&] {
         check_mask(s, removed);
         std::vector<uint8_t> mask = mask_of(s, removed);
         logits(s, s->params.unedited ? nullptr : &mask, rows, n_rows);
@@ -283,13 +287,13 @@ bp_status bp_logits(bp_session * s, const uint8_t * removed, const float ** rows
 }
 
 bp_status bp_eval_plain(bp_session * s, const uint8_t * removed, double * nll, bp_err * err) {
-    return at_edge(err, [&] {
+    return guarded(err, [&] {
         check_mask(s, removed);
         std::vector<uint8_t> mask = mask_of(s, removed);
         const float * rows;
         int32_t       n_rows;
         logits(s, s->params.unedited ? nullptr : &mask, &rows, &n_rows);
-        const int32_t n_vocab = llama_vocab_n_tokens(llama_model_get_vocab(s->model->model));
+        const int32_t n_vocab = llama_vocab_n_tokens(llama_model_get_vocab(s->model->model.get()));
         for (size_t i = 0; i < s->targets.size(); i++) {
             nll[i] = 0;
             if (s->targets[i] < 0) continue;
@@ -300,8 +304,8 @@ bp_status bp_eval_plain(bp_session * s, const uint8_t * removed, double * nll, b
 }
 
 bp_status bp_top_k(bp_session * s, int32_t k, int32_t * ids, float * logp, bp_err * err) {
-    return at_edge(err, [&] {
-        const int32_t n_vocab = llama_vocab_n_tokens(llama_model_get_vocab(s->model->model));
+    return guarded(err, [&] {
+        const int32_t n_vocab = llama_vocab_n_tokens(llama_model_get_vocab(s->model->model.get()));
         if (k < 1 || k > n_vocab) throw Error(BP_BAD_INPUT, "cannot keep " + std::to_string(k) + " tokens of a vocabulary of " + std::to_string(n_vocab));
         const std::vector<uint8_t> none = mask_of(s, nullptr);
         const float * rows;
@@ -312,8 +316,8 @@ bp_status bp_top_k(bp_session * s, int32_t k, int32_t * ids, float * logp, bp_er
 }
 
 bp_status bp_set_reference(bp_session * s, int32_t k, const int32_t * ids, const float * logp, bp_err * err) {
-    return at_edge(err, [&] {
-        const int32_t n_vocab = llama_vocab_n_tokens(llama_model_get_vocab(s->model->model));
+    return guarded(err, [&] {
+        const int32_t n_vocab = llama_vocab_n_tokens(llama_model_get_vocab(s->model->model.get()));
         const size_t  n       = s->row_targets.size() * size_t(k);
         if (k < 1 || std::any_of(ids, ids + n, [&](int32_t t) { return t < 0 || t >= n_vocab; })) {
             throw Error(BP_BAD_INPUT, "the reference does not fit the model's vocabulary");
@@ -325,7 +329,7 @@ bp_status bp_set_reference(bp_session * s, int32_t k, const int32_t * ids, const
 }
 
 bp_status bp_influence(bp_session * s, double * block_cosine, double * layer_cosine, bp_err * err) {
-    return at_edge(err, [&] {
+    return guarded(err, [&] {
         check_mask(s, &s->params);
         const std::vector<bp::Block> & blocks = s->editor.reference;
         const size_t n = blocks.size(), positions = s->targets.size();
@@ -351,10 +355,10 @@ bp_status bp_influence(bp_session * s, double * block_cosine, double * layer_cos
 }
 
 bp_status bp_step(bp_session * s, const int32_t * tokens, const int32_t * seqs, const int32_t * pos, int32_t n, const float ** rows, bp_err * err) {
-    return at_edge(err, [&] {
+    return guarded(err, [&] {
         if (!s->params.unedited || n < 1 || n > s->params.n_seq) throw Error(BP_BAD_INPUT, "the tokens do not fit the session");
-        const int32_t n_vocab = llama_vocab_n_tokens(llama_model_get_vocab(s->model->model));
-        llama_memory_t mem = llama_get_memory(s->ctx);
+        const int32_t n_vocab = llama_vocab_n_tokens(llama_model_get_vocab(s->model->model.get()));
+        llama_memory_t mem = llama_get_memory(s->ctx.get());
         for (int32_t i = 0; i < n; i++) {
             if (tokens[i] < 0 || tokens[i] >= n_vocab || seqs[i] < 0 || seqs[i] >= s->params.n_seq || pos[i] < 0 || pos[i] >= s->params.seq_len) {
                 throw Error(BP_BAD_INPUT, "a token, sequence or position is out of range");
@@ -369,26 +373,28 @@ bp_status bp_step(bp_session * s, const int32_t * tokens, const int32_t * seqs, 
         s->batch.n_tokens = n;
         s->targets.clear();
         s->row_targets.clear();
-        const int rc = llama_decode(s->ctx, s->batch);
-        if (rc == 2 || s->cancel) throw Error(BP_CANCELLED, "cancelled");
-        if (rc != 0) throw Error(rc == -2 ? BP_OOM : BP_DECODE, "llama_decode failed with code " + std::to_string(rc));
-        *rows = llama_get_logits(s->ctx);
+        const int rc = llama_decode(s->ctx.get(), s->batch);
+        bp::check_decoded(rc, s->cancel);
+        *rows = llama_get_logits(s->ctx.get());
         if (!*rows) throw Error(BP_DECODE, "llama.cpp returned no logits");
     });
 }
 
 bp_status bp_generate(bp_session * s, const int32_t * prompt, int32_t n_prompt, int32_t * out, int32_t n, int32_t * n_out, bp_err * err) {
     *n_out = 0;
-    return at_edge(err, [&] {
+    return guarded(err, [&] {
         if (!s->params.unedited || n_prompt < 1 || n_prompt + n > s->params.seq_len) throw Error(BP_BAD_INPUT, "the prompt does not fit the session");
-        const llama_vocab * vocab = llama_model_get_vocab(s->model->model);
+        const llama_vocab * vocab = llama_model_get_vocab(s->model->model.get());
         const int32_t n_vocab = llama_vocab_n_tokens(vocab);
-        if (llama_memory_t mem = llama_get_memory(s->ctx)) llama_memory_clear(mem, true);
+        if (llama_memory_t mem = llama_get_memory(s->ctx.get())) llama_memory_clear(mem, true);
         std::vector<int32_t> tokens(prompt, prompt + n_prompt);
         while (*n_out < n) {
-            if (s->cancel) throw Error(BP_CANCELLED, "cancelled");
-            if (llama_decode(s->ctx, llama_batch_get_one(tokens.data(), int32_t(tokens.size()))) != 0) throw Error(BP_DECODE, "llama_decode failed");
-            const float * l = llama_get_logits_ith(s->ctx, -1);
+            bp::check_cancelled(s->cancel);
+            if (llama_decode(s->ctx.get(), llama_batch_get_one(tokens.data(), int32_t(tokens.size()))) != 0) {
+                bp::check_cancelled(s->cancel);
+                throw Error(BP_DECODE, "llama_decode failed");
+            }
+            const float * l = llama_get_logits_ith(s->ctx.get(), -1);
             const int32_t t = int32_t(std::max_element(l, l + n_vocab) - l);
             if (llama_vocab_is_eog(vocab, t)) break;
             out[(*n_out)++] = t;

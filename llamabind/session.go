@@ -8,7 +8,6 @@ import "C"
 import (
 	"context"
 	"fmt"
-	"unsafe"
 
 	"github.com/ggufprune/ggufprune/engine"
 )
@@ -18,7 +17,7 @@ type Session struct {
 	c       *C.bp_session
 	model   *Model
 	params  engine.SessionParams
-	cancel  *C.int32_t
+	cancel  *C.bp_cancel
 	blocks  []engine.Block
 	weights map[engine.Block][]string
 }
@@ -43,13 +42,13 @@ func (m *Model) NewSession(ctx context.Context, p engine.SessionParams) (*Sessio
 		n_seq: C.int32_t(p.NSeq), seq_len: C.int32_t(p.SeqLen), n_ubatch: C.int32_t(p.UBatch),
 		n_threads: C.int32_t(p.Threads), flash_attn: fa, unedited: C.bool(p.Unedited),
 	}
-	s := &Session{model: m, params: p, weights: map[engine.Block][]string{}}
+	s := &Session{model: m, params: p, cancel: newCancel(), weights: map[engine.Block][]string{}}
 	var cerr C.bp_err
-	st := C.bp_session_open(m.c, &cp, &s.c, &cerr)
+	st := C.bp_session_open(m.c, &cp, s.cancel, &s.c, &cerr)
 	if err := toError(op, st, &cerr); err != nil {
+		C.bp_cancel_free(s.cancel)
 		return nil, err
 	}
-	s.cancel = (*C.int32_t)(unsafe.Pointer(C.bp_session_cancel_flag(s.c)))
 	s.readBlocks()
 	return s, nil
 }
@@ -73,6 +72,7 @@ func (s *Session) readBlocks() {
 func (s *Session) Close() {
 	if s.c != nil {
 		C.bp_session_close(s.c)
+		C.bp_cancel_free(s.cancel)
 		s.c = nil
 	}
 }
@@ -109,7 +109,7 @@ func (s *Session) Logits(ctx context.Context, batch []engine.Sequence, removed e
 		return err
 	}
 	nv := s.model.info.NVocab
-	all := unsafe.Slice((*float32)(unsafe.Pointer(rows)), int(n)*nv)
+	all := borrow[float32](rows, int(n)*nv)
 	for i, t := range b.targets {
 		if t < 0 {
 			continue
@@ -127,7 +127,6 @@ func (s *Session) run(ctx context.Context, op string, call func(*C.bp_err) C.bp_
 	if ctx.Err() != nil {
 		return &engine.Error{Code: engine.Cancelled, Op: op, Text: "cancelled"}
 	}
-	*s.cancel = 0
 	stop := onCancel(ctx, s.cancel)
 	var cerr C.bp_err
 	st := call(&cerr)
@@ -153,13 +152,6 @@ func (s *Session) bytes(m engine.Mask) ([]byte, error) {
 		}
 	}
 	return out, nil
-}
-
-func bytePtr(b []byte) *C.uint8_t {
-	if len(b) == 0 {
-		return nil
-	}
-	return (*C.uint8_t)(unsafe.Pointer(&b[0]))
 }
 
 func firstOf(mask []byte) int {

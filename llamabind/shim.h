@@ -2,7 +2,7 @@
 //
 // Rules of this file: no C++ exception leaves a function; a failure gives a status and a text in bp_err; an array that Go
 // passes in is read only during the call; a pointer that is returned stays valid until the next call on the same handle.
-// One thread at a time per handle.
+// One thread at a time per handle, but for bp_cancel_set.
 #ifndef GGUFPRUNE_SHIM_H
 #define GGUFPRUNE_SHIM_H
 
@@ -38,8 +38,20 @@ typedef void (*bp_log_fn)(int level, const char * text);
 void         bp_init(bp_log_fn log);
 
 size_t    bp_n_devices(void);
+// What a device does not tell stays "", -1 and 0.
 void      bp_device(size_t i, const char ** name, const char ** desc, int * type, size_t * mem_free, size_t * mem_total);
 bp_status bp_add_rpc(const char * endpoint, bp_err * err);
+
+// ---- cancelling ------------------------------------------------------------------------------------------------------
+
+// A flag that a running call polls; set, it makes the call end with BP_CANCELLED. It stays set until it is cleared. What it was passed to
+// must not outlive it.
+typedef struct bp_cancel bp_cancel;
+
+bp_cancel * bp_cancel_new(void); // not set; NULL: no memory
+void        bp_cancel_free(bp_cancel * c);
+void        bp_cancel_set(bp_cancel * c); // from any thread
+void        bp_cancel_clear(bp_cancel * c);
 
 // ---- model -----------------------------------------------------------------------------------------------------------
 
@@ -57,8 +69,7 @@ typedef struct {
     bool          no_repack;    // keep weights in their file's layout, for any kernel
 } bp_model_params;
 
-// cancel is polled while loading; it must outlive the call.
-bp_status bp_model_load(const char * path, const bp_model_params * params, const volatile int32_t * cancel, bp_model ** out, bp_err * err);
+bp_status bp_model_load(const char * path, const bp_model_params * params, bp_cancel * cancel, bp_model ** out, bp_err * err);
 void      bp_model_free(bp_model * m);
 
 typedef struct {
@@ -71,7 +82,7 @@ typedef struct {
     char     desc[128];
     char     arch[64];
 } bp_model_info;
-void         bp_model_get_info(const bp_model * m, bp_model_info * info);
+bp_status    bp_model_get_info(const bp_model * m, bp_model_info * info, bp_err * err);
 const char * bp_model_chat_template(const bp_model * m); // NULL: none
 
 // Both return the length needed, negated when cap is too small.
@@ -125,9 +136,9 @@ typedef struct {
 // Told before tensor i of n (from 1) is quantised; type is the ggml_type chosen for it in a dry run, -1 otherwise.
 typedef void (*bp_quantize_fn)(uintptr_t handle, int32_t i, int32_t n, const char * name, int32_t type);
 
-// Quantises the file in to the file out. When cancel becomes 1 it ends before the next tensor, with BP_CANCELLED; what is
+// Quantises the file in to the file out. When cancel is set it ends before the next tensor, with BP_CANCELLED; what is
 // written of out stays.
-bp_status bp_quantize(const char * in, const char * out, const bp_quantize_params * params, const volatile int32_t * cancel,
+bp_status bp_quantize(const char * in, const char * out, const bp_quantize_params * params, bp_cancel * cancel,
                       bp_quantize_fn progress, uintptr_t handle, bp_err * err);
 // ---- chat templates ------------------------------------------------------------------------------------------------------
 
@@ -155,9 +166,9 @@ typedef struct {
     bool    unedited;   // a stock context: no hook, no analysis
 } bp_session_params;
 
-bp_status bp_session_open(bp_model * m, const bp_session_params * params, bp_session ** out, bp_err * err);
+// The session's calls poll cancel.
+bp_status bp_session_open(bp_model * m, const bp_session_params * params, bp_cancel * cancel, bp_session ** out, bp_err * err);
 void      bp_session_close(bp_session * s);
-volatile int32_t * bp_session_cancel_flag(bp_session * s); // set to 1 from any thread: the running call ends with BP_CANCELLED
 
 // The blocks found in the graph, front to back. kind: 0 mixer, 1 FFN. Weights are tensor names.
 int32_t      bp_n_blocks(const bp_session * s);
@@ -238,9 +249,9 @@ typedef struct {
     int32_t flash_attn;               // as in bp_session_params
 } bp_bench_params;
 
-bp_status bp_bench_open(bp_model * m, const bp_bench_params * params, bp_bench ** out, bp_err * err);
+// The bench's calls poll cancel.
+bp_status bp_bench_open(bp_model * m, const bp_bench_params * params, bp_cancel * cancel, bp_bench ** out, bp_err * err);
 void      bp_bench_close(bp_bench * b);
-volatile int32_t * bp_bench_cancel_flag(bp_bench * b);
 
 // Runs n random tokens from an empty memory, in batches (a prompt) or one at a time (a generation); as llama-bench's pp and tg.
 bp_status bp_bench_run(bp_bench * b, int32_t n, bool one_by_one, double * seconds, bp_err * err);

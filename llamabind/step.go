@@ -7,7 +7,6 @@ import "C"
 
 import (
 	"context"
-	"unsafe"
 
 	"github.com/ggufprune/ggufprune/engine"
 )
@@ -21,13 +20,13 @@ func (s *Session) Step(ctx context.Context, in []engine.Next, row func(i int, lo
 	}
 	var rows *C.float
 	err := s.run(ctx, "generate", func(e *C.bp_err) C.bp_status {
-		return C.bp_step(s.c, (*C.int32_t)(&tokens[0]), (*C.int32_t)(&seqs[0]), (*C.int32_t)(&pos[0]), C.int32_t(n), &rows, e)
+		return C.bp_step(s.c, intPtr(tokens), intPtr(seqs), intPtr(pos), C.int32_t(n), &rows, e)
 	})
 	if err != nil {
 		return err
 	}
 	nv := s.model.info.NVocab
-	all := unsafe.Slice((*float32)(unsafe.Pointer(rows)), n*nv)
+	all := borrow[float32](rows, n*nv)
 	for i := range in {
 		if err := row(i, all[i*nv:(i+1)*nv:(i+1)*nv]); err != nil {
 			return err

@@ -11,7 +11,7 @@
 namespace {
 
 using bp::Error;
-using bp::at_edge;
+using bp::guarded;
 using bp::Tensor;
 
 // The loaded tensor of a block's weight; any one for the name "".
@@ -28,7 +28,7 @@ Tensor weight_of(const bp_session * s, const char * name) {
 
 // acc (rows, cols) += a^T b: a is (n, rows), b is (n, cols). Each call's product runs in single precision, the sum over calls is double.
 void accumulate(ggml_backend_t backend, int64_t n, int64_t rows, const float * a, int64_t cols, const float * b, double * acc) {
-    std::unique_ptr<ggml_context, decltype(&ggml_free)> ctx(ggml_init({ggml_tensor_overhead() * 16 + ggml_graph_overhead(), nullptr, true}), ggml_free);
+    const ggml_context_ptr ctx(ggml_init({ggml_tensor_overhead() * 16 + ggml_graph_overhead(), nullptr, true}));
     if (!ctx) throw Error(BP_OOM, "no memory for tensor headers");
     Tensor ta = ggml_new_tensor_2d(ctx.get(), GGML_TYPE_F32, rows, n);
     Tensor tb = ggml_new_tensor_2d(ctx.get(), GGML_TYPE_F32, cols, n);
@@ -37,9 +37,8 @@ void accumulate(ggml_backend_t backend, int64_t n, int64_t rows, const float * a
     Tensor p  = ggml_mul_mat(ctx.get(), bt, at); // (cols, rows): row r holds sum_n a[r,n] b[.,n]
     ggml_cgraph * gf = ggml_new_graph(ctx.get());
     ggml_build_forward_expand(gf, p);
-    ggml_backend_buffer_t buf = ggml_backend_alloc_ctx_tensors(ctx.get(), backend);
-    if (!buf) throw Error(BP_OOM, "no memory for a matrix product");
-    std::unique_ptr<ggml_backend_buffer, decltype(&ggml_backend_buffer_free)> owned(buf, ggml_backend_buffer_free);
+    const ggml_backend_buffer_ptr buffer(ggml_backend_alloc_ctx_tensors(ctx.get(), backend));
+    if (!buffer) throw Error(BP_OOM, "no memory for a matrix product");
     ggml_backend_tensor_set(ta, a, 0, ggml_nbytes(ta));
     if (a != b) ggml_backend_tensor_set(tb, b, 0, ggml_nbytes(tb));
     if (ggml_backend_graph_compute(backend, gf) != GGML_STATUS_SUCCESS) throw Error(BP_DECODE, "a matrix product failed");
@@ -48,7 +47,7 @@ void accumulate(ggml_backend_t backend, int64_t n, int64_t rows, const float * a
     for (size_t i = 0; i < out.size(); i++) acc[i] += out[i];
 }
 
-// Refuses a tap without one row for each of n positions.
+// Refuses a tap without one row for each of n positions: its copied input must be (k, n), with experts (k, used, n).
 void check_tap(bp::Tap & t, int64_t n) {
     if (!t.refused.empty()) return;
     const int64_t slots = n * (t.ids ? t.ids->ne[0] : 1);
@@ -67,11 +66,11 @@ const bp::Tap & tap_of(const bp_session * s, int32_t i) {
 
 bp_status bp_segment(bp_session * s, const uint8_t * removed, int32_t start, int32_t stop, const float * in, float * out,
                      const char * taps, bp_err * err) {
-    return at_edge(err, [&] {
+    return guarded(err, [&] {
         s->taps.clear();
         bp::check_mask(s, &s->params);
         const int32_t n    = int32_t(s->editor.reference.size());
-        const size_t  size = s->targets.size() * size_t(llama_model_n_embd(s->model->model));
+        const size_t  size = s->targets.size() * size_t(llama_model_n_embd(s->model->model.get()));
         if (s->row_targets.size() != s->targets.size()) throw Error(BP_BAD_INPUT, "a segment needs every position scored");
         if (start < -1 || start >= stop || stop > n || (start < 0) != (in == nullptr)) throw Error(BP_BAD_INPUT, "no such segment");
         const std::vector<uint8_t> mask = bp::mask_of(s, removed);
@@ -101,7 +100,7 @@ bp_status bp_segment(bp_session * s, const uint8_t * removed, int32_t start, int
 }
 
 bp_status bp_tap_shape(bp_session * s, int32_t i, int64_t * k, int64_t * used, const char ** refused, bp_err * err) {
-    return at_edge(err, [&] {
+    return guarded(err, [&] {
         const bp::Tap & t = tap_of(s, i);
         *refused          = t.refused.c_str();
         *k                = t.refused.empty() ? t.input->ne[0] : 0;
@@ -110,7 +109,7 @@ bp_status bp_tap_shape(bp_session * s, int32_t i, int64_t * k, int64_t * used, c
 }
 
 bp_status bp_tap_read(bp_session * s, int32_t i, float * features, float * scale, float * bias_scale, int32_t * ids, bp_err * err) {
-    return at_edge(err, [&] {
+    return guarded(err, [&] {
         const bp::Tap & t = tap_of(s, i);
         if (!t.refused.empty()) throw Error(BP_BAD_INPUT, "there is nothing to read: " + t.refused);
         ggml_backend_tensor_get(t.input, features, 0, ggml_nbytes(t.input));
@@ -133,12 +132,12 @@ bp_status bp_tap_read(bp_session * s, int32_t i, float * features, float * scale
 }
 
 bp_status bp_eval_from(bp_session * s, const uint8_t * removed, int32_t start, const float * in, double * loss, bp_err * err) {
-    return at_edge(err, [&] {
+    return guarded(err, [&] {
         bp::check_mask(s, &s->params);
         if (s->row_targets.size() != s->targets.size()) throw Error(BP_BAD_INPUT, "a segment needs every position scored");
         if (start < 0 || start > int32_t(s->editor.reference.size())) throw Error(BP_BAD_INPUT, "no such segment");
         const std::vector<uint8_t> mask = bp::mask_of(s, removed);
-        const std::vector<float>   stream(in, in + s->targets.size() * size_t(llama_model_n_embd(s->model->model)));
+        const std::vector<float>   stream(in, in + s->targets.size() * size_t(llama_model_n_embd(s->model->model.get())));
         bp::Request req;
         req.removed = &mask;
         req.start   = start;
@@ -148,7 +147,7 @@ bp_status bp_eval_from(bp_session * s, const uint8_t * removed, int32_t start, c
 }
 
 bp_status bp_product(bp_session * s, const char * weight, int64_t n, int64_t ka, const float * a, int64_t kb, const float * b, double * acc, bp_err * err) {
-    return at_edge(err, [&] {
+    return guarded(err, [&] {
         if (n < 1 || ka < 1 || kb < 1) throw Error(BP_BAD_INPUT, "a product of nothing");
         ggml_backend_dev_t dev = ggml_backend_buft_get_device(ggml_backend_buffer_get_type(weight_of(s, weight)->buffer));
         if (!dev) dev = ggml_backend_dev_by_type(GGML_BACKEND_DEVICE_TYPE_CPU);
@@ -160,7 +159,7 @@ bp_status bp_product(bp_session * s, const char * weight, int64_t n, int64_t ka,
 }
 
 bp_status bp_set_weight(bp_session * s, const char * name, const void * data, size_t size, bp_err * err) {
-    return at_edge(err, [&] {
+    return guarded(err, [&] {
         Tensor t = weight_of(s, name);
         if (ggml_nbytes(t) != size) throw Error(BP_BAD_INPUT, std::string("the new ") + name + " has another size");
         if (strstr(ggml_backend_buffer_name(t->buffer), "Mapped")) throw Error(BP_BAD_INPUT, "the weights of a mapped file cannot be changed; load the model without mmap");
@@ -174,11 +173,8 @@ size_t bp_row_size(int32_t type, int64_t n_per_row) {
 }
 
 size_t bp_from_float(int32_t type, const float * weights, int64_t n_rows, int64_t n_per_row, const float * importance, void * out) {
-    bp::Guard guard;
-    try {
+    return bp::guarded_value(size_t(0), [&]() -> size_t {
         if (bp_row_size(type, n_per_row) == 0 || (ggml_quantize_requires_imatrix(ggml_type(type)) && !importance)) return 0;
         return ggml_quantize_chunk(ggml_type(type), weights, out, 0, n_rows, n_per_row, importance);
-    } catch (const std::exception &) {
-        return 0;
-    }
+    });
 }

@@ -1,7 +1,6 @@
 package llamabind
 
 /*
-#include <stdlib.h>
 #include "shim.h"
 */
 import "C"
@@ -31,8 +30,9 @@ func (s *Session) Segment(ctx context.Context, batch []engine.Sequence, removed 
 	for _, t := range taps {
 		names = append(names, t.Weight)
 	}
-	cnames := C.CString(strings.Join(names, "\n"))
-	defer C.free(unsafe.Pointer(cnames))
+	var a arena
+	defer a.free()
+	cnames := a.str(strings.Join(names, "\n"))
 	out := make([]float32, n*s.model.info.NEmbd)
 	err = s.run(ctx, op, func(e *C.bp_err) C.bp_status {
 		return C.bp_segment(s.c, bytePtr(mask), C.int32_t(start), C.int32_t(stop), floatPtr(in), floatPtr(out), cnames, e)
@@ -58,7 +58,7 @@ func (s *Session) readTap(op string, i, n int, t *engine.Tap) error {
 	t.K, t.Used = int(k), int(used)
 	slots := n * max(1, t.Used)
 	t.Features, t.Scale, t.BiasScale, t.Experts = make([]float32, slots*t.K), make([]float32, slots), make([]float32, slots), make([]int32, n*t.Used)
-	st = C.bp_tap_read(s.c, C.int32_t(i), floatPtr(t.Features), floatPtr(t.Scale), floatPtr(t.BiasScale), (*C.int32_t)(unsafe.SliceData(t.Experts)), &cerr)
+	st = C.bp_tap_read(s.c, C.int32_t(i), floatPtr(t.Features), floatPtr(t.Scale), floatPtr(t.BiasScale), intPtr(t.Experts), &cerr)
 	return toError(op, st, &cerr)
 }
 
@@ -111,20 +111,21 @@ func (s *Session) Product(ctx context.Context, weight string, n int, a, b []floa
 	if n < 1 || len(a) < n || len(b) < n || len(a)%n != 0 || len(b)%n != 0 || len(acc) != (len(a)/n)*(len(b)/n) {
 		return &engine.Error{Code: engine.BadInput, Op: op, Text: "the matrices do not fit each other"}
 	}
-	cw := C.CString(weight)
-	defer C.free(unsafe.Pointer(cw))
+	var mem arena
+	defer mem.free()
+	cw := mem.str(weight)
 	return s.run(ctx, op, func(e *C.bp_err) C.bp_status {
-		return C.bp_product(s.c, cw, C.int64_t(n), C.int64_t(len(a)/n), floatPtr(a), C.int64_t(len(b)/n), floatPtr(b), (*C.double)(&acc[0]), e)
+		return C.bp_product(s.c, cw, C.int64_t(n), C.int64_t(len(a)/n), floatPtr(a), C.int64_t(len(b)/n), floatPtr(b), doublePtr(acc), e)
 	})
 }
 
 // SetWeight overwrites a weight of the loaded model, for all its sessions. data is as in the file, of the same type and shape. The
 // model must have been loaded with NoMmap.
 func (s *Session) SetWeight(name string, data []byte) error {
-	cn := C.CString(name)
-	defer C.free(unsafe.Pointer(cn))
+	var a arena
+	defer a.free()
 	var cerr C.bp_err
-	st := C.bp_set_weight(s.c, cn, unsafe.Pointer(unsafe.SliceData(data)), C.size_t(len(data)), &cerr)
+	st := C.bp_set_weight(s.c, a.str(name), unsafe.Pointer(bytePtr(data)), C.size_t(len(data)), &cerr)
 	return toError("set weight", st, &cerr)
 }
 
@@ -138,11 +139,9 @@ func FromFloat(ggmlType uint32, weights []float32, perRow int, importance []floa
 	}
 	rows := len(weights) / perRow
 	out := make([]byte, rows*int(size))
-	n := C.bp_from_float(C.int32_t(ggmlType), floatPtr(weights), C.int64_t(rows), C.int64_t(perRow), floatPtr(importance), unsafe.Pointer(&out[0]))
+	n := C.bp_from_float(C.int32_t(ggmlType), floatPtr(weights), C.int64_t(rows), C.int64_t(perRow), floatPtr(importance), unsafe.Pointer(bytePtr(out)))
 	if int(n) != len(out) {
 		return nil, &engine.Error{Code: engine.BadInput, Op: "encode weights", Text: fmt.Sprintf("ggml type %d cannot be written", ggmlType)}
 	}
 	return out, nil
 }
-
-func floatPtr(f []float32) *C.float { return (*C.float)(unsafe.Pointer(unsafe.SliceData(f))) }
