@@ -136,7 +136,7 @@ func marshal(t *testing.T, v any) map[string]any {
 func exampleOutcome() *prune.Outcome {
 	attn := blockmask.New(blockmask.Block{Layer: 3, Kind: blockmask.Mixer})
 	return &prune.Outcome{
-		Model: source.Facts{Path: "m.gguf", Arch: "llama", SHA256: "aa", Bytes: 100, Params: 40, Layers: 4, Blocks: 8},
+		Model: source.Facts{LlamaCpp: "LLAMA", Path: "m.gguf", Arch: "llama", SHA256: "aa", Bytes: 100, Params: 40, Layers: 4, Blocks: 8},
 		Plan: &search.Plan{Metric: "ppl", Base: 6, Calibration: search.Calibration{
 			Description: "text", TokensSHA256: "bb", Convention: "samples", Context: 64, Sequences: 2, Tokens: 128,
 		}},
