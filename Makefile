@@ -74,13 +74,13 @@ test-ollama: setup ## pruned models in a real Ollama, which is built for it (onc
 	NEED_OLLAMA=1 $(GOTEST) $(GOTESTFLAGS) ./internal/ollamatest
 
 bench: peers ## the figures of docs/BENCHMARKS.md (needs some GB of disk, and a machine at rest)
-	go run ./internal/bench
+	go run ./internal/bench engine
 
 bench-search: setup ## the search's figures of docs/BENCHMARKS.md (an hour or two on two cores)
-	go run ./internal/searchbench $(SEARCHTEXT) $(SEARCHBENCH)
+	go run ./internal/bench search $(SEARCHTEXT) $(SEARCHBENCH)
 
 bench-repair: setup ## the repair's figures of docs/BENCHMARKS.md (an hour or more)
-	go run ./internal/repairbench $(SEARCHTEXT) $(REPAIROTHER) $(REPAIRBENCH)
+	go run ./internal/bench repair $(SEARCHTEXT) $(REPAIROTHER) $(REPAIRBENCH)
 
 lint: setup ## gofumpt, go vet, staticcheck, actionlint
 	@echo 'go run $(gofumpt) -l'

@@ -1,4 +1,4 @@
-package main
+package repairbench
 
 import (
 	"context"
@@ -11,6 +11,7 @@ import (
 	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/engine"
 	"github.com/ggufprune/ggufprune/fit"
+	"github.com/ggufprune/ggufprune/internal/bench/machine"
 	"github.com/ggufprune/ggufprune/perplexity"
 	"github.com/ggufprune/ggufprune/search"
 )
@@ -199,11 +200,11 @@ func (r *rig) judgeRepaired(ctx context.Context, path string, seed uint64, mask 
 	if err != nil {
 		return out, err
 	}
-	cpu := cpuSeconds()
+	cpu := machine.CPUSeconds()
 	if out.repair, err = fit.Run(ctx, o.session, o.weights, fit.Request{Removed: mask, Method: method, Fit: fitted, Held: held}); err != nil {
 		return out, err
 	}
-	out.cpu = cpuSeconds() - cpu
+	out.cpu = machine.CPUSeconds() - cpu
 	out.after, err = o.judge(ctx, mask)
 	if r.outcomes == nil {
 		r.outcomes = map[string]outcome{}

@@ -1,4 +1,4 @@
-package main
+package repairbench
 
 import (
 	"context"
@@ -15,6 +15,7 @@ import (
 	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/engine"
 	"github.com/ggufprune/ggufprune/fit"
+	"github.com/ggufprune/ggufprune/internal/bench/machine"
 	"github.com/ggufprune/ggufprune/internal/randmodel"
 	"github.com/ggufprune/ggufprune/internal/repair"
 	"github.com/ggufprune/ggufprune/perplexity"
@@ -31,7 +32,7 @@ const costTokens = 2048
 // costs measures what a repair costs on models of practical shapes, each in a process of its own for the sake of its peak memory.
 func (r *rig) costs(ctx context.Context) error {
 	for i := range shapes {
-		cmd := exec.CommandContext(ctx, os.Args[0], "-parts", "costof", "-shape", fmt.Sprint(i), "-t", fmt.Sprint(r.threads))
+		cmd := exec.CommandContext(ctx, os.Args[0], "repair", "-parts", "costof", "-shape", fmt.Sprint(i), "-t", fmt.Sprint(r.threads))
 		cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 		if err := cmd.Run(); err != nil {
 			return err
@@ -52,8 +53,8 @@ type timed struct {
 }
 
 func count(to *float64) func() {
-	from := cpuSeconds()
-	return func() { *to += cpuSeconds() - from }
+	from := machine.CPUSeconds()
+	return func() { *to += machine.CPUSeconds() - from }
 }
 
 func (t timed) Segment(ctx context.Context, batch []engine.Sequence, removed blockmask.Mask, start, stop int, in []float32, taps ...*engine.Tap) ([]float32, error) {
@@ -107,13 +108,13 @@ func (r *rig) costOf(ctx context.Context) error {
 	debug.FreeOSMemory()
 	before := restartPeak()
 	var s spent
-	cpu := cpuSeconds()
+	cpu := machine.CPUSeconds()
 	t := timed{o.session, o.weights, shape, &s}
 	res, err := fit.Run(ctx, t, t, fit.Request{Removed: blockmask.New(blockmask.Block{Layer: shape.Layers - 3, Kind: blockmask.FFN}), Method: fit.Auto, Fit: fitted, Held: held})
 	if err != nil {
 		return err
 	}
-	cpu = cpuSeconds() - cpu
+	cpu = machine.CPUSeconds() - cpu
 	rest := cpu - s.blocks - s.heads - s.products - s.encoding
 	fmt.Printf("%s, Q8_0, %d tokens, %d blocks: %.1f CPU s: blocks %.1f, head %.1f, products %.1f, the rest (gonum, rows) %.1f, encoding %.1f; peak memory +%.0f MiB\n",
 		shape.Name, res.Positions, len(res.Blocks), cpu, s.blocks, s.heads, s.products, rest, s.encoding, peakMiB()-before)
@@ -180,16 +181,16 @@ func peaks(ctx context.Context, e engine.BlockRunner) (single, double float64, e
 		a[i] = float32(i%97) / 97
 	}
 	acc := make([]float64, k*k)
-	cpu := cpuSeconds()
+	cpu := machine.CPUSeconds()
 	if err := e.Product(ctx, "", n, a, a, acc); err != nil {
 		return 0, 0, err
 	}
-	single = 2 * n * k * k / (cpuSeconds() - cpu) / 1e9
+	single = 2 * n * k * k / (machine.CPUSeconds() - cpu) / 1e9
 	m := mat.NewDense(1024, 1024, acc[:1024*1024])
 	var out mat.Dense
-	cpu = cpuSeconds()
+	cpu = machine.CPUSeconds()
 	out.Mul(m, m)
-	return single, 2 * 1024 * 1024 * 1024 / (cpuSeconds() - cpu) / 1e9, nil
+	return single, 2 * 1024 * 1024 * 1024 / (machine.CPUSeconds() - cpu) / 1e9, nil
 }
 
 // restartPeak lets the peak memory of this process begin anew, and returns what it has now, in MiB. Linux only: elsewhere the peak is that

@@ -1,4 +1,4 @@
-package main
+package searchbench
 
 import (
 	"bytes"
@@ -7,10 +7,10 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
-	"syscall"
 
 	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/engine"
+	"github.com/ggufprune/ggufprune/internal/bench/machine"
 	"github.com/ggufprune/ggufprune/internal/corpus"
 	"github.com/ggufprune/ggufprune/llamabind"
 	"github.com/ggufprune/ggufprune/perplexity"
@@ -137,11 +137,11 @@ func (r *rig) head(ctx context.Context, set *perplexity.Set) (float64, error) {
 	var least [2]float64
 	for range 5 {
 		for i, m := range []blockmask.Mask{nil, all} {
-			before := cpuSeconds()
+			before := machine.CPUSeconds()
 			if err := r.session.Eval(ctx, batch, m, nil, func(int, [][]float64) error { return nil }); err != nil {
 				return 0, err
 			}
-			if t := cpuSeconds() - before; least[i] == 0 || t < least[i] {
+			if t := machine.CPUSeconds() - before; least[i] == 0 || t < least[i] {
 				least[i] = t
 			}
 		}
@@ -208,12 +208,12 @@ func (r *rig) paperCost(l *search.Ledger, n int) float64 {
 
 // search runs a strategy until n blocks are gone.
 func (r *rig) search(ctx context.Context, l *search.Ledger, s search.Strategy, unit blockmask.Unit, n int) (found, error) {
-	cpu, spent := cpuSeconds(), l.Spent()
+	cpu, spent := machine.CPUSeconds(), l.Spent()
 	res, err := search.Run(ctx, s, r.searchModel(), unit, search.Goal{Blocks: n}, nil)
 	if err != nil {
 		return found{}, err
 	}
-	f := found{steps: res.Steps, cost: (l.Spent() - spent) / r.paperCost(l, n), cpu: cpuSeconds() - cpu}
+	f := found{steps: res.Steps, cost: (l.Spent() - spent) / r.paperCost(l, n), cpu: machine.CPUSeconds() - cpu}
 	if fast, ok := s.(*search.Fast); ok {
 		f.audit = fast.Seen
 	}
@@ -222,7 +222,7 @@ func (r *rig) search(ctx context.Context, l *search.Ledger, s search.Strategy, u
 
 // refined runs fast and its refinement until n blocks are gone.
 func (r *rig) refined(ctx context.Context, l *search.Ledger, seed uint64, n int) (found, error) {
-	cpu := cpuSeconds()
+	cpu := machine.CPUSeconds()
 	half, validation := search.Halves(len(l.Sequences()), seed)
 	fast, order := search.NewFast(l, seed), search.NewFast(l, seed)
 	paper := r.paperCost(l, n)
@@ -231,7 +231,7 @@ func (r *rig) refined(ctx context.Context, l *search.Ledger, seed uint64, n int)
 	if err != nil {
 		return found{}, err
 	}
-	return found{steps: res.Steps, cost: l.Spent() / paper, cpu: cpuSeconds() - cpu, refine: refined, audit: fast.Seen}, nil
+	return found{steps: res.Steps, cost: l.Spent() / paper, cpu: machine.CPUSeconds() - cpu, refine: refined, audit: fast.Seen}, nil
 }
 
 // searchModel gives every block one parameter: goals here are numbers of blocks.
@@ -242,14 +242,4 @@ func (r *rig) searchModel() *search.Model {
 	}
 	m.Total = uint64(len(m.Blocks)) + 1
 	return m
-}
-
-// cpuSeconds is what this process used so far, user and system.
-func cpuSeconds() float64 {
-	var ru syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &ru); err != nil {
-		return 0
-	}
-	sec := func(t syscall.Timeval) float64 { return float64(t.Sec) + float64(t.Usec)/1e6 }
-	return sec(ru.Utime) + sec(ru.Stime)
 }

@@ -1,4 +1,4 @@
-package main
+package enginebench
 
 import (
 	"context"
@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/ggufprune/ggufprune/gguf"
+	"github.com/ggufprune/ggufprune/internal/bench/machine"
 )
 
 // All measurements use windows of this many tokens, one per batch.
@@ -42,12 +43,12 @@ func spawn(ctx context.Context, name string, args ...string) (usage, error) {
 		return usage{}, fmt.Errorf("%s: %w: %s", filepath.Base(name), err, tail[max(0, len(tail)-400):])
 	}
 	ru := cmd.ProcessState.SysUsage().(*syscall.Rusage)
-	u := usage{cpu: cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime(), rssMiB: maxRSS(ru), out: out.String()}
+	u := usage{cpu: cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime(), rssMiB: machine.MaxRSS(ru), out: out.String()}
 	return u, nil
 }
 
 func (b *bench) self(ctx context.Context, child, model, text string, n int) (usage, error) {
-	return spawn(ctx, os.Args[0], "-child", child, "-model", model, "-text", text, "-n", strconv.Itoa(n), "-t", strconv.Itoa(b.threads))
+	return spawn(ctx, os.Args[0], "engine", "-child", child, "-model", model, "-text", text, "-n", strconv.Itoa(n), "-t", strconv.Itoa(b.threads))
 }
 
 // peer runs llama-perplexity on the same windows in the same batches.

@@ -1,4 +1,4 @@
-package main
+package searchbench
 
 import (
 	"cmp"
@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/ggufprune/ggufprune/blockmask"
+	"github.com/ggufprune/ggufprune/internal/bench/machine"
 	"github.com/ggufprune/ggufprune/perplexity"
 	"github.com/ggufprune/ggufprune/search"
 )
@@ -24,7 +25,7 @@ func (r *rig) exhaustive(ctx context.Context) error {
 	all := l.Sequences()
 	masks := subsets(r.session.Blocks(), blocks)
 	fmt.Printf("%d masks of %d blocks\n", len(masks), blocks)
-	cpu := cpuSeconds()
+	cpu := machine.CPUSeconds()
 	for _, round := range []struct{ sequences, keep int }{{2, 1000}, {8, 200}, {24, 30}, {len(all), 1}} {
 		which := all[:min(round.sequences, len(all))]
 		scores, err := scoreMasks(ctx, l, which, masks)
@@ -39,7 +40,7 @@ func (r *rig) exhaustive(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("  CPU s %.0f\n", cpuSeconds()-cpu)
+	fmt.Printf("  CPU s %.0f\n", machine.CPUSeconds()-cpu)
 	return r.fromOptimum(ctx, masks[0], best)
 }
 

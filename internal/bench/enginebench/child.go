@@ -1,13 +1,13 @@
-package main
+package enginebench
 
 import (
 	"context"
 	"fmt"
 	"os"
-	"syscall"
 
 	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/engine"
+	"github.com/ggufprune/ggufprune/internal/bench/machine"
 	"github.com/ggufprune/ggufprune/llamabind"
 	"github.com/ggufprune/ggufprune/perplexity"
 )
@@ -80,26 +80,16 @@ func single(s *llamabind.Session) []blockmask.Mask {
 // iteration prints the CPU seconds of one search step, and of the same step with a full pass for every candidate.
 func iteration(ctx context.Context, s *llamabind.Session, batch []engine.Sequence) error {
 	cands := single(s)
-	t0 := cpuSeconds()
+	t0 := machine.CPUSeconds()
 	if err := s.Eval(ctx, batch, nil, cands, ignore); err != nil {
 		return err
 	}
-	t1 := cpuSeconds()
+	t1 := machine.CPUSeconds()
 	for _, c := range cands {
 		if err := s.Eval(ctx, batch, c, nil, ignore); err != nil {
 			return err
 		}
 	}
-	fmt.Fprintf(os.Stdout, "%.3f %.3f\n", t1-t0, cpuSeconds()-t1)
+	fmt.Fprintf(os.Stdout, "%.3f %.3f\n", t1-t0, machine.CPUSeconds()-t1)
 	return nil
-}
-
-// cpuSeconds is what this process used so far, user and system.
-func cpuSeconds() float64 {
-	var ru syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &ru); err != nil {
-		return 0
-	}
-	sec := func(t syscall.Timeval) float64 { return float64(t.Sec) + float64(t.Usec)/1e6 }
-	return sec(ru.Utime) + sec(ru.Stime)
 }

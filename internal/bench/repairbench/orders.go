@@ -1,4 +1,4 @@
-package main
+package repairbench
 
 import (
 	"bufio"
@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/ggufprune/ggufprune/blockmask"
+	"github.com/ggufprune/ggufprune/internal/bench/machine"
 )
 
 // once runs a search, prints what it removes in order, and remembers it. A run's lines can be given to a later one (-orders).
@@ -15,12 +16,12 @@ func (r *rig) once(name string, search func() ([]blockmask.Block, error)) ([]blo
 	if got, ok := r.found[name]; ok {
 		return got, nil
 	}
-	cpu := cpuSeconds()
+	cpu := machine.CPUSeconds()
 	order, err := search()
 	if err != nil {
 		return nil, err
 	}
-	fmt.Printf("%s took %.0f CPU s: %v\n", name, cpuSeconds()-cpu, order)
+	fmt.Printf("%s took %.0f CPU s: %v\n", name, machine.CPUSeconds()-cpu, order)
 	r.found[name] = order
 	return order, nil
 }

@@ -1,11 +1,10 @@
-package main
+package repairbench
 
 import (
 	"bytes"
 	"context"
 	"fmt"
 	"strings"
-	"syscall"
 
 	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/engine"
@@ -210,13 +209,4 @@ func (r *rig) order(ctx context.Context, path string, seed uint64, n int) ([]blo
 		l := search.NewLedger(v, search.Cost{Blocks: o.session.Blocks()}, nil, "")
 		return steps(ctx, search.NewFast(l, seed), o.session.Blocks(), n)
 	})
-}
-
-// cpuSeconds is the CPU time of this process.
-func cpuSeconds() float64 {
-	var u syscall.Rusage
-	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
-		return 0
-	}
-	return float64(u.Utime.Sec+u.Stime.Sec) + float64(u.Utime.Usec+u.Stime.Usec)/1e6
 }

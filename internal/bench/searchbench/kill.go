@@ -1,4 +1,4 @@
-package main
+package searchbench
 
 import (
 	"context"
@@ -77,7 +77,7 @@ func (r *rig) kill(ctx context.Context) error {
 }
 
 func (r *rig) child(ctx context.Context, path string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, os.Args[0], "-victim", path, "-model", r.options.model, "-calib", r.options.calib,
+	cmd := exec.CommandContext(ctx, os.Args[0], "search", "-victim", path, "-model", r.options.model, "-calib", r.options.calib,
 		"-heldout", r.options.heldOut, "-t", strconv.Itoa(r.threads))
 	cmd.Stderr = os.Stderr
 	return cmd

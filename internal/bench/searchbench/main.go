@@ -1,21 +1,19 @@
-// Command searchbench measures what docs/BENCHMARKS.md says of the search: what strategies cost, what they find, and how they end
+// Package searchbench measures what docs/BENCHMARKS.md says of the search: what strategies cost, what they find, and how they end
 // when they are killed.
 //
-//	go run ./internal/searchbench [-model M.gguf] [-calib FILE] [-heldout FILE] [-seeds N] [-parts LIST]
+//	go run ./internal/bench search [-model M.gguf] [-calib FILE] [-heldout FILE] [-seeds N] [-parts LIST]
 //
 // The parts are decisions (greedy and fast over several calibration samples), orders (fast in several orders of their sequences),
 // refine (the same samples), strategies (all of them in one table), metrics (perplexity against KL divergence), exhaustive (the best 4
 // of all blocks), scaling, positions (what scoring only some of them would save) and kill. Without texts it takes the built-in ones.
 // Costs are block-tokens (see search.Cost) as a part of the paper's on the same calibration set; CPU seconds are this process's. It ends
 // with lines `figure <name> <value>`.
-package main
+package searchbench
 
 import (
 	"context"
 	"flag"
 	"fmt"
-	"os"
-	"os/signal"
 	"slices"
 	"strings"
 
@@ -32,33 +30,28 @@ type options struct {
 	journals              string
 }
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	if err := run(ctx); err != nil {
-		fmt.Fprintln(os.Stderr, "searchbench:", err)
-		os.Exit(1)
-	}
-}
-
 var parts = []string{"decisions", "orders", "refine", "strategies", "metrics", "exhaustive", "scaling", "positions", "kill"}
 
-func run(ctx context.Context) error {
+// Run measures; args are the flags.
+func Run(ctx context.Context, args []string) error {
 	var o options
-	flag.StringVar(&o.model, "model", "testdata/tiny-11m-Q8_0.gguf", "model")
-	flag.StringVar(&o.calib, "calib", "", "calibration text (default: the built-in one)")
-	flag.StringVar(&o.heldOut, "heldout", "", "held-out text (default: the built-in one)")
-	flag.IntVar(&o.seeds, "seeds", 5, "calibration samples")
-	flag.IntVar(&o.from, "from", 1, "the first sample's seed")
-	flag.IntVar(&o.n, "n", 64, "sequences of calibration text")
-	flag.IntVar(&o.judge, "judge", 128, "sequences of held-out text")
-	flag.IntVar(&o.window, "c", 256, "tokens of a sequence")
-	flag.IntVar(&o.threads, "t", llamabind.PhysicalCores(), "threads")
-	flag.IntVar(&o.kills, "kills", 50, "kills of the kill test")
-	flag.StringVar(&o.journal, "victim", "", "internal: search with this journal")
-	flag.StringVar(&o.journals, "journals", "", "folder for journals, so that a run that was ended goes on; CPU seconds are then of the rest only")
-	which := flag.String("parts", strings.Join(parts, ","), "what to measure")
-	flag.Parse()
+	fs := flag.NewFlagSet("bench search", flag.ContinueOnError)
+	fs.StringVar(&o.model, "model", "testdata/tiny-11m-Q8_0.gguf", "model")
+	fs.StringVar(&o.calib, "calib", "", "calibration text (default: the built-in one)")
+	fs.StringVar(&o.heldOut, "heldout", "", "held-out text (default: the built-in one)")
+	fs.IntVar(&o.seeds, "seeds", 5, "calibration samples")
+	fs.IntVar(&o.from, "from", 1, "the first sample's seed")
+	fs.IntVar(&o.n, "n", 64, "sequences of calibration text")
+	fs.IntVar(&o.judge, "judge", 128, "sequences of held-out text")
+	fs.IntVar(&o.window, "c", 256, "tokens of a sequence")
+	fs.IntVar(&o.threads, "t", llamabind.PhysicalCores(), "threads")
+	fs.IntVar(&o.kills, "kills", 50, "kills of the kill test")
+	fs.StringVar(&o.journal, "victim", "", "internal: search with this journal")
+	fs.StringVar(&o.journals, "journals", "", "folder for journals, so that a run that was ended goes on; CPU seconds are then of the rest only")
+	which := fs.String("parts", strings.Join(parts, ","), "what to measure")
+	if err := fs.Parse(args); err != nil {
+		return err
+	}
 	r, err := newRig(ctx, o)
 	if err != nil {
 		return err
