@@ -14,6 +14,7 @@ import (
 )
 
 func TestExitCode(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		err  error
 		want int
@@ -43,6 +44,7 @@ func TestExitCode(t *testing.T) {
 }
 
 func TestMessageIsOneLine(t *testing.T) {
+	t.Parallel()
 	if got := Message(errors.New("first\nsecond\r\n\tthird")); got != "first second third" {
 		t.Errorf("message %q", got)
 	}

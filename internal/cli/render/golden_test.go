@@ -112,6 +112,7 @@ func fullOutcome() *pipeline.Outcome {
 }
 
 func TestGoldenOutcomes(t *testing.T) {
+	t.Parallel()
 	golden(t, "prune", func(u *ui.UI) error { return Outcome(u, "prune", fullOutcome(), "plan.json") })
 
 	refined := exampleOutcome()
@@ -144,6 +145,7 @@ func TestGoldenOutcomes(t *testing.T) {
 }
 
 func TestGoldenInspect(t *testing.T) {
+	t.Parallel()
 	in := &pipeline.Inspection{
 		Facts: exampleOutcome().Model, Name: "A model", Description: "llama ?B Q8_0", Context: 4096, Vocabulary: 32000,
 		Blocks: []pipeline.InspectedBlock{{Block: mask("attn:0")[0], Weights: pipeline.Weights{Params: 10, Bytes: 12}}},
@@ -159,6 +161,7 @@ func TestGoldenInspect(t *testing.T) {
 }
 
 func TestGoldenQuantize(t *testing.T) {
+	t.Parallel()
 	golden(t, "quantize", func(u *ui.UI) error {
 		return Quantize(u, pipeline.QuantizeJob{
 			In: "a.gguf", Quantize: pipeline.Quantization{Params: llamabind.QuantizeParams{Type: llamabind.FileType{Name: "Q4_K_M"}}},
@@ -170,6 +173,7 @@ func TestGoldenQuantize(t *testing.T) {
 }
 
 func TestGoldenObjects(t *testing.T) {
+	t.Parallel()
 	golden(t, "ppl", func(u *ui.UI) error {
 		return PPL(u, &pipeline.PPLOutcome{
 			Model: "m.gguf", Corpus: "text", Context: 512, Estimate: perplexity.Estimate{PPL: 6.5, StdErr: 0.25, Convention: perplexity.Windows, Sequences: 4},
@@ -188,6 +192,7 @@ func TestGoldenObjects(t *testing.T) {
 }
 
 func TestGoldenCompareOllama(t *testing.T) {
+	t.Parallel()
 	c := &ollama.Comparison{
 		Version: "0.17.4", Logprobs: true,
 		Original: ollama.Side{

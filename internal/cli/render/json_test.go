@@ -36,6 +36,7 @@ func section(t *testing.T, doc, heading string) string {
 
 // Every field of every object is documented under the object's heading.
 func TestJSONIsDocumented(t *testing.T) {
+	t.Parallel()
 	text, err := os.ReadFile("../../../docs/CLI_JSON.md")
 	if err != nil {
 		t.Fatal(err)
@@ -151,6 +152,7 @@ func exampleOutcome() *pipeline.Outcome {
 }
 
 func TestResultJSON(t *testing.T) {
+	t.Parallel()
 	got := marshal(t, newResultJSON("prune", exampleOutcome(), "p.json"))
 	want := map[string]any{
 		"command": "prune", "tool": version.Tool(), "llama_cpp": version.Llama(), "model": "m.gguf", "metric": "ppl", "base_score": 6.0, "base_ppl": 6.0,
@@ -191,6 +193,7 @@ func TestResultJSON(t *testing.T) {
 }
 
 func TestPPLJSON(t *testing.T) {
+	t.Parallel()
 	out := &pipeline.PPLOutcome{Model: "m.gguf", Corpus: "t.txt", Context: 64, Estimate: perplexity.Estimate{
 		Convention: perplexity.Windows, PPL: math.Inf(1), StdErr: math.NaN(), Sequences: 2, Scored: 62,
 	}}
@@ -204,6 +207,7 @@ func TestPPLJSON(t *testing.T) {
 }
 
 func TestInspectJSON(t *testing.T) {
+	t.Parallel()
 	got := marshal(t, newInspectJSON(&pipeline.Inspection{Reason: "no blocks found"}))
 	if got["supported"] != false || got["reason"] != "no blocks found" || len(got["blocks"].([]any)) != 0 || len(got["layouts"].([]any)) != 0 {
 		t.Errorf("not supported: %v", got)

@@ -13,6 +13,7 @@ import (
 )
 
 func TestQuantizedJSON(t *testing.T) {
+	t.Parallel()
 	q4, _ := llamabind.ParseFileType("Q4_0")
 	out := exampleOutcome()
 	out.Write.IMatrix = "i.gguf"
