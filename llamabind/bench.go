@@ -10,15 +10,9 @@ import (
 	"fmt"
 	"time"
 	"unsafe"
-)
 
-// BenchParams sizes the context of a [Bench].
-type BenchParams struct {
-	Context       int // tokens
-	Batch, UBatch int // most tokens of a decode, and of one graph
-	Threads       int
-	FlashAttn     string
-}
+	"github.com/ggufprune/ggufprune/engine"
+)
 
 // Bench is a stock context on which speed is measured, as llama-bench does it: random tokens from an empty memory, one
 // sequence. It is used by one goroutine at a time, and closed before its model.
@@ -28,11 +22,11 @@ type Bench struct {
 }
 
 // NewBench creates a context.
-func (m *Model) NewBench(p BenchParams) (*Bench, error) {
+func (m *Model) NewBench(p engine.BenchParams) (*Bench, error) {
 	const op = "open bench"
 	fa, ok := flashAttn[p.FlashAttn]
 	if !ok {
-		return nil, &Error{Code: BadInput, Op: op, Text: fmt.Sprintf("flash attention %q: use auto, on or off", p.FlashAttn)}
+		return nil, &engine.Error{Code: engine.BadInput, Op: op, Text: fmt.Sprintf("flash attention %q: use auto, on or off", p.FlashAttn)}
 	}
 	if p.Threads <= 0 {
 		p.Threads = PhysicalCores()
@@ -74,7 +68,7 @@ func (b *Bench) MemoryBytes() int64 { return int64(C.bp_bench_memory(b.c)) }
 func (b *Bench) run(ctx context.Context, n int, oneByOne bool) (time.Duration, error) {
 	const op = "measure speed"
 	if ctx.Err() != nil {
-		return 0, &Error{Code: Cancelled, Op: op, Text: "cancelled"}
+		return 0, &engine.Error{Code: engine.Cancelled, Op: op, Text: "cancelled"}
 	}
 	*b.cancel = 0
 	stop := onCancel(ctx, b.cancel)

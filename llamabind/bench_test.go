@@ -4,16 +4,18 @@ import (
 	"context"
 	"errors"
 	"testing"
+
+	"github.com/ggufprune/ggufprune/engine"
 )
 
 // A bench runs what it is asked for, and its memory is that of the KV cache: two vectors of float16 for each layer and token.
 func TestBench(t *testing.T) {
-	m, err := LoadModel(t.Context(), "../testdata/tiny-11m-Q8_0.gguf", ModelParams{})
+	m, err := LoadModel(t.Context(), "../testdata/tiny-11m-Q8_0.gguf", engine.ModelParams{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer m.Close()
-	b, err := m.NewBench(BenchParams{Context: 256, Batch: 64, UBatch: 64, Threads: 2})
+	b, err := m.NewBench(engine.BenchParams{Context: 256, Batch: 64, UBatch: 64, Threads: 2})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -28,8 +30,8 @@ func TestBench(t *testing.T) {
 	if got, want := b.MemoryBytes(), int64(256*m.Info().NLayer*2*wide*2); got != want {
 		t.Errorf("memory of %d bytes, want %d", got, want)
 	}
-	var e *Error
-	if _, err := b.Prompt(t.Context(), 257); !errors.As(err, &e) || e.Code != BadInput {
+	var e *engine.Error
+	if _, err := b.Prompt(t.Context(), 257); !errors.As(err, &e) || e.Code != engine.BadInput {
 		t.Errorf("more tokens than the context: %v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -37,10 +39,10 @@ func TestBench(t *testing.T) {
 	if _, err := b.Generate(ctx, 8); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: %v", err)
 	}
-	if _, err := m.NewBench(BenchParams{}); err == nil {
+	if _, err := m.NewBench(engine.BenchParams{}); err == nil {
 		t.Error("a bench of no tokens is no error")
 	}
-	if _, err := m.NewBench(BenchParams{FlashAttn: "maybe"}); err == nil {
+	if _, err := m.NewBench(engine.BenchParams{FlashAttn: "maybe"}); err == nil {
 		t.Error("flash attention maybe is no error")
 	}
 }

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"unsafe"
 
-	"github.com/ggufprune/ggufprune/perplexity"
+	"github.com/ggufprune/ggufprune/engine"
 )
 
 // ChatTemplate is a model's chat template, ready to render. Close it. One goroutine at a time may use it.
@@ -25,9 +25,9 @@ func NewChatTemplate(source, bos, eos string) (*ChatTemplate, error) {
 	start()
 	switch {
 	case strings.IndexByte(source, 0) >= 0:
-		return nil, &Error{Code: BadInput, Op: op, Text: "it holds a zero byte"}
+		return nil, &engine.Error{Code: engine.BadInput, Op: op, Text: "it holds a zero byte"}
 	case len(source) > maxTemplate:
-		return nil, &Error{Code: BadInput, Op: op, Text: "it is larger than 1 MiB"}
+		return nil, &engine.Error{Code: engine.BadInput, Op: op, Text: "it is larger than 1 MiB"}
 	}
 	strs := cStrings([]string{source, bos, eos})
 	defer strs.free()
@@ -43,7 +43,7 @@ func NewChatTemplate(source, bos, eos string) (*ChatTemplate, error) {
 // Apply renders messages as llama.cpp's tools do with --jinja, but on a fixed day where the template writes a date. openReply
 // adds what comes before the assistant's next words. The text has the names of special tokens in it, BOS among them where the
 // template writes it. An error with code [BadInput] says why the template refuses the messages.
-func (t *ChatTemplate) Apply(messages []perplexity.Message, openReply bool) (string, error) {
+func (t *ChatTemplate) Apply(messages []engine.Message, openReply bool) (string, error) {
 	var roles, contents []string
 	for _, m := range messages {
 		roles = append(roles, m.Role)

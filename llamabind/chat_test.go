@@ -4,8 +4,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ggufprune/ggufprune/engine"
 	"github.com/ggufprune/ggufprune/llamabind"
-	"github.com/ggufprune/ggufprune/perplexity"
 )
 
 // What a template says, refuses or cannot be is told in one line; the engine survives it and goes on.
@@ -17,7 +17,7 @@ func TestChatTemplate(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	ask := []perplexity.Message{{Role: "user", Content: " \u00e4\x00\n"}}
+	ask := []engine.Message{{Role: "user", Content: " \u00e4\x00\n"}}
 	for range 2 {
 		if text, err := c.Apply(ask, false); err != nil || text != "[B]<user>\u00e4[E]" {
 			t.Errorf("%q, %v", text, err)
@@ -25,7 +25,7 @@ func TestChatTemplate(t *testing.T) {
 		if text, err := c.Apply(ask, true); err != nil || text != "[B]<user>\u00e4[E]<assistant>" {
 			t.Errorf("%q, %v", text, err)
 		}
-		_, err := c.Apply([]perplexity.Message{{Role: "tool"}}, false)
+		_, err := c.Apply([]engine.Message{{Role: "tool"}}, false)
 		if err == nil || !strings.Contains(err.Error(), "no tools here") || strings.Contains(err.Error(), "\n") {
 			t.Errorf("refusal: %v", err)
 		}

@@ -1,7 +1,6 @@
 package llamabind
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -22,6 +21,3 @@ func PhysicalCores() int {
 	}
 	return runtime.NumCPU()
 }
-
-// Shape describes a session in a log line.
-func (p SessionParams) Shape() string { return fmt.Sprintf("%d x %d tokens", p.NSeq, p.SeqLen) }

@@ -9,24 +9,22 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/ggufprune/ggufprune/blockmask"
-	"github.com/ggufprune/ggufprune/perplexity"
+	"github.com/ggufprune/ggufprune/engine"
 )
 
 var (
-	_ perplexity.Engine     = (*Session)(nil)
-	_ perplexity.Brancher   = (*Session)(nil)
-	_ perplexity.Referencer = (*Session)(nil)
-	_ perplexity.Influencer = (*Session)(nil)
+	_ engine.Session     = (*Session)(nil)
+	_ engine.Brancher    = (*Session)(nil)
+	_ engine.Referencer  = (*Session)(nil)
+	_ engine.Influencer  = (*Session)(nil)
+	_ engine.BlockRunner = (*Session)(nil)
+	_ engine.Stepper     = (*Session)(nil)
 )
 
-// Yield receives the losses of one run of a batch: i = -1 is the base, else the index of the candidate.
-type Yield = func(i int, loss [][]float64) error
-
-// Eval implements perplexity.Engine: one pass with removed left out, which captures the stream before every candidate, then
+// Eval implements engine.Runner: one pass with removed left out, which captures the stream before every candidate, then
 // each candidate from there on. The numbers are bit-identical to those of full passes. In an unedited session, where nothing
 // can be left out, it is [Session.EvalPlain].
-func (s *Session) Eval(ctx context.Context, batch []perplexity.Sequence, removed blockmask.Mask, candidates []blockmask.Mask, yield Yield) error {
+func (s *Session) Eval(ctx context.Context, batch []engine.Sequence, removed engine.Mask, candidates []engine.Mask, yield engine.Yield) error {
 	if s.params.Unedited {
 		return s.evalStock(ctx, batch, removed, candidates, yield)
 	}
@@ -34,14 +32,14 @@ func (s *Session) Eval(ctx context.Context, batch []perplexity.Sequence, removed
 }
 
 // EvalCandidates is [Session.Eval] without the losses of the base: its run ends at the last boundary that is needed.
-func (s *Session) EvalCandidates(ctx context.Context, batch []perplexity.Sequence, removed blockmask.Mask, candidates []blockmask.Mask, yield Yield) error {
+func (s *Session) EvalCandidates(ctx context.Context, batch []engine.Sequence, removed engine.Mask, candidates []engine.Mask, yield engine.Yield) error {
 	if len(candidates) == 0 {
 		return nil
 	}
 	return s.evaluate(ctx, batch, removed, candidates, false, yield)
 }
 
-func (s *Session) evaluate(ctx context.Context, batch []perplexity.Sequence, removed blockmask.Mask, candidates []blockmask.Mask, withBase bool, yield Yield) error {
+func (s *Session) evaluate(ctx context.Context, batch []engine.Sequence, removed engine.Mask, candidates []engine.Mask, withBase bool, yield engine.Yield) error {
 	const op = "evaluate"
 	base, err := s.bytes(removed)
 	if err != nil {
@@ -87,7 +85,7 @@ func (s *Session) evaluate(ctx context.Context, batch []perplexity.Sequence, rem
 }
 
 // boundaries turns candidates into the shim's masks and says in front of which blocks they start.
-func (s *Session) boundaries(removed blockmask.Mask, candidates []blockmask.Mask) (masks [][]byte, need []byte, err error) {
+func (s *Session) boundaries(removed engine.Mask, candidates []engine.Mask) (masks [][]byte, need []byte, err error) {
 	masks = make([][]byte, len(candidates))
 	need = make([]byte, len(s.blocks))
 	for i, c := range candidates {
@@ -96,16 +94,16 @@ func (s *Session) boundaries(removed blockmask.Mask, candidates []blockmask.Mask
 		}
 		first := firstOf(masks[i])
 		if first < 0 {
-			return nil, nil, &Error{Code: BadInput, Op: "evaluate", Text: fmt.Sprintf("candidate %q removes nothing that is left", c)}
+			return nil, nil, &engine.Error{Code: engine.BadInput, Op: "evaluate", Text: fmt.Sprintf("candidate %q removes nothing that is left", c)}
 		}
 		need[first] = 1
 	}
 	return masks, need, nil
 }
 
-func (s *Session) evalStock(ctx context.Context, batch []perplexity.Sequence, removed blockmask.Mask, candidates []blockmask.Mask, yield Yield) error {
+func (s *Session) evalStock(ctx context.Context, batch []engine.Sequence, removed engine.Mask, candidates []engine.Mask, yield engine.Yield) error {
 	if len(candidates) > 0 {
-		return &Error{Code: BadInput, Op: "evaluate", Text: "an unedited session cannot leave blocks out"}
+		return &engine.Error{Code: engine.BadInput, Op: "evaluate", Text: "an unedited session cannot leave blocks out"}
 	}
 	nll, err := s.EvalPlain(ctx, batch, removed)
 	if err != nil {
@@ -116,7 +114,7 @@ func (s *Session) evalStock(ctx context.Context, batch []perplexity.Sequence, re
 
 // EvalPlain is the reference for [Session.Eval]: full logits on the host, and their log-softmax there, as llama-perplexity
 // computes it. It gives NLLs also where the batch has references. In an unedited session removed must be empty.
-func (s *Session) EvalPlain(ctx context.Context, batch []perplexity.Sequence, removed blockmask.Mask) ([][]float64, error) {
+func (s *Session) EvalPlain(ctx context.Context, batch []engine.Sequence, removed engine.Mask) ([][]float64, error) {
 	mask, err := s.bytes(removed)
 	if err != nil {
 		return nil, err
@@ -132,8 +130,8 @@ func (s *Session) EvalPlain(ctx context.Context, batch []perplexity.Sequence, re
 	return b.rows(), nil
 }
 
-// TopK implements perplexity.Referencer.
-func (s *Session) TopK(ctx context.Context, batch []perplexity.Sequence, k int) ([]*perplexity.Reference, error) {
+// TopK implements engine.Referencer.
+func (s *Session) TopK(ctx context.Context, batch []engine.Sequence, k int) ([]*engine.Reference, error) {
 	k = min(k, s.model.info.NVocab)
 	b, err := s.setBatch(ctx, batch)
 	if err != nil {
@@ -143,9 +141,9 @@ func (s *Session) TopK(ctx context.Context, batch []perplexity.Sequence, k int) 
 	for _, q := range batch {
 		n += q.Scored()
 	}
-	ids, logp := make([]perplexity.Token, n*max(k, 1)), make([]float32, n*max(k, 1))
+	ids, logp := make([]engine.Token, n*max(k, 1)), make([]float32, n*max(k, 1))
 	if n == 0 {
-		return nil, &Error{Code: BadInput, Op: "evaluate", Text: "the batch has no scored position"}
+		return nil, &engine.Error{Code: engine.BadInput, Op: "evaluate", Text: "the batch has no scored position"}
 	}
 	err = s.run(ctx, "evaluate", func(e *C.bp_err) C.bp_status {
 		return C.bp_top_k(s.c, C.int32_t(k), (*C.int32_t)(&ids[0]), (*C.float)(&logp[0]), e)
@@ -153,41 +151,41 @@ func (s *Session) TopK(ctx context.Context, batch []perplexity.Sequence, k int) 
 	if err != nil {
 		return nil, err
 	}
-	out := make([]*perplexity.Reference, len(b.lens))
+	out := make([]*engine.Reference, len(b.lens))
 	for i, q := range batch {
 		m := q.Scored() * k
-		out[i] = &perplexity.Reference{K: k, IDs: ids[:m:m], LogProbs: logp[:m:m]}
+		out[i] = &engine.Reference{K: k, IDs: ids[:m:m], LogProbs: logp[:m:m]}
 		ids, logp = ids[m:], logp[m:]
 	}
 	return out, nil
 }
 
-// Influence implements perplexity.Influencer. It scores every position; the sequences should be of one length, since padding
+// Influence implements engine.Influencer. It scores every position; the sequences should be of one length, since padding
 // would count.
-func (s *Session) Influence(ctx context.Context, batch []perplexity.Sequence) (perplexity.Influence, error) {
+func (s *Session) Influence(ctx context.Context, batch []engine.Sequence) (engine.Influence, error) {
 	const op = "block influence"
-	all := make([]perplexity.Sequence, len(batch))
+	all := make([]engine.Sequence, len(batch))
 	for i, q := range batch {
 		if len(q.Tokens) != len(batch[0].Tokens) {
-			return perplexity.Influence{}, &Error{Code: BadInput, Op: op, Text: "the sequences of the batch differ in length"}
+			return engine.Influence{}, &engine.Error{Code: engine.BadInput, Op: op, Text: "the sequences of the batch differ in length"}
 		}
-		all[i] = perplexity.Sequence{Tokens: q.Tokens, Targets: make([]perplexity.Token, len(q.Tokens))}
+		all[i] = engine.Sequence{Tokens: q.Tokens, Targets: make([]engine.Token, len(q.Tokens))}
 	}
 	b, err := s.setBatch(ctx, all)
 	if err != nil {
-		return perplexity.Influence{}, err
+		return engine.Influence{}, err
 	}
 	if len(s.blocks) == 0 {
-		return perplexity.Influence{}, &Error{Code: BadInput, Op: op, Text: "an unedited session knows no blocks"}
+		return engine.Influence{}, &engine.Error{Code: engine.BadInput, Op: op, Text: "an unedited session knows no blocks"}
 	}
 	block, layer := make([]float64, len(s.blocks)), make([]float64, len(s.blocks))
 	err = s.run(ctx, op, func(e *C.bp_err) C.bp_status {
 		return C.bp_influence(s.c, (*C.double)(&block[0]), (*C.double)(&layer[0]), e)
 	})
 	if err != nil {
-		return perplexity.Influence{}, err
+		return engine.Influence{}, err
 	}
-	out := perplexity.Influence{Blocks: map[blockmask.Block]float64{}, Layers: map[int]float64{}, Positions: len(b.tokens)}
+	out := engine.Influence{Blocks: map[engine.Block]float64{}, Layers: map[int]float64{}, Positions: len(b.tokens)}
 	for i, blk := range s.blocks {
 		out.Blocks[blk] = block[i]
 		out.Layers[blk.Layer] = layer[i]

@@ -12,8 +12,8 @@ import (
 	"time"
 
 	"github.com/ggufprune/ggufprune/blockmask"
+	"github.com/ggufprune/ggufprune/engine"
 	"github.com/ggufprune/ggufprune/llamabind"
-	"github.com/ggufprune/ggufprune/perplexity"
 )
 
 const tiny = "../testdata/tiny-11m-Q8_0.gguf"
@@ -23,7 +23,7 @@ const text = "The old lighthouse stood at the end of the pier. Every evening the
 
 func load(t *testing.T) *llamabind.Model {
 	t.Helper()
-	m, err := llamabind.LoadModel(t.Context(), tiny, llamabind.ModelParams{})
+	m, err := llamabind.LoadModel(t.Context(), tiny, engine.ModelParams{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -31,7 +31,7 @@ func load(t *testing.T) *llamabind.Model {
 	return m
 }
 
-func open(t *testing.T, m *llamabind.Model, p llamabind.SessionParams) *llamabind.Session {
+func open(t *testing.T, m *llamabind.Model, p engine.SessionParams) *llamabind.Session {
 	t.Helper()
 	s, err := m.NewSession(t.Context(), p)
 	if err != nil {
@@ -42,22 +42,22 @@ func open(t *testing.T, m *llamabind.Model, p llamabind.SessionParams) *llamabin
 }
 
 // sequences cuts the text's tokens into n sequences of length tokens, every position but the last scored.
-func sequences(t *testing.T, m *llamabind.Model, lengths ...int) []perplexity.Sequence {
+func sequences(t *testing.T, m *llamabind.Model, lengths ...int) []engine.Sequence {
 	t.Helper()
 	toks, err := m.Tokenize(text, true, false)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var out []perplexity.Sequence
+	var out []engine.Sequence
 	for i, n := range lengths {
-		q := perplexity.Sequence{Tokens: slices.Clone(toks[i : i+n])}
-		q.Targets = append(slices.Clone(q.Tokens[1:]), perplexity.Unscored)
+		q := engine.Sequence{Tokens: slices.Clone(toks[i : i+n])}
+		q.Targets = append(slices.Clone(q.Tokens[1:]), engine.Unscored)
 		out = append(out, q)
 	}
 	return out
 }
 
-func eval(t *testing.T, s *llamabind.Session, batch []perplexity.Sequence, removed blockmask.Mask, cands ...blockmask.Mask) map[int][][]float64 {
+func eval(t *testing.T, s *llamabind.Session, batch []engine.Sequence, removed engine.Mask, cands ...engine.Mask) map[int][][]float64 {
 	t.Helper()
 	out := map[int][][]float64{}
 	err := s.Eval(t.Context(), batch, removed, cands, func(i int, nll [][]float64) error {
@@ -74,7 +74,7 @@ func eval(t *testing.T, s *llamabind.Session, batch []perplexity.Sequence, remov
 	return out
 }
 
-func mask(t *testing.T, s string) blockmask.Mask {
+func mask(t *testing.T, s string) engine.Mask {
 	t.Helper()
 	m, err := blockmask.Parse(s)
 	if err != nil {
@@ -84,10 +84,10 @@ func mask(t *testing.T, s string) blockmask.Mask {
 }
 
 func TestBlocksOfALlama(t *testing.T) {
-	s := open(t, load(t), llamabind.SessionParams{NSeq: 2, SeqLen: 16})
-	var want []blockmask.Block
+	s := open(t, load(t), engine.SessionParams{NSeq: 2, SeqLen: 16})
+	var want []engine.Block
 	for l := range 12 {
-		want = append(want, blockmask.Block{Layer: l, Kind: blockmask.Mixer}, blockmask.Block{Layer: l, Kind: blockmask.FFN})
+		want = append(want, engine.Block{Layer: l, Kind: engine.Mixer}, engine.Block{Layer: l, Kind: engine.FFN})
 	}
 	if !slices.Equal(s.Blocks(), want) {
 		t.Fatalf("blocks %v", s.Blocks())
@@ -101,7 +101,7 @@ func TestBlocksOfALlama(t *testing.T) {
 // The NLL in the graph is the fast path, full logits on the host the plain one.
 func TestGraphNLLEqualsPlain(t *testing.T) {
 	m := load(t)
-	s := open(t, m, llamabind.SessionParams{NSeq: 8, SeqLen: 40})
+	s := open(t, m, engine.SessionParams{NSeq: 8, SeqLen: 40})
 	batch := sequences(t, m, 40, 40, 40, 40, 40, 40, 40, 40) // more rows than one chunk
 	for _, removed := range []string{"", "attn:0,ffn:11", "ffn:3,attn:1-5", "attn:0-11,ffn:0-11"} {
 		r := mask(t, removed)
@@ -129,10 +129,10 @@ func compare(t *testing.T, name string, got, want [][]float64, tol float64) {
 // Starting at a boundary is the fast path, a pass from the embeddings the plain one.
 func TestCandidatesEqualFullPasses(t *testing.T) {
 	m := load(t)
-	s := open(t, m, llamabind.SessionParams{NSeq: 2, SeqLen: 32})
+	s := open(t, m, engine.SessionParams{NSeq: 2, SeqLen: 32})
 	batch := sequences(t, m, 32, 32)
 	removed := mask(t, "ffn:3,attn:4,ffn:4")
-	cands := []blockmask.Mask{mask(t, "attn:0"), mask(t, "attn:3"), mask(t, "attn:5"), mask(t, "ffn:5"), mask(t, "ffn:11"), mask(t, "attn:7,ffn:7"), mask(t, "ffn:2-8")}
+	cands := []engine.Mask{mask(t, "attn:0"), mask(t, "attn:3"), mask(t, "attn:5"), mask(t, "ffn:5"), mask(t, "ffn:11"), mask(t, "attn:7,ffn:7"), mask(t, "ffn:2-8")}
 	fast := eval(t, s, batch, removed, cands...)
 	compare(t, "base", fast[-1], eval(t, s, batch, removed)[-1], 0)
 	for i, c := range cands {
@@ -142,7 +142,7 @@ func TestCandidatesEqualFullPasses(t *testing.T) {
 
 func TestIdentityEditEqualsStock(t *testing.T) {
 	m := load(t)
-	p := llamabind.SessionParams{NSeq: 2, SeqLen: 32}
+	p := engine.SessionParams{NSeq: 2, SeqLen: 32}
 	edited := open(t, m, p)
 	p.Unedited = true
 	stock := open(t, m, p)
@@ -157,7 +157,7 @@ func TestIdentityEditEqualsStock(t *testing.T) {
 	}
 }
 
-func logits(t *testing.T, s *llamabind.Session, batch []perplexity.Sequence) []float32 {
+func logits(t *testing.T, s *llamabind.Session, batch []engine.Sequence) []float32 {
 	t.Helper()
 	var out []float32
 	err := s.Logits(t.Context(), batch, nil, func(_, _ int, l []float32) error {
@@ -173,26 +173,26 @@ func logits(t *testing.T, s *llamabind.Session, batch []perplexity.Sequence) []f
 // A sequence's numbers do not depend on what it shares its batch with.
 func TestPaddingIsHarmless(t *testing.T) {
 	m := load(t)
-	s := open(t, m, llamabind.SessionParams{NSeq: 4, SeqLen: 40})
+	s := open(t, m, engine.SessionParams{NSeq: 4, SeqLen: 40})
 	batch := sequences(t, m, 40, 7, 23)
 	together := eval(t, s, batch, nil)[-1]
 	for i, q := range batch {
 		if len(together[i]) != len(q.Tokens) {
 			t.Fatalf("sequence %d has %d values for %d tokens", i, len(together[i]), len(q.Tokens))
 		}
-		compare(t, "alone", eval(t, s, []perplexity.Sequence{q}, nil)[-1], together[i:i+1], 1e-4)
+		compare(t, "alone", eval(t, s, []engine.Sequence{q}, nil)[-1], together[i:i+1], 1e-4)
 	}
 }
 
 func TestBadInput(t *testing.T) {
 	m := load(t)
-	s := open(t, m, llamabind.SessionParams{NSeq: 1, SeqLen: 16})
-	stock := open(t, m, llamabind.SessionParams{NSeq: 1, SeqLen: 16, Unedited: true})
+	s := open(t, m, engine.SessionParams{NSeq: 1, SeqLen: 16})
+	stock := open(t, m, engine.SessionParams{NSeq: 1, SeqLen: 16, Unedited: true})
 	good := sequences(t, m, 16)
 	none := func(int, [][]float64) error { return nil }
-	unknown := []perplexity.Sequence{{Tokens: []perplexity.Token{1 << 20}, Targets: []perplexity.Token{0}}}
-	unscored := []perplexity.Sequence{{Tokens: []perplexity.Token{1}, Targets: []perplexity.Token{perplexity.Unscored}}}
-	uneven := []perplexity.Sequence{{Tokens: []perplexity.Token{1, 2}, Targets: []perplexity.Token{0}}}
+	unknown := []engine.Sequence{{Tokens: []engine.Token{1 << 20}, Targets: []engine.Token{0}}}
+	unscored := []engine.Sequence{{Tokens: []engine.Token{1}, Targets: []engine.Token{engine.Unscored}}}
+	uneven := []engine.Sequence{{Tokens: []engine.Token{1, 2}, Targets: []engine.Token{0}}}
 	for name, err := range map[string]error{
 		"too long":       s.Eval(t.Context(), sequences(t, m, 17), nil, nil, none),
 		"too many":       s.Eval(t.Context(), sequences(t, m, 8, 8), nil, nil, none),
@@ -201,12 +201,12 @@ func TestBadInput(t *testing.T) {
 		"nothing scored": s.Eval(t.Context(), unscored, nil, nil, none),
 		"uneven":         s.Eval(t.Context(), uneven, nil, nil, none),
 		"unknown block":  s.Eval(t.Context(), good, mask(t, "attn:12"), nil, none),
-		"empty choice":   s.Eval(t.Context(), good, mask(t, "attn:1"), []blockmask.Mask{mask(t, "attn:1")}, none),
+		"empty choice":   s.Eval(t.Context(), good, mask(t, "attn:1"), []engine.Mask{mask(t, "attn:1")}, none),
 		"stock, masked":  stock.Eval(t.Context(), good, mask(t, "attn:1"), nil, none),
-		"stock, choice":  stock.Eval(t.Context(), good, nil, []blockmask.Mask{mask(t, "attn:1")}, none),
+		"stock, choice":  stock.Eval(t.Context(), good, nil, []engine.Mask{mask(t, "attn:1")}, none),
 	} {
-		var e *llamabind.Error
-		if !errors.As(err, &e) || e.Code != llamabind.BadInput || strings.Contains(e.Error(), "\n") {
+		var e *engine.Error
+		if !errors.As(err, &e) || e.Code != engine.BadInput || strings.Contains(e.Error(), "\n") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -233,18 +233,18 @@ func TestLoadErrors(t *testing.T) {
 		filepath.Join(dir, "missing.gguf"), write("empty.gguf", nil), write("text.gguf", []byte("hello, this is no model")),
 		write("cut.gguf", whole[:len(whole)/2]), dir,
 	} {
-		_, err := llamabind.LoadModel(t.Context(), p, llamabind.ModelParams{})
-		var e *llamabind.Error
-		if !errors.As(err, &e) || e.Code != llamabind.LoadFailed || strings.Contains(err.Error(), "\n") {
+		_, err := llamabind.LoadModel(t.Context(), p, engine.ModelParams{})
+		var e *engine.Error
+		if !errors.As(err, &e) || e.Code != engine.LoadFailed || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%s: %v", p, err)
 		}
 	}
-	for name, p := range map[string]llamabind.ModelParams{
+	for name, p := range map[string]engine.ModelParams{
 		"device": {Devices: []string{"Nope0"}}, "split mode": {SplitMode: "tensor"},
 	} {
 		_, err := llamabind.LoadModel(t.Context(), tiny, p)
-		var e *llamabind.Error
-		if !errors.As(err, &e) || e.Code != llamabind.BadInput {
+		var e *engine.Error
+		if !errors.As(err, &e) || e.Code != engine.BadInput {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -252,7 +252,7 @@ func TestLoadErrors(t *testing.T) {
 
 func TestCancel(t *testing.T) {
 	m := load(t)
-	s := open(t, m, llamabind.SessionParams{NSeq: 4, SeqLen: 40})
+	s := open(t, m, engine.SessionParams{NSeq: 4, SeqLen: 40})
 	batch := sequences(t, m, 40, 40, 40, 40)
 	ctx, cancel := context.WithCancel(t.Context())
 	time.AfterFunc(30*time.Millisecond, cancel)
@@ -264,10 +264,10 @@ func TestCancel(t *testing.T) {
 	if took := time.Since(begin); !errors.Is(err, context.Canceled) || took > 2*time.Second {
 		t.Errorf("%v after %v", err, took)
 	}
-	if _, err := m.NewSession(ctx, llamabind.SessionParams{NSeq: 1, SeqLen: 8}); !errors.Is(err, context.Canceled) {
+	if _, err := m.NewSession(ctx, engine.SessionParams{NSeq: 1, SeqLen: 8}); !errors.Is(err, context.Canceled) {
 		t.Errorf("new session: %v", err)
 	}
-	if _, err := llamabind.LoadModel(ctx, tiny, llamabind.ModelParams{}); !errors.Is(err, context.Canceled) {
+	if _, err := llamabind.LoadModel(ctx, tiny, engine.ModelParams{}); !errors.Is(err, context.Canceled) {
 		t.Errorf("load: %v", err)
 	}
 	// The session is usable again with a live context.
@@ -276,10 +276,10 @@ func TestCancel(t *testing.T) {
 
 func TestYieldErrorEndsEval(t *testing.T) {
 	m := load(t)
-	s := open(t, m, llamabind.SessionParams{NSeq: 1, SeqLen: 16})
+	s := open(t, m, engine.SessionParams{NSeq: 1, SeqLen: 16})
 	stop := errors.New("stop")
 	calls := 0
-	err := s.Eval(t.Context(), sequences(t, m, 16), nil, []blockmask.Mask{mask(t, "attn:1"), mask(t, "attn:2")}, func(int, [][]float64) error {
+	err := s.Eval(t.Context(), sequences(t, m, 16), nil, []engine.Mask{mask(t, "attn:1"), mask(t, "attn:2")}, func(int, [][]float64) error {
 		calls++
 		return stop
 	})
@@ -325,7 +325,7 @@ func TestQuantize(t *testing.T) {
 	if err := llamabind.Quantize(tiny, out, "Q4_0", 2); err != nil {
 		t.Fatal(err)
 	}
-	m, err := llamabind.LoadModel(t.Context(), out, llamabind.ModelParams{})
+	m, err := llamabind.LoadModel(t.Context(), out, engine.ModelParams{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -333,8 +333,8 @@ func TestQuantize(t *testing.T) {
 	if big := load(t).Info(); m.Info().Size >= big.Size || m.Info().Params != big.Params {
 		t.Errorf("quantised: %+v, before: %+v", m.Info(), big)
 	}
-	var e *llamabind.Error
-	if err := llamabind.Quantize(tiny, out, "Q9", 2); !errors.As(err, &e) || e.Code != llamabind.BadInput {
+	var e *engine.Error
+	if err := llamabind.Quantize(tiny, out, "Q9", 2); !errors.As(err, &e) || e.Code != engine.BadInput {
 		t.Errorf("an unknown type: %v", err)
 	}
 	if err := llamabind.Quantize(filepath.Join(t.TempDir(), "no.gguf"), out, "Q4_0", 2); err == nil {
@@ -343,10 +343,10 @@ func TestQuantize(t *testing.T) {
 }
 
 func TestDevicesAndVersion(t *testing.T) {
-	if d := llamabind.Devices(); len(d) == 0 || !slices.ContainsFunc(d, func(d llamabind.DeviceInfo) bool { return d.Type == "cpu" }) {
+	if d := llamabind.Devices(); len(d) == 0 || !slices.ContainsFunc(d, func(d engine.Device) bool { return d.Type == "cpu" }) {
 		t.Errorf("devices %+v", d)
 	}
-	if v := llamabind.Version(); !strings.Contains(v, "0.5.0") {
+	if v := llamabind.LlamaTag; !strings.Contains(v, "0.5.0") {
 		t.Errorf("version %q", v)
 	}
 }
@@ -354,7 +354,7 @@ func TestDevicesAndVersion(t *testing.T) {
 // The KL divergence over the likeliest tokens is the fast path; full logits of both models on the host the plain one.
 func TestKLEqualsPlain(t *testing.T) {
 	m := load(t)
-	s := open(t, m, llamabind.SessionParams{NSeq: 2, SeqLen: 32})
+	s := open(t, m, engine.SessionParams{NSeq: 2, SeqLen: 32})
 	batch := sequences(t, m, 32, 32)
 	base, r := logits(t, s, batch), mask(t, "ffn:3,attn:1")
 	var pruned []float32
@@ -399,7 +399,7 @@ func TestKLEqualsPlain(t *testing.T) {
 }
 
 // klOf is KL(p || q) over ids and the rest as one outcome, all in double.
-func klOf(p, q []float32, ids []perplexity.Token) float64 {
+func klOf(p, q []float32, ids []engine.Token) float64 {
 	lse := func(l []float32) float64 {
 		sum := 0.0
 		for _, x := range l {
@@ -423,9 +423,9 @@ func klOf(p, q []float32, ids []perplexity.Token) float64 {
 
 func TestCandidatesWithoutBase(t *testing.T) {
 	m := load(t)
-	s := open(t, m, llamabind.SessionParams{NSeq: 2, SeqLen: 32})
+	s := open(t, m, engine.SessionParams{NSeq: 2, SeqLen: 32})
 	batch, removed := sequences(t, m, 32, 32), mask(t, "ffn:3")
-	cands := []blockmask.Mask{mask(t, "attn:0"), mask(t, "ffn:4"), mask(t, "ffn:2,attn:4")}
+	cands := []engine.Mask{mask(t, "attn:0"), mask(t, "ffn:4"), mask(t, "ffn:2,attn:4")}
 	want := eval(t, s, batch, removed, cands...)
 	calls := 0
 	err := s.EvalCandidates(t.Context(), batch, removed, cands, func(i int, nll [][]float64) error {
@@ -441,7 +441,7 @@ func TestCandidatesWithoutBase(t *testing.T) {
 // What cosines must satisfy whatever the stream is; `sweep reference` compares the values with PyTorch's.
 func TestInfluence(t *testing.T) {
 	m := load(t)
-	s := open(t, m, llamabind.SessionParams{NSeq: 2, SeqLen: 32})
+	s := open(t, m, engine.SessionParams{NSeq: 2, SeqLen: 32})
 	inf, err := s.Influence(t.Context(), sequences(t, m, 32, 32))
 	if err != nil {
 		t.Fatal(err)
@@ -454,9 +454,9 @@ func TestInfluence(t *testing.T) {
 			t.Errorf("%v: cosine %v", b, c)
 		}
 		// Angles add up at most: a layer turns the stream no further than its two blocks together.
-		other := blockmask.Block{Layer: b.Layer, Kind: blockmask.Mixer}
-		if b.Kind == blockmask.Mixer {
-			other.Kind = blockmask.FFN
+		other := engine.Block{Layer: b.Layer, Kind: engine.Mixer}
+		if b.Kind == engine.Mixer {
+			other.Kind = engine.FFN
 		}
 		if limit := math.Acos(c) + math.Acos(inf.Blocks[other]) + 0.05; math.Acos(inf.Layers[b.Layer]) > limit {
 			t.Errorf("layer %d turns by %v, its blocks by %v", b.Layer, math.Acos(inf.Layers[b.Layer]), limit)

@@ -13,46 +13,22 @@ import (
 	"sync/atomic"
 	"unsafe"
 
-	"github.com/ggufprune/ggufprune/perplexity"
+	"github.com/ggufprune/ggufprune/engine"
 )
-
-// ModelParams says where a model goes. The zero value is the CPU; names and meanings are llama.cpp's.
-type ModelParams struct {
-	NGPULayers  int       // -ngl: layers on the GPU, -1 = all
-	Devices     []string  // --device: names as in [Devices]; "none" alone = no offload
-	MainGPU     int       // --main-gpu
-	SplitMode   string    // --split-mode: none, layer (default), row
-	TensorSplit []float32 // --tensor-split: share of each device
-	RPC         []string  // --rpc: host:port of llama.cpp's rpc-server
-	NoMmap      bool      // --no-mmap
-	NoRepack    bool      // --no-repack: weights as they are in the file, slower on the CPU
-}
-
-// ModelInfo is what llama.cpp says of a loaded model.
-type ModelInfo struct {
-	Arch, Desc             string
-	NVocab, NLayer         int
-	NEmbd, NCtxTrain       int
-	Params, Size           uint64 // weights, bytes
-	HasEncoder, HasDecoder bool
-	Recurrent, Diffusion   bool
-	HasVocab               bool // there is a tokenizer
-	ChatTemplate           string
-	bos, eos               perplexity.Token
-	addBOS, addEOS         bool
-}
 
 // Model is a loaded model. Close it after its sessions.
 type Model struct {
-	c    *C.bp_model
-	info ModelInfo
+	c              *C.bp_model
+	info           engine.ModelInfo
+	bos, eos       engine.Token
+	addBOS, addEOS bool
 }
 
 // LoadModel loads the GGUF file at path (the first shard of a split one).
-func LoadModel(ctx context.Context, path string, p ModelParams) (*Model, error) {
+func LoadModel(ctx context.Context, path string, p engine.ModelParams) (*Model, error) {
 	start()
 	if err := ctx.Err(); err != nil {
-		return nil, &Error{Code: Cancelled, Op: "load model", Text: "cancelled"}
+		return nil, &engine.Error{Code: engine.Cancelled, Op: "load model", Text: "cancelled"}
 	}
 	if err := addRPC(p.RPC); err != nil {
 		return nil, err
@@ -75,7 +51,7 @@ func LoadModel(ctx context.Context, path string, p ModelParams) (*Model, error) 
 	if err := toError("load model", st, &cerr); err != nil {
 		return nil, err
 	}
-	return &Model{c: m, info: readInfo(m)}, nil
+	return newModel(m), nil
 }
 
 // onCancel sets flag when ctx ends. The returned function detaches it and waits until flag is no longer touched.
@@ -93,7 +69,7 @@ func onCancel(ctx context.Context, flag *C.int32_t) (stop func()) {
 }
 
 // cModelParams copies p to the C heap.
-func cModelParams(p ModelParams) (*C.bp_model_params, func()) {
+func cModelParams(p engine.ModelParams) (*C.bp_model_params, func()) {
 	var owned []unsafe.Pointer
 	str := func(s string) *C.char {
 		c := C.CString(s)
@@ -128,21 +104,22 @@ func cModelParams(p ModelParams) (*C.bp_model_params, func()) {
 	}
 }
 
-func readInfo(m *C.bp_model) ModelInfo {
+// newModel asks llama.cpp about a model.
+func newModel(m *C.bp_model) *Model {
 	var c C.bp_model_info
 	C.bp_model_get_info(m, &c)
-	info := ModelInfo{
+	out := &Model{c: m, bos: engine.Token(c.bos), eos: engine.Token(c.eos), addBOS: bool(c.add_bos), addEOS: bool(c.add_eos)}
+	out.info = engine.ModelInfo{
 		Arch: C.GoString(&c.arch[0]), Desc: C.GoString(&c.desc[0]),
 		NVocab: int(c.n_vocab), NLayer: int(c.n_layer), NEmbd: int(c.n_embd), NCtxTrain: int(c.n_ctx_train),
 		Params: uint64(c.n_params), Size: uint64(c.size),
 		HasEncoder: bool(c.has_encoder), HasDecoder: bool(c.has_decoder),
 		Recurrent: bool(c.recurrent), Diffusion: bool(c.diffusion), HasVocab: bool(c.has_vocab),
-		bos: perplexity.Token(c.bos), eos: perplexity.Token(c.eos), addBOS: bool(c.add_bos), addEOS: bool(c.add_eos),
 	}
 	if t := C.bp_model_chat_template(m); t != nil {
-		info.ChatTemplate = C.GoString(t)
+		out.info.ChatTemplate = C.GoString(t)
 	}
-	return info
+	return out
 }
 
 // Close frees the model.
@@ -154,45 +131,45 @@ func (m *Model) Close() {
 }
 
 // Info returns what llama.cpp says of the model.
-func (m *Model) Info() ModelInfo { return m.info }
+func (m *Model) Info() engine.ModelInfo { return m.info }
 
 // BOS returns the beginning-of-sequence token, -1 if the model has none.
-func (m *Model) BOS() perplexity.Token { return m.info.bos }
+func (m *Model) BOS() engine.Token { return m.bos }
 
 // EOS returns the end-of-sequence token, -1 if the model has none.
-func (m *Model) EOS() perplexity.Token { return m.info.eos }
+func (m *Model) EOS() engine.Token { return m.eos }
 
 // AddBOS reports whether the model wants BOS in front of a text.
-func (m *Model) AddBOS() bool { return m.info.addBOS }
+func (m *Model) AddBOS() bool { return m.addBOS }
 
 // AddEOS reports whether the model wants EOS behind a text.
-func (m *Model) AddEOS() bool { return m.info.addEOS }
+func (m *Model) AddEOS() bool { return m.addEOS }
 
 // Tokenize returns the tokens of text. addSpecial adds what the model wants at the ends; parseSpecial reads names of special
 // tokens in text as these tokens.
-func (m *Model) Tokenize(text string, addSpecial, parseSpecial bool) ([]perplexity.Token, error) {
+func (m *Model) Tokenize(text string, addSpecial, parseSpecial bool) ([]engine.Token, error) {
 	if !m.info.HasVocab {
-		return nil, &Error{Code: BadInput, Op: "tokenize", Text: "the model has no tokenizer"}
+		return nil, &engine.Error{Code: engine.BadInput, Op: "tokenize", Text: "the model has no tokenizer"}
 	}
 	if len(text) >= math.MaxInt32-16 {
-		return nil, &Error{Code: BadInput, Op: "tokenize", Text: fmt.Sprintf("a text of %d bytes is too long, cut it below 2 GiB", len(text))}
+		return nil, &engine.Error{Code: engine.BadInput, Op: "tokenize", Text: fmt.Sprintf("a text of %d bytes is too long, cut it below 2 GiB", len(text))}
 	}
-	buf := make([]perplexity.Token, len(text)/2+16)
+	buf := make([]engine.Token, len(text)/2+16)
 	for {
 		n := int(C.bp_tokenize(m.c, (*C.char)(unsafe.Pointer(unsafe.StringData(text+"\x00"))), C.int32_t(len(text)),
 			(*C.int32_t)(unsafe.Pointer(&buf[0])), C.int32_t(len(buf)), C.bool(addSpecial), C.bool(parseSpecial)))
 		switch {
 		case n == math.MinInt32:
-			return nil, &Error{Code: Internal, Op: "tokenize", Text: "llama.cpp could not tokenise the text"}
+			return nil, &engine.Error{Code: engine.Internal, Op: "tokenize", Text: "llama.cpp could not tokenise the text"}
 		case n >= 0:
 			return buf[:n], nil
 		}
-		buf = make([]perplexity.Token, -n)
+		buf = make([]engine.Token, -n)
 	}
 }
 
 // Piece returns the text of a token; special also renders control tokens.
-func (m *Model) Piece(t perplexity.Token, special bool) string {
+func (m *Model) Piece(t engine.Token, special bool) string {
 	if t < 0 || int(t) >= m.info.NVocab {
 		return ""
 	}
@@ -207,7 +184,7 @@ func (m *Model) Piece(t perplexity.Token, special bool) string {
 }
 
 // EOG reports whether t ends a generation.
-func (m *Model) EOG(t perplexity.Token) bool { return bool(C.bp_is_eog(m.c, C.int32_t(t))) }
+func (m *Model) EOG(t engine.Token) bool { return bool(C.bp_is_eog(m.c, C.int32_t(t))) }
 
 // ToFloat decodes data of a ggml type into weights, which say how many there are: a multiple of the type's block.
 func ToFloat(ggmlType uint32, data []byte, weights []float32) error {
@@ -216,7 +193,7 @@ func ToFloat(ggmlType uint32, data []byte, weights []float32) error {
 		return nil
 	}
 	if len(data) == 0 || !bool(C.bp_to_float(C.int32_t(ggmlType), unsafe.Pointer(&data[0]), C.int64_t(len(weights)), (*C.float)(unsafe.Pointer(&weights[0])))) {
-		return &Error{Code: BadInput, Op: "decode weights", Text: fmt.Sprintf("ggml type %d cannot be decoded", ggmlType)}
+		return &engine.Error{Code: engine.BadInput, Op: "decode weights", Text: fmt.Sprintf("ggml type %d cannot be decoded", ggmlType)}
 	}
 	return nil
 }

@@ -25,17 +25,13 @@ import (
 	"strconv"
 	"strings"
 	"unsafe"
+
+	"github.com/ggufprune/ggufprune/engine"
 )
 
-// FileType is what a model is quantised to, a llama_ftype: a mixture of tensor types.
-type FileType struct {
-	Name string // as llama-quantize spells it, e.g. "Q4_K_M"
-	ID   int    // llama_ftype, general.file_type
-}
-
 // FileTypes are the types that llama-quantize knows, in its order, without its aliases Q3_K, Q4_K and Q5_K.
-func FileTypes() []FileType {
-	var out []FileType
+func FileTypes() []engine.FileType {
+	var out []engine.FileType
 	for _, t := range fileTypes() {
 		if _, alias := aliases[t.Name]; !alias {
 			out = append(out, t)
@@ -46,20 +42,20 @@ func FileTypes() []FileType {
 
 var aliases = map[string]string{"Q3_K": "Q3_K_M", "Q4_K": "Q4_K_M", "Q5_K": "Q5_K_M"}
 
-func fileTypes() []FileType {
-	var out []FileType
+func fileTypes() []engine.FileType {
+	var out []engine.FileType
 	for i := C.int32_t(0); ; i++ {
 		var id C.int32_t
 		name := C.bp_ftype(i, &id)
 		if name == nil {
 			return out
 		}
-		out = append(out, FileType{C.GoString(name), int(id)})
+		out = append(out, engine.FileType{Name: C.GoString(name), ID: int(id)})
 	}
 }
 
 // ParseFileType reads a type as llama-quantize does: its name in upper or lower case, or its number.
-func ParseFileType(s string) (FileType, error) {
+func ParseFileType(s string) (engine.FileType, error) {
 	upper := strings.ToUpper(s)
 	if name, ok := aliases[upper]; ok {
 		upper = name
@@ -72,14 +68,14 @@ func ParseFileType(s string) (FileType, error) {
 		}
 		names = append(names, t.Name)
 	}
-	return FileType{}, fmt.Errorf("unknown quantisation type %q; give one of %s", s, strings.Join(names, ", "))
+	return engine.FileType{}, fmt.Errorf("unknown quantisation type %q; give one of %s", s, strings.Join(names, ", "))
 }
 
 // noTargets are the tensor types that ggml_quantize_chunk (ggml.c) has no case for: those of activations, tables and doubles.
 var noTargets = []string{"q8_1", "q8_k", "i8", "i16", "i32", "i64", "f64"}
 
-// TensorTypeID is the ggml_type to quantise to with a name such as "q6_K", in upper or lower case; false if there is none.
-func TensorTypeID(name string) (uint32, bool) {
+// TensorType is the ggml_type to quantise to with a name such as "q6_K", in upper or lower case; false if there is none.
+func TensorType(name string) (uint32, bool) {
 	if slices.Contains(noTargets, strings.ToLower(name)) {
 		return 0, false
 	}
@@ -89,47 +85,12 @@ func TensorTypeID(name string) (uint32, bool) {
 	return uint32(t), t >= 0
 }
 
-// TensorRule gives the tensors whose names a regular expression (C++'s, ECMAScript) is found in a type, as --tensor-type.
-type TensorRule struct {
-	Pattern string
-	Type    uint32 // ggml_type
-}
-
-// QuantizeParams are llama-quantize's options. The zero value of a field is its default, but Type must be given.
-type QuantizeParams struct {
-	Type            FileType
-	Threads         int  // 0: all of the machine's
-	AllowRequantize bool // quantise what is quantised
-	LeaveOutput     bool // leave output.weight as it is
-	Pure            bool // one type for all, no mixture
-	OutputType      *uint32
-	EmbeddingType   *uint32
-	TensorTypes     []TensorRule
-
-	// IMatrix holds the importance of each tensor's columns (of a 3D tensor, of each matrix's), by the tensor's name.
-	IMatrix  map[string][]float32
-	Metadata []QuantizeKV // added to the file's
-}
-
-// QuantizeKV is a key of the metadata with a text, which llama.cpp cuts at 127 bytes, or if that is empty with a number.
-type QuantizeKV struct {
-	Key, Text string
-	Number    uint32
-}
-
-// QuantizedTensor says what a tensor becomes.
-type QuantizedTensor struct {
-	Name    string
-	Type    uint32 // ggml_type
-	Changed bool   // false: it stays as it is, and Type is 0
-}
-
 // QuantizeModel writes the model at in to the file out, with llama.cpp's own quantiser: the same bytes as llama-quantize's. progress,
 // which may be nil, is called before tensor i of n, from 1. When ctx ends, it stops before the next tensor. What
 // was written of out stays after an error.
 //
 // An assertion that fails in a thread of the quantiser ends the process: see package internal/quantproc.
-func QuantizeModel(ctx context.Context, in, out string, p QuantizeParams, progress func(i, n int, name string)) error {
+func QuantizeModel(ctx context.Context, in, out string, p engine.QuantizeParams, progress func(i, n int, name string)) error {
 	return quantize(ctx, in, out, p, false, func(i, n int, name string, _ int32) {
 		if progress != nil {
 			progress(i, n, name)
@@ -139,10 +100,10 @@ func QuantizeModel(ctx context.Context, in, out string, p QuantizeParams, progre
 
 // QuantizePlan returns what QuantizeModel would make of each tensor, without doing it. It takes no account of what IMatrix
 // lacks; see [NeedsIMatrix].
-func QuantizePlan(ctx context.Context, in string, p QuantizeParams) ([]QuantizedTensor, error) {
-	var out []QuantizedTensor
+func QuantizePlan(ctx context.Context, in string, p engine.QuantizeParams) ([]engine.QuantizedTensor, error) {
+	var out []engine.QuantizedTensor
 	err := quantize(ctx, in, "", p, true, func(_, _ int, name string, typ int32) {
-		t := QuantizedTensor{Name: name}
+		t := engine.QuantizedTensor{Name: name}
 		if typ >= 0 {
 			t.Type, t.Changed = uint32(typ), true
 		}
@@ -153,7 +114,7 @@ func QuantizePlan(ctx context.Context, in string, p QuantizeParams) ([]Quantized
 
 // NeedsIMatrix reports whether llama.cpp refuses to give a tensor this type, in a file of type ft, without an importance
 // matrix: tensor_requires_imatrix of llama-quant.cpp, and ggml_quantize_requires_imatrix of ggml.c, which is an assertion.
-func NeedsIMatrix(t QuantizedTensor, ft FileType) bool {
+func NeedsIMatrix(t engine.QuantizedTensor, ft engine.FileType) bool {
 	if !t.Changed {
 		return false
 	}
@@ -171,16 +132,16 @@ func NeedsIMatrix(t QuantizedTensor, ft FileType) bool {
 func Quantize(in, out, ftype string, threads int) error {
 	t, err := ParseFileType(ftype)
 	if err != nil {
-		return &Error{Code: BadInput, Op: "quantize", Text: err.Error()}
+		return &engine.Error{Code: engine.BadInput, Op: "quantize", Text: err.Error()}
 	}
-	return QuantizeModel(context.Background(), in, out, QuantizeParams{Type: t, Threads: threads, AllowRequantize: true}, nil)
+	return QuantizeModel(context.Background(), in, out, engine.QuantizeParams{Type: t, Threads: threads, AllowRequantize: true}, nil)
 }
 
-func quantize(ctx context.Context, in, out string, p QuantizeParams, dry bool, tensor func(i, n int, name string, typ int32)) error {
+func quantize(ctx context.Context, in, out string, p engine.QuantizeParams, dry bool, tensor func(i, n int, name string, typ int32)) error {
 	start()
 	const op = "quantize"
 	if ctx.Err() != nil {
-		return &Error{Code: Cancelled, Op: op, Text: "cancelled"}
+		return &engine.Error{Code: engine.Cancelled, Op: op, Text: "cancelled"}
 	}
 	var heap cHeap
 	defer heap.free()
@@ -228,7 +189,7 @@ func cArray[T any](h *cHeap, n int) []T {
 }
 
 // quantizeParams copies p to the C heap.
-func (h *cHeap) quantizeParams(p QuantizeParams) *C.bp_quantize_params {
+func (h *cHeap) quantizeParams(p engine.QuantizeParams) *C.bp_quantize_params {
 	cp := &cArray[C.bp_quantize_params](h, 1)[0]
 	cp.ftype, cp.n_threads = C.int32_t(p.Type.ID), C.int32_t(min(p.Threads, math.MaxInt32))
 	cp.allow_requantize, cp.leave_output, cp.pure = C.bool(p.AllowRequantize), C.bool(p.LeaveOutput), C.bool(p.Pure)

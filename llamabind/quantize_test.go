@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ggufprune/ggufprune/engine"
 	"github.com/ggufprune/ggufprune/gguf"
 	"github.com/ggufprune/ggufprune/llamabind"
 )
@@ -26,11 +27,11 @@ func TestParseFileType(t *testing.T) {
 
 // The plan of a dry run is what the file holds afterwards.
 func TestQuantizePlan(t *testing.T) {
-	p := llamabind.QuantizeParams{Threads: 2, AllowRequantize: true}
+	p := engine.QuantizeParams{Threads: 2, AllowRequantize: true}
 	p.Type, _ = llamabind.ParseFileType("Q4_K_M")
-	q6, _ := llamabind.TensorTypeID("q6_K")
+	q6, _ := llamabind.TensorType("q6_K")
 	p.EmbeddingType = &q6
-	p.TensorTypes = []llamabind.TensorRule{{Pattern: `blk\.1\.ffn_up`, Type: uint32(gguf.Q8_0)}, {Pattern: "attn_k", Type: uint32(gguf.Q5_1)}}
+	p.TensorTypes = []engine.TensorRule{{Pattern: `blk\.1\.ffn_up`, Type: uint32(gguf.Q8_0)}, {Pattern: "attn_k", Type: uint32(gguf.Q5_1)}}
 	plan, err := llamabind.QuantizePlan(t.Context(), tiny, p)
 	if err != nil {
 		t.Fatal(err)
@@ -83,13 +84,13 @@ func TestQuantizeErrors(t *testing.T) {
 	defer cancel()
 	for _, c := range []struct {
 		what, in, text string
-		p              llamabind.QuantizeParams
+		p              engine.QuantizeParams
 		progress       func(i, n int, name string)
 	}{
-		{"quantised", tiny, "requantizing from type q8_0 is disabled", llamabind.QuantizeParams{Type: q4}, nil},
-		{"no imatrix", tiny, "requires an imatrix", llamabind.QuantizeParams{Type: iq2, AllowRequantize: true}, nil},
-		{"no file", "no.gguf", "no.gguf", llamabind.QuantizeParams{Type: q4}, nil},
-		{"cancelled", tiny, "cancelled", llamabind.QuantizeParams{Type: q4, AllowRequantize: true}, func(i, _ int, _ string) {
+		{"quantised", tiny, "requantizing from type q8_0 is disabled", engine.QuantizeParams{Type: q4}, nil},
+		{"no imatrix", tiny, "requires an imatrix", engine.QuantizeParams{Type: iq2, AllowRequantize: true}, nil},
+		{"no file", "no.gguf", "no.gguf", engine.QuantizeParams{Type: q4}, nil},
+		{"cancelled", tiny, "cancelled", engine.QuantizeParams{Type: q4, AllowRequantize: true}, func(i, _ int, _ string) {
 			if i == 3 {
 				cancel()
 			}
@@ -110,7 +111,7 @@ func TestQuantizeErrors(t *testing.T) {
 
 // An assertion of ggml would end the process: types that need an imatrix are known before.
 func TestNeedsIMatrix(t *testing.T) {
-	p := llamabind.QuantizeParams{Pure: true, AllowRequantize: true}
+	p := engine.QuantizeParams{Pure: true, AllowRequantize: true}
 	for name, want := range map[string]bool{"IQ2_XXS": true, "IQ1_S": true, "IQ2_S": true, "Q4_K_M": false, "Q2_K_S": true, "Q2_K": false, "F16": false} {
 		p.Type, _ = llamabind.ParseFileType(name)
 		p.Pure = name != "Q2_K_S"

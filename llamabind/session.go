@@ -10,41 +10,31 @@ import (
 	"fmt"
 	"unsafe"
 
-	"github.com/ggufprune/ggufprune/blockmask"
-	"github.com/ggufprune/ggufprune/perplexity"
+	"github.com/ggufprune/ggufprune/engine"
 )
 
-// SessionParams sizes a session. One batch holds up to NSeq x SeqLen tokens and is computed as one graph.
-type SessionParams struct {
-	NSeq, SeqLen int
-	Threads      int    // 0: one for each physical core
-	FlashAttn    string // "auto" (default), "on", "off"
-	Unedited     bool   // a stock llama.cpp context: nothing can be left out
-	UBatch       int    // -ub, in an unedited session: tokens per graph; 0 = the whole batch
-}
-
-// Session evaluates batches on a context of a model. It implements perplexity.Engine.
+// Session evaluates batches on a context of a model. It implements engine.Session, and all that package engine lets a session do besides.
 type Session struct {
 	c       *C.bp_session
 	model   *Model
-	params  SessionParams
+	params  engine.SessionParams
 	cancel  *C.int32_t
-	blocks  []blockmask.Block
-	weights map[blockmask.Block][]string
+	blocks  []engine.Block
+	weights map[engine.Block][]string
 }
 
 var flashAttn = map[string]C.int32_t{"": -1, "auto": -1, "off": 0, "on": 1}
 
 // NewSession creates a context. Unless p.Unedited, it finds the model's blocks and tests the edit on a few tokens; a model
 // whose graph is not understood gives an [Error] with code [UnsupportedArch] that says why.
-func (m *Model) NewSession(ctx context.Context, p SessionParams) (*Session, error) {
+func (m *Model) NewSession(ctx context.Context, p engine.SessionParams) (*Session, error) {
 	const op = "open session"
 	if ctx.Err() != nil {
-		return nil, &Error{Code: Cancelled, Op: op, Text: "cancelled"}
+		return nil, &engine.Error{Code: engine.Cancelled, Op: op, Text: "cancelled"}
 	}
 	fa, ok := flashAttn[p.FlashAttn]
 	if !ok {
-		return nil, &Error{Code: BadInput, Op: op, Text: fmt.Sprintf("flash attention %q: use auto, on or off", p.FlashAttn)}
+		return nil, &engine.Error{Code: engine.BadInput, Op: op, Text: fmt.Sprintf("flash attention %q: use auto, on or off", p.FlashAttn)}
 	}
 	if p.Threads <= 0 {
 		p.Threads = PhysicalCores()
@@ -53,7 +43,7 @@ func (m *Model) NewSession(ctx context.Context, p SessionParams) (*Session, erro
 		n_seq: C.int32_t(p.NSeq), seq_len: C.int32_t(p.SeqLen), n_ubatch: C.int32_t(p.UBatch),
 		n_threads: C.int32_t(p.Threads), flash_attn: fa, unedited: C.bool(p.Unedited),
 	}
-	s := &Session{model: m, params: p, weights: map[blockmask.Block][]string{}}
+	s := &Session{model: m, params: p, weights: map[engine.Block][]string{}}
 	var cerr C.bp_err
 	st := C.bp_session_open(m.c, &cp, &s.c, &cerr)
 	if err := toError(op, st, &cerr); err != nil {
@@ -68,9 +58,9 @@ func (s *Session) readBlocks() {
 	for i := range int(C.bp_n_blocks(s.c)) {
 		var layer, kind, nw C.int32_t
 		C.bp_block(s.c, C.int32_t(i), &layer, &kind, &nw)
-		b := blockmask.Block{Layer: int(layer), Kind: blockmask.Mixer}
+		b := engine.Block{Layer: int(layer), Kind: engine.Mixer}
 		if kind != 0 {
-			b.Kind = blockmask.FFN
+			b.Kind = engine.FFN
 		}
 		s.blocks = append(s.blocks, b)
 		for w := range int(nw) {
@@ -88,10 +78,10 @@ func (s *Session) Close() {
 }
 
 // Blocks returns the model's blocks, front to back; none in an unedited session.
-func (s *Session) Blocks() []blockmask.Block { return s.blocks }
+func (s *Session) Blocks() []engine.Block { return s.blocks }
 
 // Weights names the matrices and biases of a block; its norms are not among them.
-func (s *Session) Weights(b blockmask.Block) []string { return s.weights[b] }
+func (s *Session) Weights(b engine.Block) []string { return s.weights[b] }
 
 // BatchTokens is the largest batch, in tokens.
 func (s *Session) BatchTokens() int { return s.params.NSeq * s.params.SeqLen }
@@ -101,7 +91,7 @@ func (s *Session) BatchSeqs() int { return s.params.NSeq }
 
 // Logits calls row for every scored position of the batch, in order, with the full logits of the model without removed.
 // logits has one value for each token of the vocabulary and is valid until the session's next call.
-func (s *Session) Logits(ctx context.Context, batch []perplexity.Sequence, removed blockmask.Mask,
+func (s *Session) Logits(ctx context.Context, batch []engine.Sequence, removed engine.Mask,
 	row func(seq, pos int, logits []float32) error,
 ) error {
 	b, err := s.setBatch(ctx, batch)
@@ -135,7 +125,7 @@ func (s *Session) Logits(ctx context.Context, batch []perplexity.Sequence, remov
 // run makes one call of the shim that ends early when ctx does.
 func (s *Session) run(ctx context.Context, op string, call func(*C.bp_err) C.bp_status) error {
 	if ctx.Err() != nil {
-		return &Error{Code: Cancelled, Op: op, Text: "cancelled"}
+		return &engine.Error{Code: engine.Cancelled, Op: op, Text: "cancelled"}
 	}
 	*s.cancel = 0
 	stop := onCancel(ctx, s.cancel)
@@ -146,15 +136,15 @@ func (s *Session) run(ctx context.Context, op string, call func(*C.bp_err) C.bp_
 }
 
 // bytes turns a mask into one byte for each block.
-func (s *Session) bytes(m blockmask.Mask) ([]byte, error) {
+func (s *Session) bytes(m engine.Mask) ([]byte, error) {
 	if s.params.Unedited {
 		if m.Len() > 0 {
-			return nil, &Error{Code: BadInput, Op: "evaluate", Text: "an unedited session cannot leave blocks out"}
+			return nil, &engine.Error{Code: engine.BadInput, Op: "evaluate", Text: "an unedited session cannot leave blocks out"}
 		}
 		return nil, nil
 	}
 	if err := m.Check(s.blocks); err != nil {
-		return nil, &Error{Code: BadInput, Op: "evaluate", Text: err.Error()}
+		return nil, &engine.Error{Code: engine.BadInput, Op: "evaluate", Text: err.Error()}
 	}
 	out := make([]byte, len(s.blocks))
 	for i, b := range s.blocks {

@@ -9,14 +9,13 @@ import (
 	"context"
 	"unsafe"
 
-	"github.com/ggufprune/ggufprune/internal/selftext"
-	"github.com/ggufprune/ggufprune/perplexity"
+	"github.com/ggufprune/ggufprune/engine"
 )
 
-// Step implements selftext.Stepper in an unedited session.
-func (s *Session) Step(ctx context.Context, in []selftext.Next, row func(i int, logits []float32) error) error {
+// Step implements engine.Stepper in an unedited session.
+func (s *Session) Step(ctx context.Context, in []engine.Next, row func(i int, logits []float32) error) error {
 	n := len(in)
-	tokens, seqs, pos := make([]perplexity.Token, n+1), make([]int32, n+1), make([]int32, n+1)
+	tokens, seqs, pos := make([]engine.Token, n+1), make([]int32, n+1), make([]int32, n+1)
 	for i, x := range in {
 		tokens[i], seqs[i], pos[i] = x.Token, int32(x.Seq), int32(x.Pos)
 	}

@@ -3,9 +3,8 @@ package llamabind_test
 import (
 	"testing"
 
+	"github.com/ggufprune/ggufprune/engine"
 	"github.com/ggufprune/ggufprune/internal/selftext"
-	"github.com/ggufprune/ggufprune/llamabind"
-	"github.com/ggufprune/ggufprune/perplexity"
 )
 
 // Token by token, the likeliest one each time, in two sequences that begin at different times and one that is begun again: the text
@@ -21,15 +20,15 @@ func TestStep(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := open(t, m, llamabind.SessionParams{NSeq: 2, SeqLen: 64, UBatch: 2, Threads: 2, Unedited: true})
-	texts, ran := [2][]perplexity.Token{}, [2]int{}
+	s := open(t, m, engine.SessionParams{NSeq: 2, SeqLen: 64, UBatch: 2, Threads: 2, Unedited: true})
+	texts, ran := [2][]engine.Token{}, [2]int{}
 	step := func(seqs ...int) {
-		var in []selftext.Next
+		var in []engine.Next
 		for _, q := range seqs {
 			if ran[q] == 0 {
 				texts[q] = append(texts[q], toks...)
 			}
-			in = append(in, selftext.Next{Token: texts[q][ran[q]], Seq: q, Pos: ran[q]})
+			in = append(in, engine.Next{Token: texts[q][ran[q]], Seq: q, Pos: ran[q]})
 			ran[q]++
 		}
 		err := s.Step(t.Context(), in, func(i int, logits []float32) error {
@@ -61,8 +60,8 @@ func TestStep(t *testing.T) {
 			t.Errorf("sequence %d: %q, Generate %q", q, got, want)
 		}
 	}
-	for _, bad := range []selftext.Next{{Token: -1}, {Token: 1 << 30}, {Seq: 2}, {Seq: -1}, {Pos: 64}, {Pos: -1}} {
-		if err := s.Step(t.Context(), []selftext.Next{bad}, nil); err == nil {
+	for _, bad := range []engine.Next{{Token: -1}, {Token: 1 << 30}, {Seq: 2}, {Seq: -1}, {Pos: 64}, {Pos: -1}} {
+		if err := s.Step(t.Context(), []engine.Next{bad}, nil); err == nil {
 			t.Errorf("%+v was run", bad)
 		}
 	}

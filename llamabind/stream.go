@@ -12,17 +12,15 @@ import (
 	"strings"
 	"unsafe"
 
-	"github.com/ggufprune/ggufprune/blockmask"
-	"github.com/ggufprune/ggufprune/perplexity"
-	"github.com/ggufprune/ggufprune/repair"
+	"github.com/ggufprune/ggufprune/engine"
 )
 
 // Segment runs one batch from boundary start, with the residual stream in, to boundary stop, and returns the stream there: one row
 // of n_embd for each position. Boundary i lies before the i-th of [Session.Blocks], the last one behind all of them; start -1, with
 // in nil, is the embeddings. The sequences must be of one length. Each of taps is filled with what its weight is multiplied with, or
-// says why it cannot be. What lies outside of start and stop is not computed. It implements [repair.Engine].
-func (s *Session) Segment(ctx context.Context, batch []perplexity.Sequence, removed blockmask.Mask, start, stop int, in []float32,
-	taps ...*repair.Tap,
+// says why it cannot be. What lies outside of start and stop is not computed. It implements engine.BlockRunner.
+func (s *Session) Segment(ctx context.Context, batch []engine.Sequence, removed engine.Mask, start, stop int, in []float32,
+	taps ...*engine.Tap,
 ) ([]float32, error) {
 	const op = "run a block"
 	mask, n, err := s.setStream(ctx, op, batch, removed, in, start >= 0)
@@ -46,7 +44,7 @@ func (s *Session) Segment(ctx context.Context, batch []perplexity.Sequence, remo
 }
 
 // readTap reads the i-th tap of the last segment, of n positions.
-func (s *Session) readTap(op string, i, n int, t *repair.Tap) error {
+func (s *Session) readTap(op string, i, n int, t *engine.Tap) error {
 	var cerr C.bp_err
 	var k, used C.int64_t
 	var refused *C.char
@@ -65,7 +63,7 @@ func (s *Session) readTap(op string, i, n int, t *repair.Tap) error {
 }
 
 // EvalFrom returns the losses of a batch from boundary start on, with the residual stream in; see [Session.Segment].
-func (s *Session) EvalFrom(ctx context.Context, batch []perplexity.Sequence, removed blockmask.Mask, start int, in []float32) ([][]float64, error) {
+func (s *Session) EvalFrom(ctx context.Context, batch []engine.Sequence, removed engine.Mask, start int, in []float32) ([][]float64, error) {
 	const op = "evaluate"
 	mask, _, err := s.setStream(ctx, op, batch, removed, in, true)
 	if err != nil {
@@ -82,25 +80,25 @@ func (s *Session) EvalFrom(ctx context.Context, batch []perplexity.Sequence, rem
 }
 
 // setStream hands a batch over, all of whose positions count, and checks the stream that comes with it.
-func (s *Session) setStream(ctx context.Context, op string, batch []perplexity.Sequence, removed blockmask.Mask, in []float32, with bool) (mask []byte, positions int, err error) {
+func (s *Session) setStream(ctx context.Context, op string, batch []engine.Sequence, removed engine.Mask, in []float32, with bool) (mask []byte, positions int, err error) {
 	if mask, err = s.bytes(removed); err != nil {
 		return nil, 0, err
 	}
-	all := make([]perplexity.Sequence, len(batch))
+	all := make([]engine.Sequence, len(batch))
 	for i, q := range batch {
 		if len(q.Tokens) != len(batch[0].Tokens) {
-			return nil, 0, &Error{Code: BadInput, Op: op, Text: "the sequences of the batch differ in length"}
+			return nil, 0, &engine.Error{Code: engine.BadInput, Op: op, Text: "the sequences of the batch differ in length"}
 		}
 		all[i] = q
 		for _, t := range q.Targets {
 			if t < 0 {
-				return nil, 0, &Error{Code: BadInput, Op: op, Text: "a position is not scored"}
+				return nil, 0, &engine.Error{Code: engine.BadInput, Op: op, Text: "a position is not scored"}
 			}
 		}
 		positions += len(q.Tokens)
 	}
 	if want := positions * s.model.info.NEmbd; with && len(in) != want {
-		return nil, 0, &Error{Code: BadInput, Op: op, Text: fmt.Sprintf("a stream of %d numbers, %d are needed", len(in), want)}
+		return nil, 0, &engine.Error{Code: engine.BadInput, Op: op, Text: fmt.Sprintf("a stream of %d numbers, %d are needed", len(in), want)}
 	}
 	_, err = s.setBatch(ctx, all)
 	return mask, positions, err
@@ -111,7 +109,7 @@ func (s *Session) setStream(ctx context.Context, op string, batch []perplexity.S
 func (s *Session) Product(ctx context.Context, weight string, n int, a, b []float32, acc []float64) error {
 	const op = "matrix product"
 	if n < 1 || len(a) < n || len(b) < n || len(a)%n != 0 || len(b)%n != 0 || len(acc) != (len(a)/n)*(len(b)/n) {
-		return &Error{Code: BadInput, Op: op, Text: "the matrices do not fit each other"}
+		return &engine.Error{Code: engine.BadInput, Op: op, Text: "the matrices do not fit each other"}
 	}
 	cw := C.CString(weight)
 	defer C.free(unsafe.Pointer(cw))
@@ -136,13 +134,13 @@ func FromFloat(ggmlType uint32, weights []float32, perRow int, importance []floa
 	start()
 	size := C.bp_row_size(C.int32_t(ggmlType), C.int64_t(perRow))
 	if size == 0 || perRow < 1 || len(weights) == 0 || len(weights)%perRow != 0 || importance != nil && len(importance) != perRow {
-		return nil, &Error{Code: BadInput, Op: "encode weights", Text: fmt.Sprintf("rows of %d weights do not fit ggml type %d", perRow, ggmlType)}
+		return nil, &engine.Error{Code: engine.BadInput, Op: "encode weights", Text: fmt.Sprintf("rows of %d weights do not fit ggml type %d", perRow, ggmlType)}
 	}
 	rows := len(weights) / perRow
 	out := make([]byte, rows*int(size))
 	n := C.bp_from_float(C.int32_t(ggmlType), floatPtr(weights), C.int64_t(rows), C.int64_t(perRow), floatPtr(importance), unsafe.Pointer(&out[0]))
 	if int(n) != len(out) {
-		return nil, &Error{Code: BadInput, Op: "encode weights", Text: fmt.Sprintf("ggml type %d cannot be written", ggmlType)}
+		return nil, &engine.Error{Code: engine.BadInput, Op: "encode weights", Text: fmt.Sprintf("ggml type %d cannot be written", ggmlType)}
 	}
 	return out, nil
 }

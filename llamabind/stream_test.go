@@ -7,15 +7,13 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/ggufprune/ggufprune/blockmask"
+	"github.com/ggufprune/ggufprune/engine"
 	"github.com/ggufprune/ggufprune/gguf"
 	"github.com/ggufprune/ggufprune/llamabind"
-	"github.com/ggufprune/ggufprune/perplexity"
-	"github.com/ggufprune/ggufprune/repair"
 )
 
 // scoredSequences are sequences of one length with every position scored; the last target is arbitrary.
-func scoredSequences(t *testing.T, m *llamabind.Model) []perplexity.Sequence {
+func scoredSequences(t *testing.T, m *llamabind.Model) []engine.Sequence {
 	t.Helper()
 	batch := sequences(t, m, 16, 16, 16)
 	for i := range batch {
@@ -26,7 +24,7 @@ func scoredSequences(t *testing.T, m *llamabind.Model) []perplexity.Sequence {
 
 func TestSegmentsEqualFullPass(t *testing.T) {
 	m := load(t)
-	s := open(t, m, llamabind.SessionParams{NSeq: 4, SeqLen: 16})
+	s := open(t, m, engine.SessionParams{NSeq: 4, SeqLen: 16})
 	batch := scoredSequences(t, m)
 	for _, removed := range []string{"", "attn:0", "attn:3,ffn:3,ffn:5", "ffn:11"} {
 		gone := mask(t, removed)
@@ -78,17 +76,17 @@ func weight(t *testing.T, name string) (gguf.Tensor, []byte, []float32) {
 
 func TestTapTimesWeightIsTheBlock(t *testing.T) {
 	m := load(t)
-	s := open(t, m, llamabind.SessionParams{NSeq: 4, SeqLen: 16})
+	s := open(t, m, engine.SessionParams{NSeq: 4, SeqLen: 16})
 	batch := scoredSequences(t, m)
 	for _, name := range []string{"blk.3.attn_output.weight", "blk.3.ffn_down.weight"} {
 		w, _, values := weight(t, name)
 		k, d := int(w.Dims[0]), int(w.Dims[1])
-		i := slices.IndexFunc(s.Blocks(), func(b blockmask.Block) bool { return slices.Contains(s.Weights(b), name) })
+		i := slices.IndexFunc(s.Blocks(), func(b engine.Block) bool { return slices.Contains(s.Weights(b), name) })
 		before, err := s.Segment(t.Context(), batch, nil, -1, i, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		tap := &repair.Tap{Weight: name}
+		tap := &engine.Tap{Weight: name}
 		after, err := s.Segment(t.Context(), batch, nil, i, i+1, before, tap)
 		if err != nil {
 			t.Fatal(err)
@@ -117,7 +115,7 @@ func TestTapTimesWeightIsTheBlock(t *testing.T) {
 }
 
 func TestProductEqualsPlain(t *testing.T) {
-	s := open(t, load(t), llamabind.SessionParams{NSeq: 1, SeqLen: 16})
+	s := open(t, load(t), engine.SessionParams{NSeq: 1, SeqLen: 16})
 	const n, k, d = 77, 12, 5
 	rng := rand.New(rand.NewPCG(1, 2))
 	f, r := make([]float32, n*k), make([]float32, n*d)
@@ -163,12 +161,12 @@ func TestProductEqualsPlain(t *testing.T) {
 
 func TestSetWeight(t *testing.T) {
 	for _, noRepack := range []bool{false, true} {
-		m, err := llamabind.LoadModel(t.Context(), tiny, llamabind.ModelParams{NoMmap: true, NoRepack: noRepack})
+		m, err := llamabind.LoadModel(t.Context(), tiny, engine.ModelParams{NoMmap: true, NoRepack: noRepack})
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer m.Close()
-		s := open(t, m, llamabind.SessionParams{NSeq: 4, SeqLen: 16})
+		s := open(t, m, engine.SessionParams{NSeq: 4, SeqLen: 16})
 		batch := scoredSequences(t, m)
 		const name = "blk.4.ffn_down.weight"
 		_, data, _ := weight(t, name)
@@ -185,7 +183,7 @@ func TestSetWeight(t *testing.T) {
 			t.Error("a weight of another size was accepted")
 		}
 	}
-	s := open(t, load(t), llamabind.SessionParams{NSeq: 4, SeqLen: 16})
+	s := open(t, load(t), engine.SessionParams{NSeq: 4, SeqLen: 16})
 	_, data, _ := weight(t, "blk.4.attn_norm.weight")
 	if err := s.SetWeight("blk.4.attn_norm.weight", data); err == nil {
 		t.Error("a norm is no weight of a block")

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+
+	"github.com/ggufprune/ggufprune/engine"
 )
 
 // A base file, as `llama-perplexity --kl-divergence-base FILE` writes it (perplexity.cpp), all numbers little endian:
@@ -29,9 +31,9 @@ const (
 
 // BaseShape says what a base file holds.
 type BaseShape struct {
-	Context int     // tokens of a window
-	Vocab   int     // tokens of the vocabulary
-	Tokens  []Token // of all windows, one after the other
+	Context int            // tokens of a window
+	Vocab   int            // tokens of the vocabulary
+	Tokens  []engine.Token // of all windows, one after the other
 }
 
 // Windows returns the number of windows.
@@ -121,7 +123,7 @@ func OpenBase(r io.Reader, size int64) (*BaseReader, error) {
 	case rest != windows*perWindow:
 		return nil, fmt.Errorf("is damaged: it is longer than the %d windows that its header tells of", windows)
 	}
-	b.Tokens = make([]Token, windows*context)
+	b.Tokens = make([]engine.Token, windows*context)
 	if err := binary.Read(buffered, binary.LittleEndian, b.Tokens); err != nil {
 		return nil, fmt.Errorf("cannot be read: %w", err)
 	}

@@ -4,13 +4,9 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-)
 
-// Message is one turn of a conversation, as chat templates take it.
-type Message struct {
-	Role    string // system, user, assistant, or what else the text calls it
-	Content string
-}
+	"github.com/ggufprune/ggufprune/engine"
+)
 
 // Conversations returns the number of documents that are conversations or instructions, which [Corpus.Chat] renders.
 func (c *Corpus) Conversations() int {
@@ -26,7 +22,7 @@ func (c *Corpus) Conversations() int {
 // Chat returns the corpus with its conversations and instructions rendered by render, a model's chat template, instead of the form
 // that [Read] gives them; other documents stay as they are. Conversations that render refuses are left out: refused says how
 // many, and why the first. In what was rendered the names of special tokens mean these tokens, as in llama.cpp's own chats.
-func (c *Corpus) Chat(render func([]Message) (string, error)) (out *Corpus, refused int, why error) {
+func (c *Corpus) Chat(render func([]engine.Message) (string, error)) (out *Corpus, refused int, why error) {
 	out = &Corpus{Name: c.Name, Continuous: c.Continuous}
 	for i, doc := range c.Documents {
 		special := i < len(c.Turns) && c.Turns[i] != nil
@@ -59,7 +55,7 @@ func (c *Corpus) parsesSpecial(i int) bool { return i < len(c.special) && c.spec
 
 // tokenize returns the tokens of document i, with BOS in front where the model wants it: once, also where a template has
 // written it already.
-func (c *Corpus) tokenize(i int, tok Tokenizer) ([]Token, error) {
+func (c *Corpus) tokenize(i int, tok engine.Tokenizer) ([]engine.Token, error) {
 	tokens, err := tok.Tokenize(c.Documents[i], false, c.parsesSpecial(i))
 	if err != nil {
 		return nil, fmt.Errorf("tokenize document %d of %s: %w", i+1, c.Name, err)
@@ -72,18 +68,18 @@ func (c *Corpus) tokenize(i int, tok Tokenizer) ([]Token, error) {
 
 // messages returns the record's turns with the roles that chat templates know, nil for a text. What Alpaca calls the input
 // follows the instruction in the user's turn.
-func (r *record) messages(as Format) []Message {
+func (r *record) messages(as Format) []engine.Message {
 	switch as {
 	case Alpaca:
 		ask := *r.Instruction
 		if r.Input != "" {
 			ask += "\n\n" + r.Input
 		}
-		return []Message{{"user", ask}, {"assistant", r.Output}}
+		return []engine.Message{{Role: "user", Content: ask}, {Role: "assistant", Content: r.Output}}
 	case ShareGPT:
-		out := []Message{}
+		out := []engine.Message{}
 		for _, t := range r.Conversations {
-			out = append(out, Message{t.role(), t.Value})
+			out = append(out, engine.Message{Role: t.role(), Content: t.Value})
 		}
 		return out
 	}

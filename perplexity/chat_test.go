@@ -5,6 +5,8 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+
+	"github.com/ggufprune/ggufprune/engine"
 )
 
 const talk = `{"instruction": "Add.", "input": "1 2", "output": "3"}
@@ -18,17 +20,17 @@ func TestChat(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := [][]Message{
-		{{"user", "Add.\n\n1 2"}, {"assistant", "3"}},
-		{{"system", "Be kind."}, {"user", "Hi"}, {"assistant", "Hello"}},
+	want := [][]engine.Message{
+		{{Role: "user", Content: "Add.\n\n1 2"}, {Role: "assistant", Content: "3"}},
+		{{Role: "system", Content: "Be kind."}, {Role: "user", Content: "Hi"}, {Role: "assistant", Content: "Hello"}},
 		nil,
-		{{"assistant", "first"}},
+		{{Role: "assistant", Content: "first"}},
 	}
 	if !reflect.DeepEqual(c.Turns, want) || c.Conversations() != 3 {
 		t.Fatalf("turns %q", c.Turns)
 	}
 	no := errors.New("no")
-	out, refused, why := c.Chat(func(m []Message) (string, error) {
+	out, refused, why := c.Chat(func(m []engine.Message) (string, error) {
 		if m[0].Role == "assistant" {
 			return "", no
 		}
@@ -48,18 +50,18 @@ func TestChat(t *testing.T) {
 // specials reads "<s>" as BOS where special tokens are parsed, and every other byte as a token.
 type specials struct{ bos bool }
 
-func (specials) BOS() Token     { return 1 }
-func (s specials) AddBOS() bool { return s.bos }
-func (specials) AddEOS() bool   { return false }
+func (specials) BOS() engine.Token { return 1 }
+func (s specials) AddBOS() bool    { return s.bos }
+func (specials) AddEOS() bool      { return false }
 
-func (specials) Tokenize(text string, _, parse bool) ([]Token, error) {
-	var out []Token
+func (specials) Tokenize(text string, _, parse bool) ([]engine.Token, error) {
+	var out []engine.Token
 	for text != "" {
 		if rest, ok := strings.CutPrefix(text, "<s>"); ok && parse {
 			out, text = append(out, 1), rest
 			continue
 		}
-		out, text = append(out, Token(text[0])), text[1:]
+		out, text = append(out, engine.Token(text[0])), text[1:]
 	}
 	return out, nil
 }
@@ -71,13 +73,13 @@ func TestBOSOnce(t *testing.T) {
 		text    string
 		special bool
 		adds    bool
-		want    []Token // at the beginning
+		want    []engine.Token // at the beginning
 	}{
-		{"<s>a", true, true, []Token{1, 'a', 'x'}},
-		{"a", true, true, []Token{1, 'a', 'x'}},
-		{"<s>a", true, false, []Token{1, 'a', 'x'}},
-		{"a", true, false, []Token{'a', 'x'}},
-		{"<s>a", false, true, []Token{1, '<', 's', '>', 'a'}},
+		{"<s>a", true, true, []engine.Token{1, 'a', 'x'}},
+		{"a", true, true, []engine.Token{1, 'a', 'x'}},
+		{"<s>a", true, false, []engine.Token{1, 'a', 'x'}},
+		{"a", true, false, []engine.Token{'a', 'x'}},
+		{"<s>a", false, true, []engine.Token{1, '<', 's', '>', 'a'}},
 	} {
 		c := &Corpus{Name: "c", Documents: []string{tt.text + long}}
 		if tt.special {

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/ggufprune/ggufprune/engine"
 )
 
 // Corpus is text to evaluate on: documents that belong to nothing before or after them.
@@ -18,7 +20,7 @@ type Corpus struct {
 
 	// Turns has the messages of those documents that are conversations or instructions, nil for the others. It is nil where
 	// there are none, else parallel to Documents, which have these messages in a form of their own: see [Corpus.Chat].
-	Turns [][]Message
+	Turns [][]engine.Message
 
 	special []bool // documents in which the names of special tokens mean these tokens; nil is none
 
@@ -40,19 +42,6 @@ const (
 	ShareGPT Format = "sharegpt" // {"conversations": [{"from", "value"}, ...]}
 	JSONText Format = "jsonl"    // {"text"}
 )
-
-// Formats returns all formats in the order of their documentation.
-func Formats() []Format { return []Format{Auto, Plain, Alpaca, ShareGPT, JSONText} }
-
-// ParseFormat reads a format's name.
-func ParseFormat(s string) (Format, error) {
-	for _, f := range Formats() {
-		if strings.EqualFold(s, string(f)) {
-			return f, nil
-		}
-	}
-	return "", fmt.Errorf("unknown text format %q; use one of auto, text, alpaca, sharegpt, jsonl", s)
-}
 
 // ErrEmptyCorpus is wrapped by errors about text without content.
 var ErrEmptyCorpus = errors.New("empty")

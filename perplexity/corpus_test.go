@@ -109,17 +109,6 @@ func TestReadFile(t *testing.T) {
 	}
 }
 
-func TestParseFormat(t *testing.T) {
-	for _, f := range Formats() {
-		if got, err := ParseFormat(strings.ToUpper(string(f))); err != nil || got != f {
-			t.Errorf("ParseFormat(%s) = %q, %v", f, got, err)
-		}
-	}
-	if _, err := ParseFormat("csv"); err == nil || !strings.Contains(err.Error(), "alpaca") {
-		t.Errorf("ParseFormat(csv): %v", err)
-	}
-}
-
 // Whatever the bytes, reading ends in documents or in one line of error.
 func FuzzRead(f *testing.F) {
 	f.Add([]byte(`[{"text":"a"},{"instruction":"b","output":"c"}]`), "x.json")

@@ -3,6 +3,8 @@ package perplexity
 import (
 	"fmt"
 	"math"
+
+	"github.com/ggufprune/ggufprune/engine"
 )
 
 // Sum is what is kept of one sequence's token losses: enough for either convention's perplexity and its error.
@@ -26,7 +28,7 @@ func (s *Sum) add(nll float64) {
 func (s Sum) Mean() float64 { return s.NLL / float64(s.Count) }
 
 // sumOf adds up the losses of a sequence in the order of its tokens.
-func sumOf(seq Sequence, nll []float64) Sum {
+func sumOf(seq engine.Sequence, nll []float64) Sum {
 	var s Sum
 	for p, target := range seq.Targets {
 		if target >= 0 {

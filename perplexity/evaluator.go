@@ -5,12 +5,13 @@ import (
 	"fmt"
 
 	"github.com/ggufprune/ggufprune/blockmask"
+	"github.com/ggufprune/ggufprune/engine"
 )
 
 // Evaluator measures masks by the losses of a set. It implements search.Scorer. It is as safe for concurrent use as its
 // engine, which is: not.
 type Evaluator struct {
-	engine Engine
+	runner engine.Runner
 	set    *Set
 	all    []int
 
@@ -26,8 +27,8 @@ type Progress struct {
 }
 
 // NewEvaluator returns the evaluator of set on engine, or an error if a sequence does not fit the engine's batches.
-func NewEvaluator(engine Engine, set *Set) (*Evaluator, error) {
-	v := &Evaluator{engine: engine, set: set, all: ordered(len(set.Sequences), 0)}
+func NewEvaluator(runner engine.Runner, set *Set) (*Evaluator, error) {
+	v := &Evaluator{runner: runner, set: set, all: ordered(len(set.Sequences), 0)}
 	if len(v.all) == 0 {
 		return nil, fmt.Errorf("%s gave no sequence to measure perplexity on", set.Corpus)
 	}
@@ -41,7 +42,7 @@ func NewEvaluator(engine Engine, set *Set) (*Evaluator, error) {
 func (v *Evaluator) Set() *Set { return v.set }
 
 func (v *Evaluator) pack(which []int) ([][]int, error) {
-	return pack(v.set.Sequences, which, v.engine.BatchTokens(), v.engine.BatchSeqs())
+	return pack(v.set.Sequences, which, v.runner.BatchTokens(), v.runner.BatchSeqs())
 }
 
 // Score returns the score (see [Set.Score]) with removed left out, and with removed and c left out for each c of candidates.
@@ -65,7 +66,7 @@ func (v *Evaluator) Sums(ctx context.Context, removed blockmask.Mask, candidates
 ) (base []Sum, cands [][]Sum, err error) {
 	// Batches are made of positions in which, not of sequences.
 	seqs := gather(v.set.Sequences, which)
-	batches, err := pack(seqs, ordered(len(which), 0), v.engine.BatchTokens(), v.engine.BatchSeqs())
+	batches, err := pack(seqs, ordered(len(which), 0), v.runner.BatchTokens(), v.runner.BatchSeqs())
 	if err != nil {
 		return nil, nil, err
 	}
@@ -94,18 +95,18 @@ func (v *Evaluator) Sums(ctx context.Context, removed blockmask.Mask, candidates
 }
 
 // run evaluates one batch under all masks and makes sure that the engine reported each of them, once and whole.
-func (v *Evaluator) run(ctx context.Context, batch []Sequence, removed blockmask.Mask, candidates []blockmask.Mask,
+func (v *Evaluator) run(ctx context.Context, batch []engine.Sequence, removed blockmask.Mask, candidates []blockmask.Mask,
 	got func(i int, sums []Sum, tokens int) error,
 ) error {
-	return v.runOn(ctx, v.engine.Eval, -1, batch, removed, candidates, got)
+	return v.runOn(ctx, v.runner.Eval, -1, batch, removed, candidates, got)
 }
 
 // evalFunc is [Engine.Eval] or [Brancher.EvalCandidates].
-type evalFunc func(ctx context.Context, batch []Sequence, removed blockmask.Mask, candidates []blockmask.Mask,
+type evalFunc func(ctx context.Context, batch []engine.Sequence, removed blockmask.Mask, candidates []blockmask.Mask,
 	yield func(i int, nll [][]float64) error) error
 
 // runOn is run by eval, whose first report is next.
-func (v *Evaluator) runOn(ctx context.Context, eval evalFunc, next int, batch []Sequence, removed blockmask.Mask,
+func (v *Evaluator) runOn(ctx context.Context, eval evalFunc, next int, batch []engine.Sequence, removed blockmask.Mask,
 	candidates []blockmask.Mask, got func(i int, sums []Sum, tokens int) error,
 ) error {
 	tokens := 0

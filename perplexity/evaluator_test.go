@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/ggufprune/ggufprune/blockmask"
+	"github.com/ggufprune/ggufprune/engine"
 	"pgregory.net/rapid"
 )
 
@@ -105,9 +106,9 @@ func TestResultsDoNotDependOnPacking(t *testing.T) {
 
 func TestPack(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		var seqs []Sequence
+		var seqs []engine.Sequence
 		for _, n := range rapid.SliceOfN(rapid.IntRange(2, 30), 1, 40).Draw(t, "lengths") {
-			seqs = append(seqs, predictNext(make([]Token, n), 0))
+			seqs = append(seqs, predictNext(make([]engine.Token, n), 0))
 		}
 		all := ordered(len(seqs), 0)
 		maxTokens, maxSeqs := rapid.IntRange(30, 200).Draw(t, "tokens"), rapid.IntRange(1, 9).Draw(t, "seqs")
@@ -132,7 +133,7 @@ func TestPack(t *testing.T) {
 			}
 		}
 	})
-	if _, err := pack([]Sequence{predictNext(make([]Token, 31), 0)}, []int{0}, 30, 1); err == nil || !strings.Contains(err.Error(), "raise -b") {
+	if _, err := pack([]engine.Sequence{predictNext(make([]engine.Token, 31), 0)}, []int{0}, 30, 1); err == nil || !strings.Contains(err.Error(), "raise -b") {
 		t.Errorf("too long a sequence: %v", err)
 	}
 }
@@ -169,7 +170,7 @@ func TestExplodingMaskScoresInf(t *testing.T) {
 		for _, bad := range []float64{math.Inf(1), math.NaN(), math.Inf(-1)} {
 			set := mustSet(t, conv, variedDocs(12), withBOSTok, SetOptions{Context: 16})
 			target := set.Sequences[3]
-			e := &fakeEngine{t: t, batchTokens: 100, maxSeqs: 4, loss: func(seq Sequence, p int, m blockmask.Mask) float64 {
+			e := &fakeEngine{t: t, batchTokens: 100, maxSeqs: 4, loss: func(seq engine.Sequence, p int, m blockmask.Mask) float64 {
 				if m.Len() > 0 && p == len(seq.Tokens)-2 && slices.Equal(seq.Tokens, target.Tokens) {
 					return bad
 				}

@@ -7,26 +7,27 @@ import (
 	"testing"
 
 	"github.com/ggufprune/ggufprune/blockmask"
+	"github.com/ggufprune/ggufprune/engine"
 )
 
 // byteTokenizer makes one token of each byte: its value plus 100. "!" at the start of a text fails.
 type byteTokenizer struct{ bos, addBOS, addEOS bool }
 
-func (b byteTokenizer) Tokenize(text string, addSpecial, _ bool) ([]Token, error) {
+func (b byteTokenizer) Tokenize(text string, addSpecial, _ bool) ([]engine.Token, error) {
 	if len(text) > 0 && text[0] == '!' {
 		return nil, fmt.Errorf("cannot tokenize")
 	}
-	var out []Token
+	var out []engine.Token
 	if addSpecial && b.addBOS {
 		out = append(out, 1)
 	}
 	for i := range len(text) {
-		out = append(out, Token(text[i])+100)
+		out = append(out, engine.Token(text[i])+100)
 	}
 	return out, nil
 }
 
-func (b byteTokenizer) BOS() Token {
+func (b byteTokenizer) BOS() engine.Token {
 	if b.bos {
 		return 1
 	}
@@ -43,21 +44,21 @@ type fakeEngine struct {
 	t                    *testing.T
 	batchTokens, maxSeqs int
 	evals                int
-	loss                 func(seq Sequence, p int, m blockmask.Mask) float64 // nil: hashLoss
-	badRun               bool                                                // skips the last run
+	loss                 func(seq engine.Sequence, p int, m blockmask.Mask) float64 // nil: hashLoss
+	badRun               bool                                                       // skips the last run
 }
 
 func (e *fakeEngine) Blocks() []blockmask.Block { return nil }
 func (e *fakeEngine) BatchTokens() int          { return e.batchTokens }
 func (e *fakeEngine) BatchSeqs() int            { return e.maxSeqs }
 
-func hashLoss(seq Sequence, p int, m blockmask.Mask) float64 {
+func hashLoss(seq engine.Sequence, p int, m blockmask.Mask) float64 {
 	h := fnv.New64a()
 	fmt.Fprint(h, seq.Tokens[:p+1], seq.Targets[p], m.String())
 	return float64(h.Sum64()%100000) / 20000
 }
 
-func (e *fakeEngine) Eval(ctx context.Context, batch []Sequence, removed blockmask.Mask, candidates []blockmask.Mask,
+func (e *fakeEngine) Eval(ctx context.Context, batch []engine.Sequence, removed blockmask.Mask, candidates []blockmask.Mask,
 	yield func(i int, nll [][]float64) error,
 ) error {
 	longest := 0

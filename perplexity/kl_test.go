@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ggufprune/ggufprune/engine"
 	"pgregory.net/rapid"
 )
 
@@ -55,7 +56,7 @@ func TestQuantizedRow(t *testing.T) {
 		lse = math.Log(lse)
 		for i, l := range logits {
 			want := max(float64(l), float64(top)-logitRange) - lse
-			if got := float64(q.logProb(Token(i))); math.Abs(got-want) > float64(q.scale)/2+1e-5 {
+			if got := float64(q.logProb(engine.Token(i))); math.Abs(got-want) > float64(q.scale)/2+1e-5 {
 				t.Fatalf("token %d: log-probability %v, want %v (scale %v)", i, got, want, q.scale)
 			}
 		}
@@ -243,9 +244,9 @@ func TestDamagedBase(t *testing.T) {
 }
 
 // baseWithToken is a file of one window whose second token is t.
-func baseWithToken(t Token) []byte {
+func baseWithToken(t engine.Token) []byte {
 	var b bytes.Buffer
-	w, err := NewBaseWriter(&b, BaseShape{Context: 4, Vocab: 2, Tokens: []Token{0, t, 1, 0}})
+	w, err := NewBaseWriter(&b, BaseShape{Context: 4, Vocab: 2, Tokens: []engine.Token{0, t, 1, 0}})
 	if err == nil {
 		err = w.Window([][]float32{{1, 2}})
 	}
@@ -260,7 +261,7 @@ func baseWithToken(t Token) []byte {
 
 // A writer takes exactly the windows that its header tells of.
 func TestBaseWriterCounts(t *testing.T) {
-	w, err := NewBaseWriter(new(bytes.Buffer), BaseShape{Context: 4, Vocab: 2, Tokens: make([]Token, 4)})
+	w, err := NewBaseWriter(new(bytes.Buffer), BaseShape{Context: 4, Vocab: 2, Tokens: make([]engine.Token, 4)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,10 @@
 package perplexity
 
-import "math"
+import (
+	"math"
+
+	"github.com/ggufprune/ggufprune/engine"
+)
 
 // leastLogProb in nats is where llama-perplexity stops to count a token's part of the KL divergence.
 const leastLogProb = -16
@@ -15,7 +19,7 @@ type klPosition struct {
 
 // comparePosition compares logits with the base's prediction of the same position, over the whole vocabulary, in the
 // precision and the order of llama-perplexity (perplexity.cpp, log_softmax with base_log_prob).
-func comparePosition(logits []float32, base quantizedRow, target Token) klPosition {
+func comparePosition(logits []float32, base quantizedRow, target engine.Token) klPosition {
 	top, best := logits[0], 0
 	for i, l := range logits {
 		if l > top {
@@ -30,7 +34,7 @@ func comparePosition(logits []float32, base quantizedRow, target Token) klPositi
 	norm := top + logSum
 	baseTop, baseBest := float32(0), -1
 	for i, l := range logits {
-		lp := base.logProb(Token(i))
+		lp := base.logProb(engine.Token(i))
 		if i == 0 || lp > baseTop {
 			baseTop, baseBest = lp, i
 		}

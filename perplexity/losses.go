@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"github.com/ggufprune/ggufprune/blockmask"
+	"github.com/ggufprune/ggufprune/engine"
 )
 
 // The methods below let a search measure parts of the set, and make *Evaluator a search.Source.
@@ -23,7 +24,7 @@ func (v *Evaluator) Batches(which []int) ([][]int, error) { return v.pack(which)
 
 // Branches reports whether a batch's base run is shortened when its result is not wanted.
 func (v *Evaluator) Branches() bool {
-	_, ok := v.engine.(Brancher)
+	_, ok := v.runner.(engine.Brancher)
 	return ok
 }
 
@@ -32,8 +33,8 @@ func (v *Evaluator) Branches() bool {
 func (v *Evaluator) Losses(ctx context.Context, batch []int, removed blockmask.Mask, candidates []blockmask.Mask, base bool,
 	got func(i int, losses []float64) error,
 ) error {
-	eval, next := v.engine.Eval, -1
-	if b, ok := v.engine.(Brancher); ok && !base {
+	eval, next := v.runner.Eval, -1
+	if b, ok := v.runner.(engine.Brancher); ok && !base {
 		eval, next = b.EvalCandidates, 0
 	}
 	done, total := 0, len(candidates)-next

@@ -3,6 +3,8 @@ package perplexity
 import (
 	"encoding/binary"
 	"math"
+
+	"github.com/ggufprune/ggufprune/engine"
 )
 
 // Below this many nats under the likeliest token, llama-perplexity's base files hold no more detail.
@@ -76,6 +78,6 @@ func parseRow(raw []byte, vocab int) quantizedRow {
 }
 
 // logProb returns the log-probability of token t in nats.
-func (q quantizedRow) logProb(t Token) float32 {
+func (q quantizedRow) logProb(t engine.Token) float32 {
 	return q.scale*float32(binary.LittleEndian.Uint16(q.words[2*t:])) + q.least
 }

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"github.com/ggufprune/ggufprune/engine"
 )
 
 // record is one JSON document in any of the known forms.
@@ -91,7 +93,7 @@ func conversation(turns []turn) string {
 
 // readRecords returns the documents of a JSON corpus, blank ones left out, and the messages of those that have some; nil if none
 // has. format "" takes each record's own form.
-func readRecords(name string, data []byte, format Format) (docs []string, turns [][]Message, err error) {
+func readRecords(name string, data []byte, format Format) (docs []string, turns [][]engine.Message, err error) {
 	recs := newRecords(name, data)
 	chat := false
 	for {

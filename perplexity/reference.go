@@ -5,16 +5,9 @@ import (
 	"fmt"
 	"math"
 	"slices"
-)
 
-// Reference is what the whole model predicts at the scored positions of one sequence, in their order: the K most probable
-// tokens and their log-probabilities in nats, sorted from high to low. IDs and LogProbs have K entries for each position. The
-// rest of the vocabulary is one more outcome, whose probability is what is missing to 1.
-type Reference struct {
-	K        int
-	IDs      []Token
-	LogProbs []float32
-}
+	"github.com/ggufprune/ggufprune/engine"
+)
 
 // TopTokens is how many tokens a reference keeps of each position. With 512, what the tail hides of the divergence is far below the
 // differences between candidates, and a position takes 4 KiB.
@@ -23,14 +16,14 @@ const TopTokens = 512
 // ReferenceBytes returns the memory that the references of set take, to be told before they are made.
 func ReferenceBytes(set *Set, k int) int64 { return int64(set.Scored()) * int64(k) * 8 }
 
-// WithReferences returns the set with the divergence from the whole model as its loss: engine runs each sequence once.
+// WithReferences returns the set with the divergence from the whole model as its loss: runner runs each sequence once.
 // progress, if not nil, is called with the number of sequences done.
-func WithReferences(ctx context.Context, engine Engine, set *Set, k int, progress func(done int)) (*Set, error) {
-	ref, ok := engine.(Referencer)
+func WithReferences(ctx context.Context, runner engine.Runner, set *Set, k int, progress func(done int)) (*Set, error) {
+	ref, ok := runner.(engine.Referencer)
 	if !ok {
 		return nil, fmt.Errorf("this engine cannot measure KL divergence")
 	}
-	batches, err := pack(set.Sequences, ordered(len(set.Sequences), 0), engine.BatchTokens(), engine.BatchSeqs())
+	batches, err := pack(set.Sequences, ordered(len(set.Sequences), 0), runner.BatchTokens(), runner.BatchSeqs())
 	if err != nil {
 		return nil, err
 	}
@@ -47,7 +40,7 @@ func WithReferences(ctx context.Context, engine Engine, set *Set, k int, progres
 			return nil, fmt.Errorf("engine gave %d references for %d sequences", len(refs), len(batch))
 		}
 		for j, s := range batch {
-			if err := refs[j].check(set.Sequences[s]); err != nil {
+			if err := checkReference(refs[j], set.Sequences[s]); err != nil {
 				return nil, fmt.Errorf("sequence %d: %w", s, err)
 			}
 			out.Sequences[s].Ref = refs[j]
@@ -59,8 +52,8 @@ func WithReferences(ctx context.Context, engine Engine, set *Set, k int, progres
 	return &out, nil
 }
 
-// check makes sure that a reference fits its sequence and holds log-probabilities.
-func (r *Reference) check(s Sequence) error {
+// checkReference makes sure that a reference fits its sequence and holds log-probabilities.
+func checkReference(r *engine.Reference, s engine.Sequence) error {
 	n := s.Scored()
 	if r == nil || r.K < 1 || len(r.IDs) != n*r.K || len(r.LogProbs) != n*r.K {
 		return fmt.Errorf("the reference does not fit %d scored positions", n)
@@ -73,23 +66,10 @@ func (r *Reference) check(s Sequence) error {
 	return nil
 }
 
-// pick returns the reference of the positions (counted among the scored ones) that keep has.
-func (r *Reference) pick(keep []int) *Reference {
-	if r == nil {
-		return nil
-	}
-	out := &Reference{K: r.K}
-	for _, p := range keep {
-		out.IDs = append(out.IDs, r.IDs[p*r.K:(p+1)*r.K]...)
-		out.LogProbs = append(out.LogProbs, r.LogProbs[p*r.K:(p+1)*r.K]...)
-	}
-	return out
-}
-
 // Divergence returns the divergence in nats of a model that predicts logProb (of all tokens) from the reference at the
 // position-th scored position: the sum over the top tokens of p*log(p/q), and one such term for everything else. It is the
 // definition that engines are held against.
-func (r *Reference) Divergence(position int, logProb []float64) float64 {
+func Divergence(r *engine.Reference, position int, logProb []float64) float64 {
 	kl, restP, restQ := 0.0, 1.0, 1.0
 	for i := position * r.K; i < (position+1)*r.K; i++ {
 		lp, lq := float64(r.LogProbs[i]), logProb[r.IDs[i]]

@@ -9,6 +9,8 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+
+	"github.com/ggufprune/ggufprune/engine"
 )
 
 // Convention says how text becomes sequences and losses become a perplexity; see the package comment.
@@ -34,7 +36,7 @@ type Set struct {
 	Metric     Metric // what losses are: see [WithReferences]
 	Corpus     string // name of the corpus
 	Context    int    // n_ctx in tokens: length of a window, greatest length of a sample
-	Sequences  []Sequence
+	Sequences  []engine.Sequence
 
 	Cut     int // documents that were longer than the context (samples)
 	Skipped int // documents that have no token to predict (samples)
@@ -61,7 +63,7 @@ const (
 )
 
 // NewSet tokenises corpus for convention.
-func NewSet(convention Convention, corpus *Corpus, tok Tokenizer, o SetOptions) (*Set, error) {
+func NewSet(convention Convention, corpus *Corpus, tok engine.Tokenizer, o SetOptions) (*Set, error) {
 	if o.Context < minContext {
 		return nil, fmt.Errorf("context of %d tokens: perplexity needs at least %d", o.Context, minContext)
 	}
@@ -91,7 +93,7 @@ func NewSet(convention Convention, corpus *Corpus, tok Tokenizer, o SetOptions) 
 }
 
 // cutWindows makes llama-perplexity's windows.
-func (s *Set) cutWindows(c *Corpus, tok Tokenizer, o SetOptions) error {
+func (s *Set) cutWindows(c *Corpus, tok engine.Tokenizer, o SetOptions) error {
 	if tok.AddEOS() {
 		return errors.New("this model ends every text with EOS, for which llama-perplexity's windows are not defined; use samples")
 	}
@@ -113,7 +115,7 @@ func (s *Set) cutWindows(c *Corpus, tok Tokenizer, o SetOptions) error {
 
 // cutText cuts text without document boundaries into full sequences for Samples. The remainder at the end is left out,
 // unless it is all there is.
-func (s *Set) cutText(c *Corpus, tok Tokenizer, o SetOptions) error {
+func (s *Set) cutText(c *Corpus, tok engine.Tokenizer, o SetOptions) error {
 	stream, err := tok.Tokenize(c.Text(), false, false)
 	if err != nil {
 		return fmt.Errorf("tokenize %s: %w", c.Name, err)
@@ -131,8 +133,8 @@ func (s *Set) cutText(c *Corpus, tok Tokenizer, o SetOptions) error {
 }
 
 // takeDocuments makes one sequence of each document for Samples.
-func (s *Set) takeDocuments(c *Corpus, tok Tokenizer, o SetOptions) error {
-	taken := map[int]Sequence{}
+func (s *Set) takeDocuments(c *Corpus, tok engine.Tokenizer, o SetOptions) error {
+	taken := map[int]engine.Sequence{}
 	for _, i := range ordered(len(c.Documents), o.Seed) {
 		if o.Max > 0 && len(taken) == o.Max {
 			break
@@ -181,27 +183,27 @@ func ordered(n int, seed uint64) []int {
 	return order
 }
 
-func addsBOS(tok Tokenizer) bool { return tok.AddBOS() && tok.BOS() >= 0 }
+func addsBOS(tok engine.Tokenizer) bool { return tok.AddBOS() && tok.BOS() >= 0 }
 
-func withBOS(tok Tokenizer, tokens []Token) []Token {
+func withBOS(tok engine.Tokenizer, tokens []engine.Token) []engine.Token {
 	if !addsBOS(tok) {
 		return slices.Clone(tokens)
 	}
-	return append([]Token{tok.BOS()}, tokens...)
+	return append([]engine.Token{tok.BOS()}, tokens...)
 }
 
 // predictNext returns the sequence in which every position from first on predicts the next token. The last position has
 // none to predict.
-func predictNext(tokens []Token, first int) Sequence {
-	targets := make([]Token, len(tokens))
+func predictNext(tokens []engine.Token, first int) engine.Sequence {
+	targets := make([]engine.Token, len(tokens))
 	for i := range targets {
 		if i >= first && i+1 < len(tokens) {
 			targets[i] = tokens[i+1]
 		} else {
-			targets[i] = Unscored
+			targets[i] = engine.Unscored
 		}
 	}
-	return Sequence{Tokens: tokens, Targets: targets}
+	return engine.Sequence{Tokens: tokens, Targets: targets}
 }
 
 // Tokens returns the number of tokens that one pass over the set runs.

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ggufprune/ggufprune/engine"
 	"pgregory.net/rapid"
 )
 
@@ -19,7 +20,7 @@ func text(n int) *Corpus {
 
 func docs(d ...string) *Corpus { return &Corpus{Name: "d", Documents: d} }
 
-func mustSet(t *testing.T, c Convention, corpus *Corpus, tok Tokenizer, o SetOptions) *Set {
+func mustSet(t *testing.T, c Convention, corpus *Corpus, tok engine.Tokenizer, o SetOptions) *Set {
 	t.Helper()
 	s, err := NewSet(c, corpus, tok, o)
 	if err != nil {
@@ -35,10 +36,10 @@ func TestWindows(t *testing.T) {
 	if len(s.Sequences) != 2 {
 		t.Fatalf("%d windows of 21 tokens, want 2", len(s.Sequences))
 	}
-	a := Token('a') + 100
-	want := []Sequence{
-		{Tokens: []Token{1, a, a + 1, a + 2, a + 3, a + 4, a + 5, a + 6}, Targets: []Token{-1, -1, -1, -1, a + 4, a + 5, a + 6, -1}},
-		{Tokens: []Token{1, a + 8, a + 9, a + 10, a + 11, a + 12, a + 13, a + 14}, Targets: []Token{-1, -1, -1, -1, a + 12, a + 13, a + 14, -1}},
+	a := engine.Token('a') + 100
+	want := []engine.Sequence{
+		{Tokens: []engine.Token{1, a, a + 1, a + 2, a + 3, a + 4, a + 5, a + 6}, Targets: []engine.Token{-1, -1, -1, -1, a + 4, a + 5, a + 6, -1}},
+		{Tokens: []engine.Token{1, a + 8, a + 9, a + 10, a + 11, a + 12, a + 13, a + 14}, Targets: []engine.Token{-1, -1, -1, -1, a + 12, a + 13, a + 14, -1}},
 	}
 	for i, w := range want {
 		if got := s.Sequences[i]; !slices.Equal(got.Tokens, w.Tokens) || !slices.Equal(got.Targets, w.Targets) {
@@ -52,7 +53,7 @@ func TestWindows(t *testing.T) {
 
 func TestWindowsWithoutBOSKeepTheText(t *testing.T) {
 	s := mustSet(t, Windows, text(16), byteTokenizer{}, SetOptions{Context: 8})
-	if got := s.Sequences[1].Tokens[0]; got != Token('i')+100 {
+	if got := s.Sequences[1].Tokens[0]; got != engine.Token('i')+100 {
 		t.Errorf("second window starts with %d", got)
 	}
 	// An odd context: first = n/2 rounded down, last = n-2.
@@ -81,8 +82,8 @@ func TestSamplesOfDocuments(t *testing.T) {
 	if len(s.Sequences) != 2 || s.Cut != 1 || s.Skipped != 1 {
 		t.Fatalf("%d sequences, %d cut, %d skipped", len(s.Sequences), s.Cut, s.Skipped)
 	}
-	a := Token('a') + 100
-	if got := s.Sequences[1]; !slices.Equal(got.Tokens, []Token{1, a, a + 1, a + 2}) || !slices.Equal(got.Targets, []Token{a, a + 1, a + 2, -1}) {
+	a := engine.Token('a') + 100
+	if got := s.Sequences[1]; !slices.Equal(got.Tokens, []engine.Token{1, a, a + 1, a + 2}) || !slices.Equal(got.Targets, []engine.Token{a, a + 1, a + 2, -1}) {
 		t.Errorf("second sample = %v", got)
 	}
 	if n := len(s.Sequences[0].Tokens); n != 64 {
@@ -100,7 +101,7 @@ func TestSamplesOfText(t *testing.T) {
 		t.Fatalf("%d sequences of 31 text tokens out of 100", len(s.Sequences))
 	}
 	for i, seq := range s.Sequences {
-		if len(seq.Tokens) != 32 || seq.Tokens[0] != 1 || seq.Tokens[1] != Token('a'+i*31%26)+100 {
+		if len(seq.Tokens) != 32 || seq.Tokens[0] != 1 || seq.Tokens[1] != engine.Token('a'+i*31%26)+100 {
 			t.Errorf("sequence %d = %v", i, seq.Tokens)
 		}
 	}
@@ -152,7 +153,7 @@ func TestNewSetErrors(t *testing.T) {
 		name string
 		c    Convention
 		d    *Corpus
-		tok  Tokenizer
+		tok  engine.Tokenizer
 		ctx  int
 		want string
 	}{
@@ -180,7 +181,7 @@ func TestNewSetErrors(t *testing.T) {
 // A model that asks for BOS but has none gets none, as in llama.cpp.
 func TestBOSNeedsAToken(t *testing.T) {
 	s := mustSet(t, Samples, text(40), byteTokenizer{addBOS: true}, SetOptions{Context: 40})
-	if got := s.Sequences[0].Tokens[0]; got != Token('a')+100 {
+	if got := s.Sequences[0].Tokens[0]; got != engine.Token('a')+100 {
 		t.Errorf("first token is %d", got)
 	}
 }
@@ -197,7 +198,7 @@ func TestSHA256(t *testing.T) {
 		"windows": mustSet(t, Windows, text(100), withBOSTok, o),
 		"fewer":   mustSet(t, Samples, text(100), withBOSTok, SetOptions{Context: 32, Max: 2}),
 		"context": mustSet(t, Samples, text(100), withBOSTok, SetOptions{Context: 33}),
-		"targets": {Convention: Samples, Sequences: []Sequence{predictNext(base.Sequences[0].Tokens, 2), base.Sequences[1], base.Sequences[2]}},
+		"targets": {Convention: Samples, Sequences: []engine.Sequence{predictNext(base.Sequences[0].Tokens, 2), base.Sequences[1], base.Sequences[2]}},
 	} {
 		if twin, ok := seen[s.SHA256()]; ok {
 			t.Errorf("%s and %s have one hash", name, twin)

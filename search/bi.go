@@ -5,14 +5,14 @@ import (
 	"fmt"
 
 	"github.com/ggufprune/ggufprune/blockmask"
-	"github.com/ggufprune/ggufprune/perplexity"
+	"github.com/ggufprune/ggufprune/engine"
 )
 
 // BI returns the ranking by ShortGPT's Block Influence (arXiv 2403.03853): 1 - the mean cosine between the residual stream before and
 // after. What turns the stream least goes first. A whole layer has the influence of the layer, not the sum of its halves'.
 // influence is measured on the whole model, once.
-func BI(s Scorer, influence func(context.Context) (perplexity.Influence, error)) *Ranked {
-	var got perplexity.Influence
+func BI(s Scorer, influence func(context.Context) (engine.Influence, error)) *Ranked {
+	var got engine.Influence
 	return &Ranked{name: "bi", Scorer: s, Values: func(ctx context.Context, candidates []blockmask.Mask) ([]float64, error) {
 		if got.Blocks == nil {
 			var err error
@@ -39,8 +39,8 @@ func BI(s Scorer, influence func(context.Context) (perplexity.Influence, error))
 }
 
 // MeanInfluence adds up the influences of batches, each with its number of positions.
-func MeanInfluence(parts []perplexity.Influence) perplexity.Influence {
-	sum := perplexity.Influence{Blocks: map[blockmask.Block]float64{}, Layers: map[int]float64{}}
+func MeanInfluence(parts []engine.Influence) engine.Influence {
+	sum := engine.Influence{Blocks: map[blockmask.Block]float64{}, Layers: map[int]float64{}}
 	for _, p := range parts {
 		sum.Positions += p.Positions
 	}

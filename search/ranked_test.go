@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"github.com/ggufprune/ggufprune/blockmask"
-	"github.com/ggufprune/ggufprune/perplexity"
+	"github.com/ggufprune/ggufprune/engine"
 )
 
 func runRanked(t *testing.T, r *Ranked, unit blockmask.Unit, blocks int) string {
@@ -42,12 +42,12 @@ func TestOneshot(t *testing.T) {
 
 func TestBI(t *testing.T) {
 	s := &synthetic{score: costs(nil)}
-	got := perplexity.Influence{Blocks: map[blockmask.Block]float64{}, Layers: map[int]float64{0: .1, 1: .9, 2: .5}, Positions: 10}
+	got := engine.Influence{Blocks: map[blockmask.Block]float64{}, Layers: map[int]float64{0: .1, 1: .9, 2: .5}, Positions: 10}
 	for i, b := range plainModel(3).Blocks {
 		got.Blocks[b] = []float64{.9, .2, .3, .5, .8, .7}[i]
 	}
 	calls := 0
-	influence := func(context.Context) (perplexity.Influence, error) {
+	influence := func(context.Context) (engine.Influence, error) {
 		calls++
 		return got, nil
 	}
@@ -65,7 +65,7 @@ func TestBI(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "ffn:1") {
 		t.Errorf("without a block: %v", err)
 	}
-	failing := BI(s, func(context.Context) (perplexity.Influence, error) { return perplexity.Influence{}, errEngine })
+	failing := BI(s, func(context.Context) (engine.Influence, error) { return engine.Influence{}, errEngine })
 	if _, err := Run(t.Context(), failing, plainModel(3), blockmask.Mix, Goal{Blocks: 1}, nil); !errors.Is(err, errEngine) {
 		t.Errorf("failing engine: %v", err)
 	}
@@ -73,10 +73,10 @@ func TestBI(t *testing.T) {
 
 func TestMeanInfluence(t *testing.T) {
 	b := blockmask.Block{Layer: 1, Kind: blockmask.FFN}
-	part := func(cos float64, n int) perplexity.Influence {
-		return perplexity.Influence{Blocks: map[blockmask.Block]float64{b: cos}, Layers: map[int]float64{1: cos / 2}, Positions: n}
+	part := func(cos float64, n int) engine.Influence {
+		return engine.Influence{Blocks: map[blockmask.Block]float64{b: cos}, Layers: map[int]float64{1: cos / 2}, Positions: n}
 	}
-	got := MeanInfluence([]perplexity.Influence{part(.5, 30), part(.9, 10)})
+	got := MeanInfluence([]engine.Influence{part(.5, 30), part(.9, 10)})
 	if !near(got.Blocks[b], .6) || !near(got.Layers[1], .3) || got.Positions != 40 {
 		t.Errorf("%+v", got)
 	}

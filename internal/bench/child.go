@@ -7,18 +7,19 @@ import (
 	"syscall"
 
 	"github.com/ggufprune/ggufprune/blockmask"
+	"github.com/ggufprune/ggufprune/engine"
 	"github.com/ggufprune/ggufprune/llamabind"
 	"github.com/ggufprune/ggufprune/perplexity"
 )
 
 // runChild makes one measurement in a process of its own.
 func runChild(ctx context.Context, what, model, text string, n, threads int) error {
-	m, err := llamabind.LoadModel(ctx, model, llamabind.ModelParams{})
+	m, err := llamabind.LoadModel(ctx, model, engine.ModelParams{})
 	if err != nil {
 		return err
 	}
 	defer m.Close()
-	s, err := m.NewSession(ctx, llamabind.SessionParams{NSeq: 1, SeqLen: window, Threads: threads})
+	s, err := m.NewSession(ctx, engine.SessionParams{NSeq: 1, SeqLen: window, Threads: threads})
 	if err != nil {
 		return err
 	}
@@ -44,7 +45,7 @@ func runChild(ctx context.Context, what, model, text string, n, threads int) err
 
 func ignore(int, [][]float64) error { return nil }
 
-func pass(ctx context.Context, s *llamabind.Session, windows []perplexity.Sequence) error {
+func pass(ctx context.Context, s *llamabind.Session, windows []engine.Sequence) error {
 	for i := range windows {
 		if err := s.Eval(ctx, windows[i:i+1], nil, nil, ignore); err != nil {
 			return err
@@ -54,7 +55,7 @@ func pass(ctx context.Context, s *llamabind.Session, windows []perplexity.Sequen
 }
 
 // iterate is one search step that stops after n candidates; the base pass captures the boundaries of all.
-func iterate(ctx context.Context, s *llamabind.Session, batch []perplexity.Sequence, n int) error {
+func iterate(ctx context.Context, s *llamabind.Session, batch []engine.Sequence, n int) error {
 	stop := fmt.Errorf("enough")
 	err := s.Eval(ctx, batch, nil, single(s), func(i int, _ [][]float64) error {
 		if i+1 >= n {
@@ -77,7 +78,7 @@ func single(s *llamabind.Session) []blockmask.Mask {
 }
 
 // iteration prints the CPU seconds of one search step, and of the same step with a full pass for every candidate.
-func iteration(ctx context.Context, s *llamabind.Session, batch []perplexity.Sequence) error {
+func iteration(ctx context.Context, s *llamabind.Session, batch []engine.Sequence) error {
 	cands := single(s)
 	t0 := cpuSeconds()
 	if err := s.Eval(ctx, batch, nil, cands, ignore); err != nil {

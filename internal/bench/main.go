@@ -52,7 +52,7 @@ func run(ctx context.Context) error {
 		defer os.RemoveAll(tmp)
 		b.dir = tmp
 	}
-	fmt.Printf("machine: %s, %d threads, %s/%s, llama.cpp %s\n", cpuName(), *threads, runtime.GOOS, runtime.GOARCH, llamabind.Version())
+	fmt.Printf("machine: %s, %d threads, %s/%s, llama.cpp %s\n", cpuName(), *threads, runtime.GOOS, runtime.GOARCH, llamabind.LlamaTag)
 	shapes := []randmodel.Shape{randmodel.Qwen05B, randmodel.Llama1B}
 	if *quick {
 		shapes = shapes[:1]

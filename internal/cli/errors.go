@@ -5,11 +5,11 @@ import (
 	"errors"
 	"strings"
 
+	"github.com/ggufprune/ggufprune/engine"
 	"github.com/ggufprune/ggufprune/internal/cli/flags"
 	"github.com/ggufprune/ggufprune/internal/pipeline"
 	"github.com/ggufprune/ggufprune/internal/ui"
 	"github.com/ggufprune/ggufprune/layout"
-	"github.com/ggufprune/ggufprune/llamabind"
 )
 
 // Exit codes of the program, documented in usage and docs/CLI_JSON.md.
@@ -27,7 +27,7 @@ func ExitCode(err error) int {
 	var (
 		usage   *flags.Error
 		refused *layout.RefusedError
-		engine  *llamabind.Error
+		failure *engine.Error
 		check   *pipeline.CheckError
 		unfit   *pipeline.UnsupportedError
 	)
@@ -42,9 +42,9 @@ func ExitCode(err error) int {
 		return ExitCheckFailed
 	case errors.As(err, &refused), errors.As(err, &unfit):
 		return ExitUnsupported
-	case errors.As(err, &engine) && engine.Code == llamabind.Cancelled:
+	case errors.As(err, &failure) && failure.Code == engine.Cancelled:
 		return ExitInterrupted
-	case errors.As(err, &engine) && engine.Code == llamabind.UnsupportedArch:
+	case errors.As(err, &failure) && failure.Code == engine.UnsupportedArch:
 		return ExitUnsupported
 	default:
 		return ExitFailure

@@ -7,10 +7,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ggufprune/ggufprune/engine"
 	"github.com/ggufprune/ggufprune/internal/cli/flags"
 	"github.com/ggufprune/ggufprune/internal/pipeline"
 	"github.com/ggufprune/ggufprune/layout"
-	"github.com/ggufprune/ggufprune/llamabind"
 )
 
 func TestExitCode(t *testing.T) {
@@ -24,9 +24,9 @@ func TestExitCode(t *testing.T) {
 		{flags.Errorf("flag"), ExitUsage},
 		{&layout.RefusedError{}, ExitUnsupported},
 		{&pipeline.UnsupportedError{Text: "encoder"}, ExitUnsupported},
-		{&llamabind.Error{Code: llamabind.UnsupportedArch}, ExitUnsupported},
-		{&llamabind.Error{Code: llamabind.OOM}, ExitFailure},
-		{&llamabind.Error{Code: llamabind.Cancelled}, ExitInterrupted},
+		{&engine.Error{Code: engine.UnsupportedArch}, ExitUnsupported},
+		{&engine.Error{Code: engine.OOM}, ExitFailure},
+		{&engine.Error{Code: engine.Cancelled}, ExitInterrupted},
 		{&pipeline.CheckError{Path: "x.gguf", Text: "differs"}, ExitCheckFailed},
 		{context.Canceled, ExitInterrupted},
 		{errors.Join(context.Canceled, errors.New("plan not saved")), ExitInterrupted},

@@ -10,10 +10,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ggufprune/ggufprune/engine"
 	"github.com/ggufprune/ggufprune/internal/ollama"
 	"github.com/ggufprune/ggufprune/internal/randmodel"
 	"github.com/ggufprune/ggufprune/llamabind"
-	"github.com/ggufprune/ggufprune/perplexity"
 )
 
 // predict is how many tokens are compared.
@@ -132,12 +132,12 @@ type reference struct {
 
 func load(t *testing.T, path string) reference {
 	t.Helper()
-	m, err := llamabind.LoadModel(context.Background(), path, llamabind.ModelParams{})
+	m, err := llamabind.LoadModel(context.Background(), path, engine.ModelParams{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(m.Close)
-	s, err := m.NewSession(context.Background(), llamabind.SessionParams{NSeq: 1, SeqLen: 128, Threads: 2, Unedited: true})
+	s, err := m.NewSession(context.Background(), engine.SessionParams{NSeq: 1, SeqLen: 128, Threads: 2, Unedited: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -153,14 +153,14 @@ func (r reference) generate(t *testing.T, prompt string) (a ollama.Answer) {
 		t.Fatal(err)
 	}
 	for range predict {
-		seq := perplexity.Sequence{Tokens: text, Targets: make([]perplexity.Token, len(text))}
+		seq := engine.Sequence{Tokens: text, Targets: make([]engine.Token, len(text))}
 		for i := range seq.Targets {
-			seq.Targets[i] = perplexity.Unscored
+			seq.Targets[i] = engine.Unscored
 		}
 		seq.Targets[len(text)-1] = 0
-		var best perplexity.Token
+		var best engine.Token
 		var logprob float64
-		err := r.s.Logits(context.Background(), []perplexity.Sequence{seq}, nil, func(_, pos int, logits []float32) error {
+		err := r.s.Logits(context.Background(), []engine.Sequence{seq}, nil, func(_, pos int, logits []float32) error {
 			best, logprob = greedy(logits)
 			return nil
 		})
@@ -179,7 +179,7 @@ func (r reference) generate(t *testing.T, prompt string) (a ollama.Answer) {
 }
 
 // greedy returns the largest logit's token and its log-probability.
-func greedy(logits []float32) (perplexity.Token, float64) {
+func greedy(logits []float32) (engine.Token, float64) {
 	best := 0
 	for i, x := range logits {
 		if x > logits[best] {
@@ -190,7 +190,7 @@ func greedy(logits []float32) (perplexity.Token, float64) {
 	for _, x := range logits {
 		sum += math.Exp(float64(x - logits[best]))
 	}
-	return perplexity.Token(best), -math.Log(sum)
+	return engine.Token(best), -math.Log(sum)
 }
 
 const parentModelfile = `FROM %s

@@ -9,13 +9,13 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ggufprune/ggufprune/engine"
 	"github.com/ggufprune/ggufprune/llamabind"
-	"github.com/ggufprune/ggufprune/perplexity"
 )
 
 // conversations that templates treat differently: a system text (which some merge into the user's), several turns, white space and
 // special characters in the content, and one question and answer as Alpaca's are.
-var conversations = [][]perplexity.Message{
+var conversations = [][]engine.Message{
 	{{Role: "user", Content: "Say hi."}, {Role: "assistant", Content: "Hi!"}},
 	{
 		{Role: "system", Content: "Be kind."},
@@ -45,7 +45,7 @@ var amended = map[string]func(ours string) string{
 type peerText struct{ Text, Open, Error string }
 
 // chatPeer renders messages by llama.cpp's whole chat code.
-func chatPeer(t *testing.T, messages []perplexity.Message, templates []string) []peerText {
+func chatPeer(t *testing.T, messages []engine.Message, templates []string) []peerText {
 	t.Helper()
 	exe := root + "/third_party/llama.cpp/build/bin/chatpeer"
 	if _, err := os.Stat(exe); err != nil {
@@ -114,7 +114,7 @@ func TestChatTemplatesAreLlamaCpps(t *testing.T) {
 	}
 }
 
-func render(template string, messages []perplexity.Message) (text, open string, err error) {
+func render(template string, messages []engine.Message) (text, open string, err error) {
 	source, err := os.ReadFile(template)
 	if err != nil {
 		return "", "", err

@@ -215,5 +215,5 @@ func (j Job) fromMask(blocks []layout.Block, hash string) (blockmask.Mask, layou
 	if err := j.Mask.Check(plainBlocks(blocks)); err != nil {
 		return nil, layout.Provenance{}, err
 	}
-	return j.Mask, layout.Provenance{SourceSHA256: hash, Tool: j.Tool, LlamaCpp: llamabind.Version(), Removed: j.Mask}, nil
+	return j.Mask, layout.Provenance{SourceSHA256: hash, Tool: j.Tool, LlamaCpp: llamabind.LlamaTag, Removed: j.Mask}, nil
 }

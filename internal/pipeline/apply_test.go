@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/ggufprune/ggufprune/blockmask"
+	"github.com/ggufprune/ggufprune/engine"
 	"github.com/ggufprune/ggufprune/internal/ui"
 	"github.com/ggufprune/ggufprune/layout"
 	"github.com/ggufprune/ggufprune/llamabind"
@@ -35,17 +36,17 @@ func applyJob(t *testing.T, harm func(path string) error) Job {
 	if err != nil {
 		t.Fatal(err)
 	}
-	load := func(ctx context.Context, path string, p llamabind.ModelParams) (Model, error) {
+	load := func(ctx context.Context, path string, p engine.ModelParams) (engine.Model, error) {
 		if path != tinyModel {
 			if err := harm(path); err != nil {
 				return nil, err
 			}
 		}
-		m, err := llamabind.LoadModel(ctx, path, p)
+		m, err := llamabind.Runtime{}.Load(ctx, path, p)
 		if err != nil {
 			return nil, err
 		}
-		return llamaModel{m}, nil
+		return m, nil
 	}
 	return Job{
 		Runtime: Runtime{Path: tinyModel, Threads: 2, FlashAttn: "auto", Load: load},

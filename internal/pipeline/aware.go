@@ -6,16 +6,17 @@ import (
 	"slices"
 
 	"github.com/ggufprune/ggufprune/blockmask"
+	"github.com/ggufprune/ggufprune/engine"
+	"github.com/ggufprune/ggufprune/fit"
 	"github.com/ggufprune/ggufprune/perplexity"
-	"github.com/ggufprune/ggufprune/repair"
 )
 
 // AwareTokens are what the strategy aware fits and scores on.
 const AwareTokens = 12288
 
 // aware is the strategy that scores what a repair leaves of the loss, and the text that it does so on.
-func (s *Source) aware(ctx context.Context, q SearchRequest, session Session, set *perplexity.Set) (*repair.Aware, string, error) {
-	engine, ok := session.(repair.Engine)
+func (s *Source) aware(ctx context.Context, q SearchRequest, session engine.Session, set *perplexity.Set) (*fit.Aware, string, error) {
+	runner, ok := session.(engine.BlockRunner)
 	if !ok {
 		return nil, "", errors.New("this engine cannot repair")
 	}
@@ -26,8 +27,8 @@ func (s *Source) aware(ctx context.Context, q SearchRequest, session Session, se
 	if err != nil {
 		return nil, "", err
 	}
-	a := &repair.Aware{
-		Engine: engine, Weights: Projections(s.File, q.Blocks), Admit: repair.DefaultAdmit, Drop: repair.DefaultDrop, Cost: s.cost(q.Blocks),
+	a := &fit.Aware{
+		Runner: runner, Weights: Projections(s.File, q.Blocks), Admit: fit.DefaultAdmit, Drop: fit.DefaultDrop, Cost: s.cost(q.Blocks),
 		Stop: func() error { return stopRequested(ctx) },
 	}
 	if q.Journal != nil {
@@ -38,7 +39,7 @@ func (s *Source) aware(ctx context.Context, q SearchRequest, session Session, se
 		a.MapCost = 3 * width * width * float64(len(a.Cost.Blocks)) / float64(all)
 	}
 	nSeq, length := q.Text.shape(set.Longest())
-	a.Fit, a.Held, err = repair.Batches(s.Model, texts, length, AwareTokens, nSeq, q.Text.Seed)
+	a.Fit, a.Held, err = fit.Batches(s.Model, texts, length, AwareTokens, nSeq, q.Text.Seed)
 	tokens := 0
 	for _, batch := range slices.Concat(a.Fit, a.Held) {
 		tokens += len(batch) * length

@@ -8,6 +8,7 @@ import (
 	"math"
 
 	"github.com/ggufprune/ggufprune/blockmask"
+	"github.com/ggufprune/ggufprune/engine"
 	"github.com/ggufprune/ggufprune/gguf"
 	"github.com/ggufprune/ggufprune/llamabind"
 	"github.com/ggufprune/ggufprune/perplexity"
@@ -15,16 +16,16 @@ import (
 )
 
 // Influence measures Block Influence over the set, batch by batch.
-func Influence(ctx context.Context, session perplexity.Engine, set *perplexity.Set) (perplexity.Influence, error) {
-	engine, ok := session.(perplexity.Influencer)
+func Influence(ctx context.Context, session engine.Runner, set *perplexity.Set) (engine.Influence, error) {
+	influencer, ok := session.(engine.Influencer)
 	if !ok {
-		return perplexity.Influence{}, errors.New("this engine cannot measure Block Influence; use another strategy")
+		return engine.Influence{}, errors.New("this engine cannot measure Block Influence; use another strategy")
 	}
-	var parts []perplexity.Influence
+	var parts []engine.Influence
 	for _, batch := range sameLength(set.Sequences, session.BatchSeqs()) {
-		part, err := engine.Influence(ctx, batch)
+		part, err := influencer.Influence(ctx, batch)
 		if err != nil {
-			return perplexity.Influence{}, err
+			return engine.Influence{}, err
 		}
 		parts = append(parts, part)
 	}
@@ -33,12 +34,12 @@ func Influence(ctx context.Context, session perplexity.Engine, set *perplexity.S
 
 // sameLength groups sequences into batches of at most n, in which all have the same length: influence is a mean over all
 // positions, and padding has none. Targets are set everywhere, since the engine wants every position.
-func sameLength(seqs []perplexity.Sequence, n int) [][]perplexity.Sequence {
-	open := map[int][]perplexity.Sequence{}
-	var out [][]perplexity.Sequence
+func sameLength(seqs []engine.Sequence, n int) [][]engine.Sequence {
+	open := map[int][]engine.Sequence{}
+	var out [][]engine.Sequence
 	var lengths []int
 	for _, s := range seqs {
-		all := perplexity.Sequence{Tokens: s.Tokens, Targets: s.Tokens}
+		all := engine.Sequence{Tokens: s.Tokens, Targets: s.Tokens}
 		k := len(s.Tokens)
 		if open[k] == nil {
 			lengths = append(lengths, k)

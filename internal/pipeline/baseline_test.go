@@ -8,9 +8,9 @@ import (
 	"testing"
 
 	"github.com/ggufprune/ggufprune/blockmask"
+	"github.com/ggufprune/ggufprune/engine"
 	"github.com/ggufprune/ggufprune/gguf"
 	"github.com/ggufprune/ggufprune/llamabind"
-	"github.com/ggufprune/ggufprune/perplexity"
 )
 
 // The norm of a block in Q8_0 is, up to what rounding to eight bits does, that of the same weights in F32.
@@ -50,13 +50,13 @@ func TestWeightNorm(t *testing.T) {
 
 // Batches have sequences of one length each, all of them once, and every position counts.
 func TestSameLength(t *testing.T) {
-	var seqs []perplexity.Sequence
+	var seqs []engine.Sequence
 	for i, n := range []int{4, 7, 4, 4, 7, 9, 4, 4} {
-		tokens := make([]perplexity.Token, n)
-		tokens[0] = perplexity.Token(i)
-		seqs = append(seqs, perplexity.Sequence{Tokens: tokens, Targets: make([]perplexity.Token, n)})
+		tokens := make([]engine.Token, n)
+		tokens[0] = engine.Token(i)
+		seqs = append(seqs, engine.Sequence{Tokens: tokens, Targets: make([]engine.Token, n)})
 	}
-	seen := map[perplexity.Token]bool{}
+	seen := map[engine.Token]bool{}
 	for _, batch := range sameLength(seqs, 2) {
 		if len(batch) > 2 {
 			t.Errorf("%d sequences in a batch", len(batch))

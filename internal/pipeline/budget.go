@@ -6,13 +6,14 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/ggufprune/ggufprune/engine"
 	"github.com/ggufprune/ggufprune/perplexity"
 	"github.com/ggufprune/ggufprune/search"
 )
 
 // schedule chooses how a search uses its time, from the speed of its first batches; nil without a limit. began is when the time
 // began to run. A search that is resumed keeps the schedule that it had.
-func schedule(ctx context.Context, q SearchRequest, session Session, set *perplexity.Set, cost search.Cost,
+func schedule(ctx context.Context, q SearchRequest, session engine.Session, set *perplexity.Set, cost search.Cost,
 	eval *perplexity.Evaluator, steps int, began time.Time, rep Reporter,
 ) (*search.Schedule, error) {
 	m := q.Method

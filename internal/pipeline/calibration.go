@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/ggufprune/ggufprune/blockmask"
+	"github.com/ggufprune/ggufprune/engine"
 	"github.com/ggufprune/ggufprune/llamabind"
 	"github.com/ggufprune/ggufprune/perplexity"
 	"github.com/ggufprune/ggufprune/search"
@@ -76,7 +77,7 @@ func (j Job) prepare(ctx context.Context, src *Source, corpus *perplexity.Corpus
 }
 
 // split makes the two sets. A text that is too small for both is not divided.
-func (c *calibration) split(j Job, corpus *perplexity.Corpus, tok perplexity.Tokenizer, rep Reporter) (err error) {
+func (c *calibration) split(j Job, corpus *perplexity.Corpus, tok engine.Tokenizer, rep Reporter) (err error) {
 	t := j.Text
 	if j.Calibration.HeldOut > 0 && (t.File != "" || j.Calibration.Self) {
 		seen, held := corpus.Split(j.Calibration.HeldOut, perplexity.SetOptions{Max: t.Max, Seed: t.Seed})
@@ -100,7 +101,7 @@ func (c *calibration) split(j Job, corpus *perplexity.Corpus, tok perplexity.Tok
 }
 
 // both makes the set that is seen, and that of what is held out.
-func (*calibration) both(t Text, seen, held *perplexity.Corpus, tok perplexity.Tokenizer) (a, b *perplexity.Set, err error) {
+func (*calibration) both(t Text, seen, held *perplexity.Corpus, tok engine.Tokenizer) (a, b *perplexity.Set, err error) {
 	if a, err = t.set(seen, tok); err != nil {
 		return nil, nil, err
 	}
@@ -122,7 +123,7 @@ func (c *calibration) describe() search.Calibration {
 }
 
 // applyChat renders the text's conversations by the model's chat template, where that is asked for or fits.
-func (j Job) applyChat(corpus *perplexity.Corpus, m Model, rep Reporter) (_ *perplexity.Corpus, used bool, _ error) {
+func (j Job) applyChat(corpus *perplexity.Corpus, m engine.Model, rep Reporter) (_ *perplexity.Corpus, used bool, _ error) {
 	mode := cmp.Or(j.Calibration.Chat, ChatAuto)
 	refuse := func(format string, args ...any) (*perplexity.Corpus, bool, error) {
 		if mode == ChatOn {
@@ -152,7 +153,7 @@ func (j Job) applyChat(corpus *perplexity.Corpus, m Model, rep Reporter) (_ *per
 		return broken(err)
 	}
 	defer chat.Close()
-	out, refused, why := corpus.Chat(func(turns []perplexity.Message) (string, error) { return chat.Apply(turns, false) })
+	out, refused, why := corpus.Chat(func(turns []engine.Message) (string, error) { return chat.Apply(turns, false) })
 	if refused > 0 && refused == corpus.Conversations() {
 		return broken(why)
 	}
@@ -165,7 +166,7 @@ func (j Job) applyChat(corpus *perplexity.Corpus, m Model, rep Reporter) (_ *per
 }
 
 // openChat parses the model's chat template.
-func openChat(m Model) (*llamabind.ChatTemplate, error) {
+func openChat(m engine.Model) (*llamabind.ChatTemplate, error) {
 	bos, eos := "", ""
 	if t := m.BOS(); t >= 0 {
 		bos = m.Piece(t, true)
@@ -179,7 +180,7 @@ func openChat(m Model) (*llamabind.ChatTemplate, error) {
 // chatReason is what a template, or the engine, says of a failure, without the excerpt of the template that stands before it.
 func chatReason(err error) string {
 	text := err.Error()
-	var e *llamabind.Error
+	var e *engine.Error
 	if errors.As(err, &e) {
 		text = e.Text
 	}
@@ -195,7 +196,7 @@ func chatReason(err error) string {
 
 // judge measures what was removed on the calibration and on what was held out, and warns when the loss does not carry over. used
 // are the sequences that the search decided on, nil for all.
-func (c *calibration) judge(ctx context.Context, session Session, removed blockmask.Mask, used []int, rep Reporter) (*search.HeldOut, error) {
+func (c *calibration) judge(ctx context.Context, session engine.Session, removed blockmask.Mask, used []int, rep Reporter) (*search.HeldOut, error) {
 	if c.held == nil {
 		return nil, nil
 	}

@@ -6,7 +6,7 @@ import (
 	"math"
 	"time"
 
-	"github.com/ggufprune/ggufprune/llamabind"
+	"github.com/ggufprune/ggufprune/engine"
 )
 
 // SpeedTest says how speed is measured, in llama-bench's terms.
@@ -134,7 +134,7 @@ func (c *comparer) prepare(ctx context.Context, r *runner) (*Speed, error) {
 
 // contextBytes returns what a context takes for each kvUnit tokens. Two sizes are compared: what a recurrent model keeps
 // whatever the length is in both.
-func (c *comparer) contextBytes(m Model) (int64, error) {
+func (c *comparer) contextBytes(m engine.Model) (int64, error) {
 	var bytes [2]int64
 	for i := range bytes {
 		b, err := m.NewBench(c.benchParams((i + 1) * kvUnit))
@@ -147,8 +147,8 @@ func (c *comparer) contextBytes(m Model) (int64, error) {
 	return bytes[1] - bytes[0], nil
 }
 
-func (c *comparer) benchParams(tokens int) llamabind.BenchParams {
-	return llamabind.BenchParams{
+func (c *comparer) benchParams(tokens int) engine.BenchParams {
+	return engine.BenchParams{
 		Context: tokens, Batch: min(c.j.Text.Batch, tokens), UBatch: min(c.j.UBatch, c.j.Text.Batch, tokens),
 		Threads: c.j.Runtime.Threads, FlashAttn: c.j.Runtime.FlashAttn,
 	}

@@ -13,8 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/ggufprune/ggufprune/blockmask"
+	"github.com/ggufprune/ggufprune/engine"
 	"github.com/ggufprune/ggufprune/gguf"
-	"github.com/ggufprune/ggufprune/llamabind"
 	"github.com/ggufprune/ggufprune/perplexity"
 )
 
@@ -22,8 +22,8 @@ import (
 type runner struct {
 	label, path string
 	removed     blockmask.Mask // left out of its graph
-	model       Model
-	bench       Bench // nil until its speed is measured
+	model       engine.Model
+	bench       engine.Bench // nil until its speed is measured
 }
 
 func (r *runner) close() {
@@ -85,7 +85,7 @@ func (c *comparer) checkTokens(r *runner) error {
 }
 
 // cut takes the windows of the text.
-func (c *comparer) cut(stream []perplexity.Token, info llamabind.ModelInfo) error {
+func (c *comparer) cut(stream []engine.Token, info engine.ModelInfo) error {
 	t := c.j.Text
 	t.Context = defaultContext(t.Context, info)
 	if len(stream) < 2*t.Context {
@@ -192,7 +192,7 @@ func (c *comparer) measure(ctx context.Context, r *runner) (*perplexity.KLReport
 func (c *comparer) run(ctx context.Context, r *runner, window func(rows [][]float32) error) error {
 	seqs := perplexity.WindowSet(c.out.Text, c.shape, r.model).Sequences
 	nSeq, seqLen := c.j.Text.shape(c.shape.Context)
-	p := llamabind.SessionParams{
+	p := engine.SessionParams{
 		NSeq: nSeq, SeqLen: seqLen, Threads: c.j.Runtime.Threads, FlashAttn: c.j.Runtime.FlashAttn,
 		Unedited: true, UBatch: c.ubatch(nSeq, seqLen),
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ggufprune/ggufprune/engine"
 	"github.com/ggufprune/ggufprune/llamabind"
 	"github.com/ggufprune/ggufprune/perplexity"
 )
@@ -22,7 +23,7 @@ func compareJob(load Loader) CompareJob {
 
 // counted is a model that says when it is closed.
 type counted struct {
-	Model
+	engine.Model
 	closed func()
 }
 
@@ -33,17 +34,17 @@ func (m counted) Close() {
 
 // loadUpTo loads models as long as fewer than most are open.
 func loadUpTo(most int, open, peak *int) Loader {
-	return func(ctx context.Context, path string, p llamabind.ModelParams) (Model, error) {
+	return func(ctx context.Context, path string, p engine.ModelParams) (engine.Model, error) {
 		if *open == most {
 			return nil, errors.New("out of memory")
 		}
-		m, err := llamabind.LoadModel(ctx, path, p)
+		m, err := llamabind.Runtime{}.Load(ctx, path, p)
 		if err != nil {
 			return nil, err
 		}
 		*open++
 		*peak = max(*peak, *open)
-		return counted{llamaModel{m}, func() { *open-- }}, nil
+		return counted{m, func() { *open-- }}, nil
 	}
 }
 
@@ -102,7 +103,7 @@ func TestCompareCancelled(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	var open, peak int
 	l := &listener{parts: map[string][]int64{}}
-	j := compareJob(func(c context.Context, path string, p llamabind.ModelParams) (Model, error) {
+	j := compareJob(func(c context.Context, path string, p engine.ModelParams) (engine.Model, error) {
 		if open == 0 && peak == 1 { // the second one
 			cancel()
 		}

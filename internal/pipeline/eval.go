@@ -7,6 +7,7 @@ import (
 	"io/fs"
 
 	"github.com/ggufprune/ggufprune/blockmask"
+	"github.com/ggufprune/ggufprune/engine"
 	"github.com/ggufprune/ggufprune/internal/tasks"
 	"github.com/ggufprune/ggufprune/perplexity"
 )
@@ -52,7 +53,7 @@ func Eval(ctx context.Context, j EvalJob, rep Reporter) (*EvalOutcome, error) {
 		rep.Warnf("the model was trained on %d tokens of context only, -c is %d", trained, j.Context)
 	}
 	var prepared []*tasks.Prepared
-	var all []perplexity.Sequence
+	var all []engine.Sequence
 	for _, t := range sets {
 		p, err := t.Prepare(src.Model, j.Context)
 		if err != nil {
@@ -102,7 +103,7 @@ func orMask(m blockmask.Mask) string {
 }
 
 // measure runs the sequences of all tasks, packed by length, and returns the sum of each one's losses.
-func (j EvalJob) measure(ctx context.Context, src *Source, seqs []perplexity.Sequence, rep Reporter) ([]float64, error) {
+func (j EvalJob) measure(ctx context.Context, src *Source, seqs []engine.Sequence, rep Reporter) ([]float64, error) {
 	set := &perplexity.Set{Convention: perplexity.Samples, Corpus: "the tasks", Context: j.Context, Sequences: seqs}
 	p := PPLJob{Runtime: j.Runtime, Text: Text{Batch: j.Batch}, UBatch: j.UBatch, Mask: j.Mask}
 	eval, stop, err := p.evaluator(ctx, src, set, "evaluation", rep)

@@ -5,8 +5,8 @@ import (
 	"errors"
 
 	"github.com/ggufprune/ggufprune/blockmask"
+	"github.com/ggufprune/ggufprune/engine"
 	"github.com/ggufprune/ggufprune/layout"
-	"github.com/ggufprune/ggufprune/llamabind"
 )
 
 // Inspection is what can be said of a model before anything is measured.
@@ -56,8 +56,8 @@ func Inspect(ctx context.Context, r Runtime, mask blockmask.Mask, kind layout.Ki
 	}
 	in := &Inspection{Name: name, Description: info.Desc, Context: info.NCtxTrain, Vocabulary: info.NVocab}
 	blocks, err := src.findBlocks(ctx)
-	var unsupported *llamabind.Error
-	if errors.As(err, &unsupported) && unsupported.Code == llamabind.UnsupportedArch {
+	var unsupported *engine.Error
+	if errors.As(err, &unsupported) && unsupported.Code == engine.UnsupportedArch {
 		in.Reason = unsupported.Text
 	} else if err != nil {
 		return nil, err

@@ -6,11 +6,11 @@ import (
 	"fmt"
 
 	"github.com/ggufprune/ggufprune/blockmask"
+	"github.com/ggufprune/ggufprune/fit"
 	"github.com/ggufprune/ggufprune/gguf"
 	"github.com/ggufprune/ggufprune/layout"
 	"github.com/ggufprune/ggufprune/llamabind"
 	"github.com/ggufprune/ggufprune/perplexity"
-	"github.com/ggufprune/ggufprune/repair"
 	"github.com/ggufprune/ggufprune/search"
 )
 
@@ -49,7 +49,7 @@ type Outcome struct {
 	Steps   []search.Step
 	Removed blockmask.Mask
 	Write   *WriteResult         // nil for search
-	Repair  *repair.Result       // nil: none was asked for, or nothing could be repaired
+	Repair  *fit.Result          // nil: none was asked for, or nothing could be repaired
 	Raised  map[string]gguf.Type // of repaired tensors in another type than the source's, by their names there
 	Publish *Publication         // what was made for Ollama of the file; nil if nothing
 
@@ -196,7 +196,7 @@ func (j Job) search(ctx context.Context, src *Source, corpus *perplexity.Corpus,
 	rep.Notef("%s: %s, %d layers, %d blocks; %s", j.Runtime.Path, src.File.Arch(), src.Model.Info().NLayer, len(blocks), set.Describe())
 	found, searchErr := src.Search(ctx, session, set, SearchRequest{
 		Blocks: blocks, Unit: j.Unit, Goal: j.Goal, Layout: j.Layout, Provenance: layout.Provenance{
-			Metric: j.Method.Metric.String() + " " + string(set.Convention), Calibration: set.Describe(), Tool: j.Tool, LlamaCpp: llamabind.Version(),
+			Metric: j.Method.Metric.String() + " " + string(set.Convention), Calibration: set.Describe(), Tool: j.Tool, LlamaCpp: llamabind.LlamaTag,
 		},
 		Method: j.Method, Repair: j.Repair, Text: j.Text, Journal: journal,
 	}, rep)

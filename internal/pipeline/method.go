@@ -10,9 +10,10 @@ import (
 	"time"
 
 	"github.com/ggufprune/ggufprune/blockmask"
+	"github.com/ggufprune/ggufprune/engine"
+	"github.com/ggufprune/ggufprune/fit"
 	"github.com/ggufprune/ggufprune/llamabind"
 	"github.com/ggufprune/ggufprune/perplexity"
-	"github.com/ggufprune/ggufprune/repair"
 	"github.com/ggufprune/ggufprune/search"
 )
 
@@ -42,13 +43,13 @@ type decider struct {
 	fast     *search.Fast   // of the strategies that race
 	refine   *search.Refine // of refine
 	refined  *search.Refined
-	aware    *repair.Aware
+	aware    *fit.Aware
 	scoredOn string // of aware: its own text
 	use      []int  // sequences that are decided on; nil is all
 }
 
 // decider returns the method's strategy on ledger. steps is about how many it will make, schedule how it uses its time.
-func (s *Source) decider(ctx context.Context, q SearchRequest, session Session, set *perplexity.Set, ledger *search.Ledger, steps int,
+func (s *Source) decider(ctx context.Context, q SearchRequest, session engine.Session, set *perplexity.Set, ledger *search.Ledger, steps int,
 	plan *search.Schedule,
 ) (*decider, error) {
 	d, m := &decider{}, q.Method
@@ -66,7 +67,7 @@ func (s *Source) decider(ctx context.Context, q SearchRequest, session Session, 
 	case "oneshot":
 		d.strategy = search.Oneshot(ledger)
 	case "bi":
-		d.strategy = search.BI(ledger, func(ctx context.Context) (perplexity.Influence, error) { return Influence(ctx, session, set) })
+		d.strategy = search.BI(ledger, func(ctx context.Context) (engine.Influence, error) { return Influence(ctx, session, set) })
 	case "magnitude":
 		d.strategy = search.Magnitude(ledger, WeightNorm(ctx, s.File, session.Weights))
 	case "random":
@@ -181,14 +182,14 @@ func (s *Source) openJournal(j Job, set *perplexity.Set, rep Reporter) (*search.
 		return nil, err
 	}
 	journal, err := search.OpenJournal(journalPath(j.Plan), search.Header{
-		ModelSHA256: hash, TokensSHA256: set.SHA256(), Config: config, Tool: j.Tool, LlamaCpp: llamabind.Version(),
+		ModelSHA256: hash, TokensSHA256: set.SHA256(), Config: config, Tool: j.Tool, LlamaCpp: llamabind.LlamaTag,
 	})
 	if err != nil {
 		return nil, err
 	}
 	if n := journal.Found(); n > 0 {
 		rep.Notef("resumed from %s: %d measurements are there", filepath.Base(journalPath(j.Plan)), n)
-	} else if n := journal.Notes(repair.AwareNotes); n > 0 {
+	} else if n := journal.Notes(fit.AwareNotes); n > 0 {
 		rep.Notef("resumed from %s: %d steps are there", filepath.Base(journalPath(j.Plan)), n)
 	}
 	return journal, nil

@@ -7,12 +7,13 @@ import (
 	"slices"
 
 	"github.com/ggufprune/ggufprune/blockmask"
+	"github.com/ggufprune/ggufprune/engine"
 	"github.com/ggufprune/ggufprune/perplexity"
 	"github.com/ggufprune/ggufprune/search"
 )
 
 // withMetric returns the set with the metric's losses. For a divergence the whole model runs once, and what it predicts is kept.
-func withMetric(ctx context.Context, session Session, set *perplexity.Set, metric perplexity.Metric, rep Reporter) (*perplexity.Set, error) {
+func withMetric(ctx context.Context, session engine.Session, set *perplexity.Set, metric perplexity.Metric, rep Reporter) (*perplexity.Set, error) {
 	if metric != perplexity.KLD {
 		return set, nil
 	}
@@ -35,7 +36,7 @@ func plainSet(set *perplexity.Set) *perplexity.Set {
 }
 
 // quality returns what measures a bound of quality that the search's own scores are not of; nil where there is no need.
-func (s *Source) quality(ctx context.Context, session Session, set *perplexity.Set, q SearchRequest, rep Reporter) (
+func (s *Source) quality(ctx context.Context, session engine.Session, set *perplexity.Set, q SearchRequest, rep Reporter) (
 	func(context.Context, blockmask.Mask) (float64, error), error,
 ) {
 	other := set

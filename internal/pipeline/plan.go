@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/ggufprune/ggufprune/blockmask"
+	"github.com/ggufprune/ggufprune/engine"
 	"github.com/ggufprune/ggufprune/layout"
 	"github.com/ggufprune/ggufprune/llamabind"
 	"github.com/ggufprune/ggufprune/search"
@@ -26,7 +27,7 @@ func (s *Source) newPlan(j Job, c *calibration, blocks []layout.Block, found Fou
 	}
 	return &search.Plan{
 		Tool:     j.Tool,
-		LlamaCpp: llamabind.Version(),
+		LlamaCpp: llamabind.LlamaTag,
 		Model: search.PlanModel{
 			Path: s.Runtime.Path, SHA256: hash, Arch: s.File.Arch(), Params: s.File.Params(), Size: s.File.Bytes(), Blocks: all,
 		},
@@ -52,7 +53,7 @@ func provenance(p *search.Plan, k int) layout.Provenance {
 		Metric:       p.Metric + " " + p.Calibration.Convention,
 		Calibration:  p.Calibration.Description,
 		Tool:         p.Tool,
-		LlamaCpp:     llamabind.Version(),
+		LlamaCpp:     llamabind.LlamaTag,
 		Removed:      p.Removed(k),
 		BaseScore:    p.Base,
 		Scores:       scores,
@@ -76,7 +77,7 @@ func plannedSteps(p *search.Plan, goal search.Goal, size func(blockmask.Mask) (i
 }
 
 // defaultContext is n_ctx where the user gives none: llama-perplexity's, or the model's if that is shorter.
-func defaultContext(given int, info llamabind.ModelInfo) int {
+func defaultContext(given int, info engine.ModelInfo) int {
 	const usual = 512
 	if given > 0 {
 		return given

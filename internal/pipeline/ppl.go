@@ -5,7 +5,7 @@ import (
 	"math"
 
 	"github.com/ggufprune/ggufprune/blockmask"
-	"github.com/ggufprune/ggufprune/llamabind"
+	"github.com/ggufprune/ggufprune/engine"
 	"github.com/ggufprune/ggufprune/perplexity"
 )
 
@@ -83,9 +83,9 @@ func (j PPLJob) evaluator(ctx context.Context, src *Source, set *perplexity.Set,
 }
 
 // engine opens the context that measures: stock without a mask, else one that leaves the mask's blocks out.
-func (j PPLJob) engine(ctx context.Context, src *Source, set *perplexity.Set) (perplexity.Engine, func(), error) {
+func (j PPLJob) engine(ctx context.Context, src *Source, set *perplexity.Set) (engine.Runner, func(), error) {
 	nSeq, seqLen := j.Text.shape(set.Longest())
-	p := llamabind.SessionParams{NSeq: nSeq, SeqLen: seqLen, Threads: j.Runtime.Threads, FlashAttn: j.Runtime.FlashAttn}
+	p := engine.SessionParams{NSeq: nSeq, SeqLen: seqLen, Threads: j.Runtime.Threads, FlashAttn: j.Runtime.FlashAttn}
 	if j.Mask.Len() == 0 {
 		p.Unedited, p.UBatch = true, min(j.UBatch, nSeq*seqLen)
 		s, err := src.Model.NewSession(ctx, p)

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/ggufprune/ggufprune/blockmask"
+	"github.com/ggufprune/ggufprune/engine"
 	"github.com/ggufprune/ggufprune/perplexity"
 )
 
@@ -19,10 +20,10 @@ const (
 
 // probe is what the masked original and the written file are both run on.
 type probe struct {
-	text     string                // tokenised again by the written file
-	tokens   []perplexity.Token    // what the original made of it
-	rows     []perplexity.Sequence // few scored positions: their logits are compared
-	eval     *perplexity.Set       // perplexity
+	text     string            // tokenised again by the written file
+	tokens   []engine.Token    // what the original made of it
+	rows     []engine.Sequence // few scored positions: their logits are compared
+	eval     *perplexity.Set   // perplexity
 	nSeq     int
 	seqLen   int
 	rowsOnly bool // no perplexity is wanted
@@ -43,7 +44,7 @@ type row struct {
 
 // newProbe chooses what to compare on text c. window is the model's sliding attention window in tokens, 0 if it has none:
 // the sequences are longer than it where memory allows, since a layer with the wrong window is only then seen.
-func newProbe(t Text, c *perplexity.Corpus, m Model, window int) (*probe, error) {
+func newProbe(t Text, c *perplexity.Corpus, m engine.Model, window int) (*probe, error) {
 	eval, err := t.evaluationSet(c, m)
 	if err != nil {
 		return nil, err
@@ -65,15 +66,15 @@ func newProbe(t Text, c *perplexity.Corpus, m Model, window int) (*probe, error)
 
 // choose returns sequences of the text's first tokens with n scored positions in all, spread evenly from the first token to
 // the last one that has a successor.
-func (p *probe) choose(n int) []perplexity.Sequence {
-	var seqs []perplexity.Sequence
+func (p *probe) choose(n int) []engine.Sequence {
+	var seqs []engine.Sequence
 	for start := 0; start == 0 || (start+p.seqLen <= len(p.tokens) && len(seqs) < p.nSeq); start += p.seqLen {
 		tokens := slices.Clone(p.tokens[start:min(start+p.seqLen, len(p.tokens))])
-		targets := make([]perplexity.Token, len(tokens))
+		targets := make([]engine.Token, len(tokens))
 		for i := range targets {
-			targets[i] = perplexity.Unscored
+			targets[i] = engine.Unscored
 		}
-		seqs = append(seqs, perplexity.Sequence{Tokens: tokens, Targets: targets})
+		seqs = append(seqs, engine.Sequence{Tokens: tokens, Targets: targets})
 	}
 	for _, s := range seqs {
 		spread(s, max(1, n/len(seqs)))
@@ -82,7 +83,7 @@ func (p *probe) choose(n int) []perplexity.Sequence {
 }
 
 // spread marks up to n positions of s as scored, from the first to the last one that has a successor.
-func spread(s perplexity.Sequence, n int) {
+func spread(s engine.Sequence, n int) {
 	last := len(s.Tokens) - 2
 	n = min(n, last+1)
 	for k := range n {
@@ -95,7 +96,7 @@ func spread(s perplexity.Sequence, n int) {
 }
 
 // read runs the probe through s with removed left out. row is called for each position's logits, valid during the call.
-func (p *probe) read(ctx context.Context, s Session, removed blockmask.Mask, progress Progress, row func(seq, pos int, logits []float32) error) (perplexity.Estimate, error) {
+func (p *probe) read(ctx context.Context, s engine.Session, removed blockmask.Mask, progress Progress, row func(seq, pos int, logits []float32) error) (perplexity.Estimate, error) {
 	if err := s.Logits(ctx, p.rows, removed, row); err != nil {
 		return perplexity.Estimate{}, err
 	}
@@ -120,7 +121,7 @@ func (p *probe) withoutPPL() *probe {
 }
 
 // reference reads the masked original and keeps its logits.
-func (p *probe) reference(ctx context.Context, s Session, removed blockmask.Mask, progress Progress) (reading, error) {
+func (p *probe) reference(ctx context.Context, s engine.Session, removed blockmask.Mask, progress Progress) (reading, error) {
 	var r reading
 	var err error
 	r.ppl, err = p.read(ctx, s, removed, progress, func(seq, pos int, logits []float32) error {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/ggufprune/ggufprune/engine"
 	"github.com/ggufprune/ggufprune/gguf"
 	"github.com/ggufprune/ggufprune/internal/imatrix"
 	"github.com/ggufprune/ggufprune/layout"
@@ -22,7 +23,7 @@ type Noise struct {
 
 // Quantized is what came of quantising the pruned file.
 type Quantized struct {
-	Type   llamabind.FileType
+	Type   engine.FileType
 	Before int64 // bytes of the file before
 
 	// The check, nil without one: the noise on the pruned model, and on the whole one.
@@ -115,8 +116,8 @@ func (s *Source) noiseOf(ctx context.Context, path string, p *probe, want readin
 	defer progress.Stop()
 	c, r := rowDiff{divergence: true}, s.Runtime
 	ppl, differs, err := p.measure(ctx, r, path, want, &c, progress)
-	var e *llamabind.Error
-	if errors.As(err, &e) && e.Code == llamabind.BadInput && !r.Model.NoRepack {
+	var e *engine.Error
+	if errors.As(err, &e) && e.Code == engine.BadInput && !r.Model.NoRepack {
 		// Repacked kernels, which F16 weights do not get, cannot run several sequences of some models at once.
 		c, r.Model.NoRepack = rowDiff{divergence: true}, true
 		ppl, differs, err = p.measure(ctx, r, path, want, &c, progress)

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/ggufprune/ggufprune/engine"
 	"github.com/ggufprune/ggufprune/gguf"
 	"github.com/ggufprune/ggufprune/internal/imatrix"
 	"github.com/ggufprune/ggufprune/internal/quantproc"
@@ -16,9 +17,9 @@ import (
 
 // Quantization says how a file is quantised. The zero value is not at all.
 type Quantization struct {
-	Params     llamabind.QuantizeParams // IMatrix and Metadata are filled here; Type.Name "" is not to quantise
-	IMatrix    string                   // the source's importance matrix; "" is none
-	IMatrixOut string                   // where that of the written file goes; "" is nowhere
+	Params     engine.QuantizeParams // IMatrix and Metadata are filled here; Type.Name "" is not to quantise
+	IMatrix    string                // the source's importance matrix; "" is none
+	IMatrixOut string                // where that of the written file goes; "" is nowhere
 }
 
 // asked reports whether there is anything to do.
@@ -70,20 +71,20 @@ func (q Quantization) prepare(ctx context.Context, f *gguf.File, nLayer int) (*q
 }
 
 // params completes the parameters with importances, which belong to the file that is quantised.
-func (z *quantizer) params(m *imatrix.Matrix) llamabind.QuantizeParams {
+func (z *quantizer) params(m *imatrix.Matrix) engine.QuantizeParams {
 	p := z.Params
 	if m == nil {
 		return p
 	}
 	p.IMatrix = m.Values()
 	// The keys that llama-quantize writes. The folder of the file is private.
-	p.Metadata = append(slices.Clip(p.Metadata), llamabind.QuantizeKV{Key: "quantize.imatrix.file", Text: filepath.Base(z.IMatrix)})
+	p.Metadata = append(slices.Clip(p.Metadata), engine.QuantizeKV{Key: "quantize.imatrix.file", Text: filepath.Base(z.IMatrix)})
 	if len(m.Datasets) > 0 && m.Datasets[0] != "" {
-		p.Metadata = append(p.Metadata, llamabind.QuantizeKV{Key: "quantize.imatrix.dataset", Text: m.Datasets[0]})
+		p.Metadata = append(p.Metadata, engine.QuantizeKV{Key: "quantize.imatrix.dataset", Text: m.Datasets[0]})
 	}
-	p.Metadata = append(p.Metadata, llamabind.QuantizeKV{Key: "quantize.imatrix.entries_count", Number: uint32(len(m.Entries))})
+	p.Metadata = append(p.Metadata, engine.QuantizeKV{Key: "quantize.imatrix.entries_count", Number: uint32(len(m.Entries))})
 	if m.Chunks > 0 {
-		p.Metadata = append(p.Metadata, llamabind.QuantizeKV{Key: "quantize.imatrix.chunks_count", Number: m.Chunks})
+		p.Metadata = append(p.Metadata, engine.QuantizeKV{Key: "quantize.imatrix.chunks_count", Number: m.Chunks})
 	}
 	return p
 }
@@ -175,13 +176,13 @@ func sameTypes(path string, types map[string]gguf.Type) error {
 
 // explain adds the next step to errors of the quantiser that have none.
 func (z *quantizer) explain(err error) error {
-	var e *llamabind.Error
+	var e *engine.Error
 	switch {
 	case !errors.As(err, &e):
 		return err
-	case e.Code == llamabind.BadInput:
+	case e.Code == engine.BadInput:
 		return fmt.Errorf("--tensor-type: %s; give one such as attn_v=q6_K", e.Text)
-	case e.Code != llamabind.LoadFailed:
+	case e.Code != engine.LoadFailed:
 		return err
 	case strings.Contains(e.Text, "basic_ios::clear") || strings.Contains(e.Text, "iostream error"):
 		return fmt.Errorf("the quantised file could not be written: %s; is the disk full?", e.Text)

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/ggufprune/ggufprune/blockmask"
+	"github.com/ggufprune/ggufprune/engine"
 	"github.com/ggufprune/ggufprune/gguf"
 	"github.com/ggufprune/ggufprune/internal/imatrix"
 	"github.com/ggufprune/ggufprune/internal/imatrix/imatrixtest"
@@ -38,7 +39,7 @@ func quantizeTo(t *testing.T, typ string, harm func(i int, path string) error) J
 	if err != nil {
 		t.Fatal(err)
 	}
-	j.Quantize.Params = llamabind.QuantizeParams{Type: ft, Threads: 2, AllowRequantize: true}
+	j.Quantize.Params = engine.QuantizeParams{Type: ft, Threads: 2, AllowRequantize: true}
 	return j
 }
 

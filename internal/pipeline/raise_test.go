@@ -8,10 +8,11 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ggufprune/ggufprune/engine"
+	"github.com/ggufprune/ggufprune/fit"
 	"github.com/ggufprune/ggufprune/gguf"
 	"github.com/ggufprune/ggufprune/layout"
 	"github.com/ggufprune/ggufprune/llamabind"
-	"github.com/ggufprune/ggufprune/repair"
 )
 
 func TestRaisedType(t *testing.T) {
@@ -43,7 +44,7 @@ func TestRepairThatCannotBeKept(t *testing.T) {
 	if err := os.Mkdir(weights, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	j.Repair = Repair{Method: repair.Auto, Tokens: 1024, Usual: true}
+	j.Repair = Repair{Method: fit.Auto, Tokens: 1024, Usual: true}
 	if out, err := Apply(t.Context(), j, &listener{parts: map[string][]int64{}}); err == nil || !strings.Contains(err.Error(), "no regular file; move it away") {
 		t.Errorf("%+v, %v", out, err)
 	}
@@ -54,13 +55,13 @@ func TestRepairNeedsTheModelUnmapped(t *testing.T) {
 	for _, usual := range []bool{true, false} {
 		j := applyJob(t, func(string) error { return nil })
 		load := j.Runtime.Load
-		j.Runtime.Load = func(ctx context.Context, path string, p llamabind.ModelParams) (Model, error) {
+		j.Runtime.Load = func(ctx context.Context, path string, p engine.ModelParams) (engine.Model, error) {
 			if p.NoMmap {
 				return nil, errors.New("no memory")
 			}
 			return load(ctx, path, p)
 		}
-		j.Repair = Repair{Method: repair.Auto, Tokens: 1024, Usual: usual}
+		j.Repair = Repair{Method: fit.Auto, Tokens: 1024, Usual: usual}
 		l := &listener{parts: map[string][]int64{}}
 		out, err := Apply(t.Context(), j, l)
 		notes := strings.Join(l.notes, "\n")
@@ -85,11 +86,11 @@ func TestExpectedRepair(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := Repair{Method: repair.Auto, Tokens: 1024, Usual: true}
+	r := Repair{Method: fit.Auto, Tokens: 1024, Usual: true}
 	size, err := layout.Size(layout.Request{
 		Source: src.File, Blocks: blocks, Removed: j.Mask, Kind: j.Layout,
 		Provenance: layout.Provenance{
-			SourceSHA256: strings.Repeat("0", 64), Tool: j.Tool, LlamaCpp: llamabind.Version(), Removed: j.Mask,
+			SourceSHA256: strings.Repeat("0", 64), Tool: j.Tool, LlamaCpp: llamabind.LlamaTag, Removed: j.Mask,
 			Repair: src.expectedRepair(r, j.Text, blocks, j.Mask),
 		},
 	})
@@ -115,7 +116,7 @@ func TestRepairThatCannotBeDone(t *testing.T) {
 			t.Fatal(err)
 		}
 		typ := gguf.F16
-		j.Repair = Repair{Method: repair.Auto, Files: []string{short}, Tokens: 1024, Usual: usual, Type: &typ}
+		j.Repair = Repair{Method: fit.Auto, Files: []string{short}, Tokens: 1024, Usual: usual, Type: &typ}
 		l := &listener{parts: map[string][]int64{}}
 		out, err := Apply(t.Context(), j, l)
 		files, _ := os.ReadDir(filepath.Dir(j.Output))

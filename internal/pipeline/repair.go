@@ -11,21 +11,22 @@ import (
 	"strings"
 
 	"github.com/ggufprune/ggufprune/blockmask"
+	"github.com/ggufprune/ggufprune/engine"
+	"github.com/ggufprune/ggufprune/fit"
 	"github.com/ggufprune/ggufprune/gguf"
 	"github.com/ggufprune/ggufprune/layout"
 	"github.com/ggufprune/ggufprune/llamabind"
 	"github.com/ggufprune/ggufprune/perplexity"
-	"github.com/ggufprune/ggufprune/repair"
 	"github.com/ggufprune/ggufprune/search"
 )
 
 // Repair says how weights are re-fitted before a file is written.
 type Repair struct {
-	Method repair.Method // Off or "": not at all
-	Files  []string      // texts to fit on; none: the job's calibration text and the one that comes with the program
-	Tokens int           // positions in all
-	Usual  bool          // nobody asked for it: where it cannot be done the file is written without
-	Type   *gguf.Type    // what lower types of the tensors that it changes are raised to; nil: none are
+	Method fit.Method // Off or "": not at all
+	Files  []string   // texts to fit on; none: the job's calibration text and the one that comes with the program
+	Tokens int        // positions in all
+	Usual  bool       // nobody asked for it: where it cannot be done the file is written without
+	Type   *gguf.Type // what lower types of the tensors that it changes are raised to; nil: none are
 }
 
 // DefaultRepairTokens is how many positions a repair is fitted on and chosen by.
@@ -34,7 +35,7 @@ const DefaultRepairTokens = 65536
 // repairBatch is how many positions run at once.
 const repairBatch = 1024
 
-func (r Repair) wanted() bool { return r.Method != "" && r.Method != repair.Off }
+func (r Repair) wanted() bool { return r.Method != "" && r.Method != fit.Off }
 
 // texts reads what the repair is fitted on. One kind of text alone makes the model worse on others.
 func (r Repair) texts(t Text) ([]*perplexity.Corpus, error) {
@@ -74,7 +75,7 @@ type RepairRequest struct {
 
 // Repair re-fits the loaded model without what was removed. From now on sessions of s run with the new weights. It returns the log of
 // what is done, nil if nothing is, for the caller to close, or to remove when the file is written.
-func (s *Source) Repair(ctx context.Context, q RepairRequest, rep Reporter) (_ *repair.Result, text string, log *repairLog, err error) {
+func (s *Source) Repair(ctx context.Context, q RepairRequest, rep Reporter) (_ *fit.Result, text string, log *repairLog, err error) {
 	r, t := q.Repair, q.Text
 	texts, err := r.texts(t)
 	if err != nil {
@@ -87,16 +88,16 @@ func (s *Source) Repair(ctx context.Context, q RepairRequest, rep Reporter) (_ *
 		return nil, "", nil, err
 	}
 	defer session.Close()
-	engine, ok := session.(repair.Engine)
+	engine, ok := session.(engine.BlockRunner)
 	if !ok {
 		return nil, "", nil, errors.New("this engine cannot repair")
 	}
-	fit, held, err := repair.Batches(s.Model, texts, length, r.Tokens, nSeq, t.Seed)
+	fitted, held, err := fit.Batches(s.Model, texts, length, r.Tokens, nSeq, t.Seed)
 	if err != nil {
 		return nil, "", nil, err
 	}
-	request := repair.Request{Removed: q.Removed, Method: r.Method, Fit: fit, Held: held}
-	if log, err = s.repairLog(q, nSeq, repair.Digest(fit, held), rep); err != nil {
+	request := fit.Request{Removed: q.Removed, Method: r.Method, Fit: fitted, Held: held}
+	if log, err = s.repairLog(q, nSeq, fit.Digest(fitted, held), rep); err != nil {
 		return nil, "", nil, err
 	}
 	if log != nil {
@@ -105,13 +106,13 @@ func (s *Source) Repair(ctx context.Context, q RepairRequest, rep Reporter) (_ *
 	weights := Projections(s.File, q.Blocks).(projections)
 	weights.types = s.types
 	todo := behindGap(q.Blocks, q.Removed)
-	positions := (len(slices.Concat(fit...)) + len(slices.Concat(held...))) * length
+	positions := (len(slices.Concat(fitted...)) + len(slices.Concat(held...))) * length
 	s.noteRepair(weights, todo, r, describeTexts(texts, positions), positions, rep)
 	progress := startRepair(rep, len(todo))
 	defer progress.Stop()
 	request.Progress = progress.block
-	res, err := repair.Run(ctx, engine, weights, request)
-	if errors.Is(err, repair.ErrNothing) {
+	res, err := fit.Run(ctx, engine, weights, request)
+	if errors.Is(err, fit.ErrNothing) {
 		rep.Notef("repair: %v", err)
 		return nil, "", nil, log.Remove()
 	}
@@ -134,7 +135,7 @@ func (s *Source) repairLog(q RepairRequest, nSeq int, tokens string, rep Reporte
 	}
 	config, err := json.Marshal(struct {
 		Removed blockmask.Mask `json:"removed"`
-		Method  repair.Method  `json:"method"`
+		Method  fit.Method     `json:"method"`
 		Batch   int            `json:"batch"`
 		Flash   string         `json:"flash_attn"`
 		Type    *gguf.Type     `json:"type,omitempty"`
@@ -142,7 +143,7 @@ func (s *Source) repairLog(q RepairRequest, nSeq int, tokens string, rep Reporte
 	if err != nil {
 		return nil, err
 	}
-	header := search.Header{ModelSHA256: hash, TokensSHA256: tokens, Config: config, Tool: q.Tool, LlamaCpp: llamabind.Version()}
+	header := search.Header{ModelSHA256: hash, TokensSHA256: tokens, Config: config, Tool: q.Tool, LlamaCpp: llamabind.LlamaTag}
 	output := q.Output
 	if output == "" {
 		if output, err = s.unnamed(header); err != nil {
@@ -186,7 +187,7 @@ func describeTexts(texts []*perplexity.Corpus, tokens int) string {
 }
 
 // repair repairs the source before q is written, and completes q. The log is nil, or to be closed; see [Source.Repair].
-func (j Job) repair(ctx context.Context, src *Source, q *WriteRequest, rep Reporter) (*repair.Result, *repairLog, error) {
+func (j Job) repair(ctx context.Context, src *Source, q *WriteRequest, rep Reporter) (*fit.Result, *repairLog, error) {
 	src.changed, src.types = nil, nil
 	if !j.Repair.wanted() {
 		return nil, nil, nil

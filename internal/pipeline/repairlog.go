@@ -16,7 +16,7 @@ import (
 
 // repairLog keeps what a repair is done with in two files: a journal (see package search), whose notes say what became of each block,
 // and the new weights, one after the other, to which the journal's notes point. A repair that was interrupted goes on from there. It
-// implements repair.Log.
+// implements fit.Log.
 type repairLog struct {
 	*search.Journal
 	weights *os.File
@@ -94,7 +94,7 @@ func openRepairLog(output string, h search.Header, anew bool) (*repairLog, error
 
 func weightsKey(tensor string) string { return "weights/" + tensor }
 
-// Weights implements repair.Log.
+// Weights implements fit.Log.
 func (l *repairLog) Weights(tensor string) ([]byte, error) {
 	var n weightsNote
 	if raw := l.Note(weightsKey(tensor)); raw == nil || json.Unmarshal(raw, &n) != nil || n.Size < 1 || n.Offset < 0 || n.Offset > l.end-n.Size {
@@ -110,7 +110,7 @@ func (l *repairLog) Weights(tensor string) ([]byte, error) {
 	return data, nil
 }
 
-// KeepWeights implements repair.Log. The weights are on disk before the journal says so.
+// KeepWeights implements fit.Log. The weights are on disk before the journal says so.
 func (l *repairLog) KeepWeights(tensor string, data []byte) error {
 	if _, err := l.weights.WriteAt(data, l.end); err != nil {
 		return fmt.Errorf("the repair's weights: %w", err)

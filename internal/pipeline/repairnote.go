@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"github.com/ggufprune/ggufprune/blockmask"
+	"github.com/ggufprune/ggufprune/fit"
 	"github.com/ggufprune/ggufprune/layout"
-	"github.com/ggufprune/ggufprune/repair"
 )
 
 // behindGap are the kept blocks that a repair goes through: from the last one before the first removed block on.
@@ -42,7 +42,7 @@ func (s *Source) expectedRepair(r Repair, t Text, blocks []layout.Block, removed
 		all, _ := p.find(b.Block)
 		for _, tensor := range all {
 			out.Tensors = append(out.Tensors, tensor.Name)
-			out.Methods = append(out.Methods, string(repair.Full))
+			out.Methods = append(out.Methods, string(fit.Full))
 			out.Lambdas = append(out.Lambdas, 1)
 		}
 	}
@@ -69,7 +69,7 @@ func (s *Source) noteRepair(p projections, blocks []layout.Block, r Repair, text
 		all, _ := p.find(b.Block)
 		for _, t := range all {
 			k, rows := int(t.Dims[0]), int(t.Dims[1])
-			if r.Method == repair.Map || r.Method == repair.Auto && k > repair.MaxFull {
+			if r.Method == fit.Map || r.Method == fit.Auto && k > fit.MaxFull {
 				k = rows
 			}
 			d, most = max(d, rows), max(most, k)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/ggufprune/ggufprune/blockmask"
+	"github.com/ggufprune/ggufprune/engine"
 	"github.com/ggufprune/ggufprune/layout"
 	"github.com/ggufprune/ggufprune/perplexity"
 	"github.com/ggufprune/ggufprune/search"
@@ -36,7 +37,7 @@ type Found struct {
 }
 
 // Search finds what to remove, by the scores of set on session. An error comes with the steps that were completed, if any.
-func (s *Source) Search(ctx context.Context, session Session, set *perplexity.Set, q SearchRequest, rep Reporter) (Found, error) {
+func (s *Source) Search(ctx context.Context, session engine.Session, set *perplexity.Set, q SearchRequest, rep Reporter) (Found, error) {
 	began := time.Now()
 	model := s.searchModel(q)
 	kind, err := s.tryLayout(q, model)

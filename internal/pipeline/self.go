@@ -7,8 +7,8 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/ggufprune/ggufprune/engine"
 	"github.com/ggufprune/ggufprune/internal/selftext"
-	"github.com/ggufprune/ggufprune/llamabind"
 	"github.com/ggufprune/ggufprune/perplexity"
 	"github.com/ggufprune/ggufprune/search"
 )
@@ -39,14 +39,14 @@ func (j Job) writeSelf(ctx context.Context, src *Source, rep Reporter) (*perplex
 		return nil, nil, fmt.Errorf("a context of %d tokens has no room for the model's own text; give a larger -c", o.Tokens)
 	}
 	o.Parallel = min(o.Documents, selfParallel, max(1, selfCells/o.Tokens))
-	session, err := m.NewSession(ctx, llamabind.SessionParams{
+	session, err := m.NewSession(ctx, engine.SessionParams{
 		NSeq: o.Parallel, SeqLen: o.Tokens, UBatch: o.Parallel, Threads: src.Runtime.Threads, FlashAttn: src.Runtime.FlashAttn, Unedited: true,
 	})
 	if err != nil {
 		return nil, nil, err
 	}
 	defer session.Close()
-	stepper, ok := session.(selftext.Stepper)
+	stepper, ok := session.(engine.Stepper)
 	if !ok {
 		return nil, nil, errors.New("this engine cannot write text; give one with -f")
 	}
@@ -66,7 +66,7 @@ func (j Job) writeSelf(ctx context.Context, src *Source, rep Reporter) (*perplex
 
 // selfFrame returns what the model's documents are given: the opening of the user's turn, and from its end to the opening of the reply; or
 // one token to begin with.
-func (j Job) selfFrame(m Model, rep Reporter) (frame [][]perplexity.Token, chat bool, err error) {
+func (j Job) selfFrame(m engine.Model, rep Reporter) (frame [][]engine.Token, chat bool, err error) {
 	mode := cmp.Or(j.Calibration.Chat, ChatAuto)
 	if mode != ChatOff && m.Info().ChatTemplate != "" {
 		if frame, err = chatFrame(m); err == nil {
@@ -88,18 +88,18 @@ func (j Job) selfFrame(m Model, rep Reporter) (frame [][]perplexity.Token, chat 
 	if first < 0 {
 		return nil, false, errors.New("the model has no token that begins a text, so it cannot write its own calibration; give a text with -f")
 	}
-	return [][]perplexity.Token{{first}}, false, nil
+	return [][]engine.Token{{first}}, false, nil
 }
 
 // chatFrame cuts a conversation of one question, rendered by the model's template, where the question is.
-func chatFrame(m Model) ([][]perplexity.Token, error) {
+func chatFrame(m engine.Model) ([][]engine.Token, error) {
 	const question = "QUESTION-OF-THE-USER"
 	chat, err := openChat(m)
 	if err != nil {
 		return nil, err
 	}
 	defer chat.Close()
-	text, err := chat.Apply([]perplexity.Message{{Role: "user", Content: question}}, true)
+	text, err := chat.Apply([]engine.Message{{Role: "user", Content: question}}, true)
 	if err != nil {
 		return nil, err
 	}
@@ -107,14 +107,14 @@ func chatFrame(m Model) ([][]perplexity.Token, error) {
 	if !ok || strings.Contains(after, question) || strings.TrimSpace(after) == "" {
 		return nil, errors.New("it does not render one question and the opening of a reply")
 	}
-	frame := make([][]perplexity.Token, 2)
+	frame := make([][]engine.Token, 2)
 	for i, part := range []string{before, after} {
 		if frame[i], err = m.Tokenize(part, false, true); err != nil {
 			return nil, err
 		}
 	}
 	if bos := m.BOS(); bos >= 0 && m.AddBOS() && (len(frame[0]) == 0 || frame[0][0] != bos) {
-		frame[0] = append([]perplexity.Token{bos}, frame[0]...)
+		frame[0] = append([]engine.Token{bos}, frame[0]...)
 	}
 	if len(frame[0]) == 0 {
 		return nil, errors.New("nothing comes before the user's words")
@@ -124,7 +124,7 @@ func chatFrame(m Model) ([][]perplexity.Token, error) {
 
 // spell returns the text of tokens, with the names of special ones, less the BOS that tokenising puts there again, or that only
 // began the text.
-func spell(m Model, tokens []perplexity.Token) string {
+func spell(m engine.Model, tokens []engine.Token) string {
 	if first := m.BOS(); len(tokens) > 0 && (tokens[0] == first || first < 0 && tokens[0] == m.EOS()) {
 		tokens = tokens[1:]
 	}

@@ -11,17 +11,17 @@ import (
 	"sync"
 
 	"github.com/ggufprune/ggufprune/blockmask"
+	"github.com/ggufprune/ggufprune/engine"
 	"github.com/ggufprune/ggufprune/gguf"
 	"github.com/ggufprune/ggufprune/layout"
 	"github.com/ggufprune/ggufprune/llamabind"
-	"github.com/ggufprune/ggufprune/repair"
 )
 
 // Source is the model that a job starts from: its file, and the model loaded from it.
 type Source struct {
 	Runtime Runtime
 	File    *gguf.File
-	Model   Model // nil after CloseModel
+	Model   engine.Model // nil after CloseModel
 
 	changed map[string][]byte    // weights by name that sessions run with in place of the file's
 	types   map[string]gguf.Type // of tensors that the loaded model has in another type than the file
@@ -101,9 +101,9 @@ func checkNumbers(f *gguf.File) error {
 
 // loadError tells an architecture that this llama.cpp does not have from other failures.
 func loadError(path, arch string, err error) error {
-	var e *llamabind.Error
-	if errors.As(err, &e) && e.Code == llamabind.LoadFailed && strings.Contains(e.Text, "unknown model architecture") {
-		return &UnsupportedError{fmt.Sprintf("%s: llama.cpp %s does not know the architecture %q; give a model that it runs", path, llamabind.Version(), arch)}
+	var e *engine.Error
+	if errors.As(err, &e) && e.Code == engine.LoadFailed && strings.Contains(e.Text, "unknown model architecture") {
+		return &UnsupportedError{fmt.Sprintf("%s: llama.cpp %s does not know the architecture %q; give a model that it runs", path, llamabind.LlamaTag, arch)}
 	}
 	return err
 }
@@ -130,13 +130,13 @@ func (s *Source) SHA256() (string, error) { return s.hash() }
 func (s *Source) StartHash() { go func() { _, _ = s.hash() }() } // SHA256 returns the error
 
 // Session opens a context that leaves blocks out.
-func (s *Source) Session(ctx context.Context, nSeq, seqLen int) (Session, error) {
+func (s *Source) Session(ctx context.Context, nSeq, seqLen int) (engine.Session, error) {
 	session, err := s.Model.NewSession(ctx, s.Runtime.session(nSeq, seqLen, false))
 	if err != nil || !s.fresh {
 		return session, err
 	}
 	s.fresh = false
-	engine, ok := session.(repair.Engine)
+	engine, ok := session.(engine.BlockRunner)
 	for name, data := range s.changed {
 		if !ok {
 			err = errors.New("this engine cannot change weights")
@@ -161,10 +161,10 @@ func (s *Source) typeOf(name string) gguf.Type {
 }
 
 // unchange puts the file's weights back, until the model is closed.
-func (s *Source) unchange(session Session) error {
+func (s *Source) unchange(session engine.Session) error {
 	for name := range s.changed {
 		t, ok := s.File.Tensor(name)
-		engine, can := session.(repair.Engine)
+		engine, can := session.(engine.BlockRunner)
 		if !ok || !can {
 			return fmt.Errorf("%s cannot be put back", name)
 		}
@@ -180,8 +180,8 @@ func (s *Source) unchange(session Session) error {
 }
 
 // session returns the parameters of a context for batches of nSeq sequences of seqLen tokens.
-func (r Runtime) session(nSeq, seqLen int, unedited bool) llamabind.SessionParams {
-	return llamabind.SessionParams{NSeq: nSeq, SeqLen: seqLen, Threads: r.Threads, FlashAttn: r.FlashAttn, Unedited: unedited}
+func (r Runtime) session(nSeq, seqLen int, unedited bool) engine.SessionParams {
+	return engine.SessionParams{NSeq: nSeq, SeqLen: seqLen, Threads: r.Threads, FlashAttn: r.FlashAttn, Unedited: unedited}
 }
 
 // reload loads the model again if it was closed.
@@ -226,7 +226,7 @@ func (s *Source) Close() {
 }
 
 // LayoutBlocks returns the model's blocks as package layout takes them.
-func LayoutBlocks(s Session) []layout.Block {
+func LayoutBlocks(s engine.Session) []layout.Block {
 	var out []layout.Block
 	for _, b := range s.Blocks() {
 		out = append(out, layout.Block{Block: b, Weights: s.Weights(b)})

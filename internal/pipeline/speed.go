@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"github.com/ggufprune/ggufprune/blockmask"
+	"github.com/ggufprune/ggufprune/engine"
 	"github.com/ggufprune/ggufprune/layout"
-	"github.com/ggufprune/ggufprune/perplexity"
 	"github.com/ggufprune/ggufprune/search"
 )
 
@@ -85,7 +85,7 @@ func (s *Source) measureTimes(ctx context.Context, blocks []blockmask.Block) (bl
 		return blockTimes{}, err
 	}
 	defer session.Close()
-	one := []perplexity.Sequence{{Tokens: []perplexity.Token{1}, Targets: []perplexity.Token{1}}}
+	one := []engine.Sequence{{Tokens: []engine.Token{1}, Targets: []engine.Token{1}}}
 	var kinds [2]blockmask.Mask
 	for _, b := range blocks {
 		kinds[b.Kind] = kinds[b.Kind].With(b)

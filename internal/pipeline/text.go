@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"path/filepath"
 
+	"github.com/ggufprune/ggufprune/engine"
 	"github.com/ggufprune/ggufprune/internal/corpus"
 	"github.com/ggufprune/ggufprune/perplexity"
 )
@@ -51,7 +52,7 @@ func (t Text) ReadEvaluation() (*perplexity.Corpus, error) {
 }
 
 // set tokenises c as t says.
-func (t Text) set(c *perplexity.Corpus, tok perplexity.Tokenizer) (*perplexity.Set, error) {
+func (t Text) set(c *perplexity.Corpus, tok engine.Tokenizer) (*perplexity.Set, error) {
 	return perplexity.NewSet(t.Convention, c, tok, perplexity.SetOptions{Context: t.Context, Max: t.Max, Seed: t.Seed})
 }
 
@@ -66,7 +67,7 @@ const minWindow = 16
 // evaluationSet returns what the check measures perplexity on: llama-perplexity's windows over the same text, so that a
 // user can repeat the number, in windows of t.Context tokens or of half as many, and so on, where the text is short. Where
 // windows are not defined for the model, it is t itself.
-func (t Text) evaluationSet(c *perplexity.Corpus, tok perplexity.Tokenizer) (*perplexity.Set, error) {
+func (t Text) evaluationSet(c *perplexity.Corpus, tok engine.Tokenizer) (*perplexity.Set, error) {
 	if tok.AddEOS() {
 		t.Convention = perplexity.Samples
 		return t.set(c, tok)

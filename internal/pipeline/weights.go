@@ -7,13 +7,13 @@ import (
 	"strings"
 
 	"github.com/ggufprune/ggufprune/blockmask"
+	"github.com/ggufprune/ggufprune/fit"
 	"github.com/ggufprune/ggufprune/gguf"
 	"github.com/ggufprune/ggufprune/layout"
 	"github.com/ggufprune/ggufprune/llamabind"
-	"github.com/ggufprune/ggufprune/repair"
 )
 
-// projections are the output projections of a file's blocks. It implements repair.Weights.
+// projections are the output projections of a file's blocks. It implements fit.Weights.
 type projections struct {
 	file   *gguf.File
 	blocks map[blockmask.Block][]string
@@ -22,7 +22,7 @@ type projections struct {
 }
 
 // Projections finds and encodes the output projections of a model's blocks, for a repair.
-func Projections(f *gguf.File, blocks []layout.Block) repair.Weights {
+func Projections(f *gguf.File, blocks []layout.Block) fit.Weights {
 	p := projections{file: f, blocks: map[blockmask.Block][]string{}, users: map[string]int{}}
 	for _, b := range blocks {
 		p.blocks[b.Block] = b.Weights
@@ -64,8 +64,8 @@ func (p projections) typeOf(t gguf.Tensor) gguf.Type {
 	return t.Type
 }
 
-// Projections implements repair.Weights.
-func (p projections) Projections(b blockmask.Block) (all []*repair.Projection, reason string, err error) {
+// Projections implements fit.Weights.
+func (p projections) Projections(b blockmask.Block) (all []*fit.Projection, reason string, err error) {
 	tensors, reason := p.find(b)
 	for _, t := range tensors {
 		q, err := p.projection(b, t)
@@ -78,8 +78,8 @@ func (p projections) Projections(b blockmask.Block) (all []*repair.Projection, r
 }
 
 // projection reads one of them.
-func (p projections) projection(of blockmask.Block, t gguf.Tensor) (*repair.Projection, error) {
-	out := &repair.Projection{Name: t.Name, In: int(t.Dims[0]), Out: int(t.Dims[1])}
+func (p projections) projection(of blockmask.Block, t gguf.Tensor) (*fit.Projection, error) {
+	out := &fit.Projection{Name: t.Name, In: int(t.Dims[0]), Out: int(t.Dims[1])}
 	if len(t.Dims) == 3 {
 		out.Experts = int(t.Dims[2])
 	}
@@ -110,8 +110,8 @@ func readTensor(f *gguf.File, t gguf.Tensor) ([]byte, []float32, error) {
 	return data, weights, nil
 }
 
-// Encode implements repair.Weights.
-func (p projections) Encode(q *repair.Projection, weights, importance []float32) ([]byte, error) {
+// Encode implements fit.Weights.
+func (p projections) Encode(q *fit.Projection, weights, importance []float32) ([]byte, error) {
 	t, ok := p.file.Tensor(q.Name)
 	if !ok {
 		return nil, fmt.Errorf("%s is not in the file", q.Name)

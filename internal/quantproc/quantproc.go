@@ -26,6 +26,7 @@ import (
 	"sync/atomic"
 	"syscall"
 
+	"github.com/ggufprune/ggufprune/engine"
 	"github.com/ggufprune/ggufprune/llamabind"
 )
 
@@ -35,16 +36,16 @@ const variable = "GGUFPRUNE_QUANTIZE_CHILD"
 // Request is what to quantise.
 type Request struct {
 	In, Out string
-	Params  llamabind.QuantizeParams
+	Params  engine.QuantizeParams
 }
 
 // event is a line from the child: a tensor, or the end.
 type event struct {
 	I, N int
-	Name string          `json:",omitempty"`
-	End  bool            `json:",omitempty"`
-	Text string          `json:",omitempty"` // of the error that it ended with
-	Code *llamabind.Code `json:",omitempty"`
+	Name string       `json:",omitempty"`
+	End  bool         `json:",omitempty"`
+	Text string       `json:",omitempty"` // of the error that it ended with
+	Code *engine.Code `json:",omitempty"`
 }
 
 // dispatched is set by a program that can be its own child.
@@ -81,7 +82,7 @@ func serve(in io.Reader, events io.Writer) int {
 	})
 	done.Store(true)
 	end := event{End: true}
-	var e *llamabind.Error
+	var e *engine.Error
 	switch {
 	case errors.As(err, &e):
 		end.Text, end.Code = e.Text, &e.Code
@@ -123,7 +124,7 @@ func Run(ctx context.Context, q Request, progress func(i, n int, name string)) e
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case ended && end.Code != nil:
-		return &llamabind.Error{Code: *end.Code, Op: "quantize", Text: end.Text}
+		return &engine.Error{Code: *end.Code, Op: "quantize", Text: end.Text}
 	case ended && end.Text != "":
 		return errors.New("quantize: " + end.Text)
 	case ended:
@@ -168,13 +169,13 @@ var assertion = regexp.MustCompile(`(?m)^\S+:\d+: (.+)$`)
 // died makes one line of a child's unexpected end.
 func died(err error, stderr string) error {
 	if m := assertion.FindStringSubmatch(stderr); m != nil {
-		return &llamabind.Error{
-			Code: llamabind.Internal, Op: "quantize",
+		return &engine.Error{
+			Code: engine.Internal, Op: "quantize",
 			Text: fmt.Sprintf("llama.cpp's quantiser gave up: %s; choose another type, or another importance matrix", strings.TrimSpace(m[1])),
 		}
 	}
 	if err == nil {
 		err = errors.New("it ended without a result")
 	}
-	return &llamabind.Error{Code: llamabind.Internal, Op: "quantize", Text: fmt.Sprintf("the quantiser's process died: %v; is there enough memory?", err)}
+	return &engine.Error{Code: engine.Internal, Op: "quantize", Text: fmt.Sprintf("the quantiser's process died: %v; is there enough memory?", err)}
 }

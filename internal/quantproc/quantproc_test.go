@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ggufprune/ggufprune/engine"
 	"github.com/ggufprune/ggufprune/llamabind"
 )
 
@@ -28,7 +29,7 @@ func TestMain(m *testing.M) {
 func request(t *testing.T, typ string) Request {
 	t.Helper()
 	q := Request{In: tiny, Out: filepath.Join(t.TempDir(), "out.gguf")}
-	q.Params = llamabind.QuantizeParams{Threads: 2, AllowRequantize: true, Pure: true}
+	q.Params = engine.QuantizeParams{Threads: 2, AllowRequantize: true, Pure: true}
 	var err error
 	if q.Params.Type, err = llamabind.ParseFileType(typ); err != nil {
 		t.Fatal(err)
@@ -67,7 +68,7 @@ func TestAssertion(t *testing.T) {
 		}
 	}
 	err := Run(t.Context(), q, nil)
-	var e *llamabind.Error
+	var e *engine.Error
 	if !errors.As(err, &e) || !strings.Contains(err.Error(), "GGML_ASSERT(") || strings.Contains(err.Error(), "\n") {
 		t.Errorf("%v", err)
 	}
@@ -77,8 +78,8 @@ func TestAssertion(t *testing.T) {
 func TestRefused(t *testing.T) {
 	q := request(t, "Q4_0")
 	q.Params.AllowRequantize = false
-	var e *llamabind.Error
-	if err := Run(t.Context(), q, nil); !errors.As(err, &e) || e.Code != llamabind.LoadFailed || !strings.Contains(e.Text, "requantizing") {
+	var e *engine.Error
+	if err := Run(t.Context(), q, nil); !errors.As(err, &e) || e.Code != engine.LoadFailed || !strings.Contains(e.Text, "requantizing") {
 		t.Errorf("%v", err)
 	}
 }

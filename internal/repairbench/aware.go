@@ -9,8 +9,9 @@ import (
 	"strings"
 
 	"github.com/ggufprune/ggufprune/blockmask"
+	"github.com/ggufprune/ggufprune/engine"
+	"github.com/ggufprune/ggufprune/fit"
 	"github.com/ggufprune/ggufprune/perplexity"
-	"github.com/ggufprune/ggufprune/repair"
 	"github.com/ggufprune/ggufprune/search"
 )
 
@@ -27,7 +28,7 @@ func (r *rig) aware(ctx context.Context) error {
 				return err
 			}
 			for _, n := range numbers(r.blocks) {
-				got, err := r.judgeRepaired(ctx, path, seed, blockmask.New(order[:n]...), repair.Auto)
+				got, err := r.judgeRepaired(ctx, path, seed, blockmask.New(order[:n]...), fit.Auto)
 				if err != nil {
 					return err
 				}
@@ -88,26 +89,26 @@ func at(series []outcome, gone float64) (instruct, other float64, ok bool) {
 type outcome struct {
 	dense, before, after judged
 	gone                 float64 // part of the parameters
-	repair               *repair.Result
+	repair               *fit.Result
 	cpu                  float64 // seconds of the repair
 }
 
 // mixed is the calibration text of all strategies: what aware fits and scores on.
-func (r *rig) mixed(o *open, seed uint64) (fit, held [][]perplexity.Sequence, set *perplexity.Set, err error) {
-	if fit, held, err = repair.Batches(o.model, r.texts(), r.window, r.awareTokens, batchSeqs, seed); err != nil {
+func (r *rig) mixed(o *open, seed uint64) (fitted, held [][]engine.Sequence, set *perplexity.Set, err error) {
+	if fitted, held, err = fit.Batches(o.model, r.texts(), r.window, r.awareTokens, batchSeqs, seed); err != nil {
 		return nil, nil, nil, err
 	}
 	set = &perplexity.Set{Convention: perplexity.Samples, Corpus: "both texts", Context: r.window}
-	for _, part := range [][][]perplexity.Sequence{fit, held} {
+	for _, part := range [][][]engine.Sequence{fitted, held} {
 		for _, batch := range part {
 			for _, q := range batch {
-				q.Targets = append([]perplexity.Token(nil), q.Targets...)
+				q.Targets = append([]engine.Token(nil), q.Targets...)
 				q.Targets[len(q.Targets)-1] = -1 // nothing follows
 				set.Sequences = append(set.Sequences, q)
 			}
 		}
 	}
-	return fit, held, set, nil
+	return fitted, held, set, nil
 }
 
 // mixedOrder is what a strategy removes, by the same text as the others.
@@ -118,13 +119,13 @@ func (r *rig) mixedOrder(ctx context.Context, path string, seed uint64, name str
 			return nil, err
 		}
 		defer o.close()
-		fit, held, set, err := r.mixed(o, seed)
+		fitted, held, set, err := r.mixed(o, seed)
 		if err != nil {
 			return nil, err
 		}
 		cost := search.Cost{Blocks: o.session.Blocks()}
-		var s search.Strategy = &repair.Aware{
-			Engine: o.session, Weights: o.weights, Admit: repair.DefaultAdmit, Drop: repair.DefaultDrop, Fit: fit, Held: held, Cost: cost,
+		var s search.Strategy = &fit.Aware{
+			Runner: o.session, Weights: o.weights, Admit: fit.DefaultAdmit, Drop: fit.DefaultDrop, Fit: fitted, Held: held, Cost: cost,
 		}
 		if name != "aware" {
 			if s, err = plain(ctx, o, name, set, cost, seed); err != nil {
@@ -176,7 +177,7 @@ func steps(ctx context.Context, s search.Strategy, blocks []blockmask.Block, n i
 }
 
 // judgeRepaired judges a mask as it is, and repaired by a method. A repair changes the loaded model, so each has its own.
-func (r *rig) judgeRepaired(ctx context.Context, path string, seed uint64, mask blockmask.Mask, method repair.Method) (outcome, error) {
+func (r *rig) judgeRepaired(ctx context.Context, path string, seed uint64, mask blockmask.Mask, method fit.Method) (outcome, error) {
 	key := fmt.Sprintf("%s %s %d %s", path, mask, seed, method)
 	if got, ok := r.outcomes[key]; ok {
 		return got, nil
@@ -194,12 +195,12 @@ func (r *rig) judgeRepaired(ctx context.Context, path string, seed uint64, mask 
 	if out.before, err = o.judge(ctx, mask); err != nil {
 		return out, err
 	}
-	fit, held, err := repair.Batches(o.model, r.texts(), r.window, r.tokens, batchSeqs, seed)
+	fitted, held, err := fit.Batches(o.model, r.texts(), r.window, r.tokens, batchSeqs, seed)
 	if err != nil {
 		return out, err
 	}
 	cpu := cpuSeconds()
-	if out.repair, err = repair.Run(ctx, o.session, o.weights, repair.Request{Removed: mask, Method: method, Fit: fit, Held: held}); err != nil {
+	if out.repair, err = fit.Run(ctx, o.session, o.weights, fit.Request{Removed: mask, Method: method, Fit: fitted, Held: held}); err != nil {
 		return out, err
 	}
 	out.cpu = cpuSeconds() - cpu
@@ -224,11 +225,11 @@ func (r *rig) curves(ctx context.Context) error {
 	}
 	fmt.Println("blocks | parameters gone, greedy | greedy | repaired | parameters gone, aware | aware, repaired")
 	for _, n := range numbers(r.curve) {
-		a, err := r.judgeRepaired(ctx, path, r.from, blockmask.New(greedy[:n]...), repair.Auto)
+		a, err := r.judgeRepaired(ctx, path, r.from, blockmask.New(greedy[:n]...), fit.Auto)
 		if err != nil {
 			return err
 		}
-		b, err := r.judgeRepaired(ctx, path, r.from, blockmask.New(knowing[:n]...), repair.Auto)
+		b, err := r.judgeRepaired(ctx, path, r.from, blockmask.New(knowing[:n]...), fit.Auto)
 		if err != nil {
 			return err
 		}

@@ -13,10 +13,11 @@ import (
 	"gonum.org/v1/gonum/mat"
 
 	"github.com/ggufprune/ggufprune/blockmask"
+	"github.com/ggufprune/ggufprune/engine"
+	"github.com/ggufprune/ggufprune/fit"
 	"github.com/ggufprune/ggufprune/internal/pipeline"
 	"github.com/ggufprune/ggufprune/internal/randmodel"
 	"github.com/ggufprune/ggufprune/perplexity"
-	"github.com/ggufprune/ggufprune/repair"
 )
 
 var shapes = []randmodel.Shape{randmodel.Qwen05B, randmodel.Llama1B}
@@ -44,8 +45,8 @@ type spent struct{ blocks, heads, products, encoding, mults float64 }
 
 // timed is an engine with its weights, whose work is counted.
 type timed struct {
-	repair.Engine
-	repair.Weights
+	engine.BlockRunner
+	fit.Weights
 	shape randmodel.Shape
 	spent *spent
 }
@@ -55,27 +56,27 @@ func count(to *float64) func() {
 	return func() { *to += cpuSeconds() - from }
 }
 
-func (t timed) Segment(ctx context.Context, batch []perplexity.Sequence, removed blockmask.Mask, start, stop int, in []float32, taps ...*repair.Tap) ([]float32, error) {
+func (t timed) Segment(ctx context.Context, batch []engine.Sequence, removed blockmask.Mask, start, stop int, in []float32, taps ...*engine.Tap) ([]float32, error) {
 	defer count(&t.spent.blocks)()
 	for _, b := range t.Blocks()[max(start, 0):stop] {
 		if !removed.Has(b) {
 			t.spent.mults += blockMults(t.shape, b.Kind) * float64(len(batch)*len(batch[0].Tokens))
 		}
 	}
-	return t.Engine.Segment(ctx, batch, removed, start, stop, in, taps...)
+	return t.BlockRunner.Segment(ctx, batch, removed, start, stop, in, taps...)
 }
 
-func (t timed) EvalFrom(ctx context.Context, batch []perplexity.Sequence, removed blockmask.Mask, start int, in []float32) ([][]float64, error) {
+func (t timed) EvalFrom(ctx context.Context, batch []engine.Sequence, removed blockmask.Mask, start int, in []float32) ([][]float64, error) {
 	defer count(&t.spent.heads)()
-	return t.Engine.EvalFrom(ctx, batch, removed, start, in)
+	return t.BlockRunner.EvalFrom(ctx, batch, removed, start, in)
 }
 
 func (t timed) Product(ctx context.Context, weight string, n int, a, b []float32, acc []float64) error {
 	defer count(&t.spent.products)()
-	return t.Engine.Product(ctx, weight, n, a, b, acc)
+	return t.BlockRunner.Product(ctx, weight, n, a, b, acc)
 }
 
-func (t timed) Encode(p *repair.Projection, weights, importance []float32) ([]byte, error) {
+func (t timed) Encode(p *fit.Projection, weights, importance []float32) ([]byte, error) {
 	defer count(&t.spent.encoding)()
 	return t.Weights.Encode(p, weights, importance)
 }
@@ -99,7 +100,7 @@ func (r *rig) costOf(ctx context.Context) error {
 		return err
 	}
 	defer o.close()
-	fit, held, err := repair.Batches(o.model, r.texts(), r.window, costTokens, batchSeqs, 1)
+	fitted, held, err := fit.Batches(o.model, r.texts(), r.window, costTokens, batchSeqs, 1)
 	if err != nil {
 		return err
 	}
@@ -108,7 +109,7 @@ func (r *rig) costOf(ctx context.Context) error {
 	var s spent
 	cpu := cpuSeconds()
 	t := timed{o.session, o.weights, shape, &s}
-	res, err := repair.Run(ctx, t, t, repair.Request{Removed: blockmask.New(blockmask.Block{Layer: shape.Layers - 3, Kind: blockmask.FFN}), Method: repair.Auto, Fit: fit, Held: held})
+	res, err := fit.Run(ctx, t, t, fit.Request{Removed: blockmask.New(blockmask.Block{Layer: shape.Layers - 3, Kind: blockmask.FFN}), Method: fit.Auto, Fit: fitted, Held: held})
 	if err != nil {
 		return err
 	}
@@ -129,7 +130,7 @@ func (r *rig) costOf(ctx context.Context) error {
 }
 
 // project scales the parts of the cost to the big shape, by the multiplications that they take.
-func (r *rig) project(shape randmodel.Shape, res *repair.Result, s spent, rest float64) {
+func (r *rig) project(shape randmodel.Shape, res *fit.Result, s spent, rest float64) {
 	const kept, before = 40, 16 // blocks that are repaired, and whole ones before the first gap: a quarter of 64 went, behind a quarter
 	tokens := float64(pipeline.DefaultRepairTokens)
 	var there, hereProducts, thereProducts float64
@@ -165,14 +166,14 @@ func productMults(s randmodel.Shape, k blockmask.Kind, positions float64) float6
 
 // features are what a block of a shape is fitted with.
 func features(s randmodel.Shape, k blockmask.Kind) int {
-	if k == blockmask.FFN && s.FFN <= repair.MaxFull {
+	if k == blockmask.FFN && s.FFN <= fit.MaxFull {
 		return s.FFN
 	}
 	return s.Embd
 }
 
 // peaks are GFLOP/s of CPU time: of the engine's product, and of gonum's in double precision.
-func peaks(ctx context.Context, e repair.Engine) (single, double float64, err error) {
+func peaks(ctx context.Context, e engine.BlockRunner) (single, double float64, err error) {
 	const n, k = 4096, 2048
 	a := make([]float32, n*k)
 	for i := range a {

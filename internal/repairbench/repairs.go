@@ -9,7 +9,7 @@ import (
 	"strings"
 
 	"github.com/ggufprune/ggufprune/blockmask"
-	"github.com/ggufprune/ggufprune/repair"
+	"github.com/ggufprune/ggufprune/fit"
 )
 
 var typeName = regexp.MustCompile(`(?i)(F16|BF16|F32|Q\d[_A-Z0-9]*)\.gguf$`)
@@ -48,14 +48,14 @@ func (r *rig) repairs(ctx context.Context) error {
 
 func (r *rig) repairOne(ctx context.Context, path string, seed uint64, mask blockmask.Mask, shares map[string][]float64, worse *int) error {
 	for _, name := range strings.Split(r.methods, ",") {
-		got, err := r.judgeRepaired(ctx, path, seed, mask, repair.Method(name))
+		got, err := r.judgeRepaired(ctx, path, seed, mask, fit.Method(name))
 		if err != nil {
 			return err
 		}
 		share := func(what string, dense, pruned, after float64) float64 {
 			part := (pruned - after) / (pruned - dense)
 			key := fmt.Sprintf("%s_%d", what, mask.Len())
-			if name == string(repair.Map) {
+			if name == string(fit.Map) {
 				key += "_map"
 			}
 			shares[key] = append(shares[key], part)

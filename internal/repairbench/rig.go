@@ -8,12 +8,13 @@ import (
 	"syscall"
 
 	"github.com/ggufprune/ggufprune/blockmask"
+	"github.com/ggufprune/ggufprune/engine"
+	"github.com/ggufprune/ggufprune/fit"
 	"github.com/ggufprune/ggufprune/gguf"
 	"github.com/ggufprune/ggufprune/internal/corpus"
 	"github.com/ggufprune/ggufprune/layout"
 	"github.com/ggufprune/ggufprune/llamabind"
 	"github.com/ggufprune/ggufprune/perplexity"
-	"github.com/ggufprune/ggufprune/repair"
 	"github.com/ggufprune/ggufprune/search"
 
 	"github.com/ggufprune/ggufprune/internal/pipeline"
@@ -84,7 +85,7 @@ type open struct {
 	file     *gguf.File
 	model    *llamabind.Model
 	session  *llamabind.Session
-	weights  repair.Weights
+	weights  fit.Weights
 	blocks   []layout.Block
 	instruct *perplexity.Evaluator
 	other    *perplexity.Evaluator
@@ -97,10 +98,10 @@ func (r *rig) open(ctx context.Context, path string) (*open, error) {
 	if o.file, err = gguf.Open(path); err != nil {
 		return nil, err
 	}
-	if o.model, err = llamabind.LoadModel(ctx, path, llamabind.ModelParams{NoMmap: true}); err != nil {
+	if o.model, err = llamabind.LoadModel(ctx, path, engine.ModelParams{NoMmap: true}); err != nil {
 		return nil, err
 	}
-	if o.session, err = o.model.NewSession(ctx, llamabind.SessionParams{NSeq: batchSeqs, SeqLen: r.window, Threads: r.threads}); err != nil {
+	if o.session, err = o.model.NewSession(ctx, engine.SessionParams{NSeq: batchSeqs, SeqLen: r.window, Threads: r.threads}); err != nil {
 		return nil, err
 	}
 	for _, b := range o.session.Blocks() {

@@ -86,7 +86,7 @@ func (r *rig) child(ctx context.Context, path string) *exec.Cmd {
 // victim searches on few sequences with the journal, and writes its result beside it.
 func (r *rig) victim(ctx context.Context) error {
 	r.heads[perplexity.NLL] = 3 // not measured: it is in the costs, and these are in the result
-	j, err := search.OpenJournal(r.journal, search.Header{Tool: "searchbench", LlamaCpp: llamabind.Version(), Config: json.RawMessage("{}")})
+	j, err := search.OpenJournal(r.journal, search.Header{Tool: "searchbench", LlamaCpp: llamabind.LlamaTag, Config: json.RawMessage("{}")})
 	if err != nil {
 		return err
 	}

@@ -68,7 +68,7 @@ func run(ctx context.Context) error {
 		return r.victim(ctx)
 	}
 	fmt.Printf("%s, %d blocks; %d x %d tokens of %s; %d threads; llama.cpp %s\n",
-		r.model.Info().Desc, len(r.session.Blocks()), o.n, o.window, r.calib.Name, o.threads, llamabind.Version())
+		r.model.Info().Desc, len(r.session.Blocks()), o.n, o.window, r.calib.Name, o.threads, llamabind.LlamaTag)
 	for part := range strings.SplitSeq(*which, ",") {
 		do, ok := map[string]func(context.Context) error{
 			"decisions": r.decisions, "orders": r.ordersApart, "refine": r.refines, "strategies": r.strategies, "metrics": r.metrics,

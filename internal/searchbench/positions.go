@@ -47,7 +47,7 @@ func (r *rig) positionsOf(ctx context.Context, metric perplexity.Metric) error {
 				return err
 			}
 		}
-		thin, err := r.ledgerOf(ctx, perplexity.Thin(set, part, seed), nil)
+		thin, err := r.ledgerOf(ctx, thinned(set, part, seed), nil)
 		if err != nil {
 			return err
 		}
@@ -71,7 +71,7 @@ func (r *rig) positionsOf(ctx context.Context, metric perplexity.Metric) error {
 // blocks and the head, and what it costs times the variance of the mean is to be least.
 func bestPart(head, ratio float64) (part, gain float64) {
 	blocks := (1 - head) / 2
-	part = perplexity.BestPart(blocks, head, 1, ratio)
+	part = leastPart(blocks, head, 1, ratio)
 	return part, 1 - (blocks+part*head)*(1+ratio/part)/((blocks+head)*(1+ratio))
 }
 

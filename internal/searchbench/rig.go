@@ -10,6 +10,7 @@ import (
 	"syscall"
 
 	"github.com/ggufprune/ggufprune/blockmask"
+	"github.com/ggufprune/ggufprune/engine"
 	"github.com/ggufprune/ggufprune/internal/corpus"
 	"github.com/ggufprune/ggufprune/llamabind"
 	"github.com/ggufprune/ggufprune/perplexity"
@@ -33,12 +34,12 @@ type rig struct {
 const batchSeqs = 4
 
 func newRig(ctx context.Context, o options) (*rig, error) {
-	m, err := llamabind.LoadModel(ctx, o.model, llamabind.ModelParams{})
+	m, err := llamabind.LoadModel(ctx, o.model, engine.ModelParams{})
 	if err != nil {
 		return nil, err
 	}
 	r := &rig{options: o, model: m, heads: map[perplexity.Metric]float64{}, open: map[string]*search.Journal{}}
-	r.session, err = m.NewSession(ctx, llamabind.SessionParams{NSeq: batchSeqs, SeqLen: o.window, Threads: o.threads})
+	r.session, err = m.NewSession(ctx, engine.SessionParams{NSeq: batchSeqs, SeqLen: o.window, Threads: o.threads})
 	if err != nil {
 		return nil, err
 	}
@@ -120,7 +121,7 @@ func (r *rig) reopen(set *perplexity.Set) (*search.Journal, error) {
 	if err := r.open[path].Close(); err != nil {
 		return nil, err
 	}
-	j, err := search.OpenJournal(path, search.Header{TokensSHA256: set.SHA256(), Tool: "searchbench", LlamaCpp: llamabind.Version(), Config: json.RawMessage("{}")})
+	j, err := search.OpenJournal(path, search.Header{TokensSHA256: set.SHA256(), Tool: "searchbench", LlamaCpp: llamabind.LlamaTag, Config: json.RawMessage("{}")})
 	r.open[path] = j
 	return j, err
 }

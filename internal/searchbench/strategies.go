@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/ggufprune/ggufprune/blockmask"
+	"github.com/ggufprune/ggufprune/engine"
 	"github.com/ggufprune/ggufprune/gguf"
 	"github.com/ggufprune/ggufprune/internal/pipeline"
 	"github.com/ggufprune/ggufprune/perplexity"
@@ -86,10 +87,10 @@ func (r *rig) heldOutBoth(ctx context.Context, m blockmask.Mask) (ppl, kld float
 }
 
 // influence measures Block Influence on the first calibration sample.
-func (r *rig) influence(ctx context.Context) (perplexity.Influence, error) {
+func (r *rig) influence(ctx context.Context) (engine.Influence, error) {
 	set, err := r.set(ctx, perplexity.NLL, r.n, 1)
 	if err != nil {
-		return perplexity.Influence{}, err
+		return engine.Influence{}, err
 	}
 	return pipeline.Influence(ctx, r.session, set)
 }

@@ -8,20 +8,8 @@ import (
 	"math"
 	"math/rand/v2"
 
-	"github.com/ggufprune/ggufprune/perplexity"
+	"github.com/ggufprune/ggufprune/engine"
 )
-
-// Next is one token that a sequence goes on with.
-type Next struct {
-	Token    perplexity.Token
-	Seq, Pos int // sequence, and the token's position in it; position 0 forgets what the sequence was before
-}
-
-// Stepper runs one token of each of several sequences.
-type Stepper interface {
-	// Step calls row for each element of in, in order, with the logits of what follows it. They are valid only during the call.
-	Step(ctx context.Context, in []Next, row func(i int, logits []float32) error) error
-}
 
 // Options say what to write.
 type Options struct {
@@ -33,9 +21,9 @@ type Options struct {
 
 	// Frame is what is given of a document: the model writes after each part until it ends its turn. The first part
 	// is not empty: there is no token without one before it.
-	Frame [][]perplexity.Token
+	Frame [][]engine.Token
 	// Ends reports whether a token ends a turn. It is not kept: what follows a turn is in the frame.
-	Ends func(perplexity.Token) bool
+	Ends func(engine.Token) bool
 }
 
 const (
@@ -45,7 +33,7 @@ const (
 
 // Write returns the documents, each with its frame, in the order in which they were begun: the same ones for the same options on the
 // same engine. done is told how many tokens have been run. Fewer documents than asked for are an error.
-func Write(ctx context.Context, s Stepper, o Options, done func(tokens int)) ([][]perplexity.Token, error) {
+func Write(ctx context.Context, s engine.Stepper, o Options, done func(tokens int)) ([][]engine.Token, error) {
 	w := writer{Options: o}
 	slots := make([]*document, max(1, min(o.Parallel, o.Documents)))
 	for i := range slots {
@@ -98,8 +86,8 @@ func (w *writer) begin() *document {
 
 func (w *writer) enough() bool { return len(w.documents()) >= w.Documents }
 
-func (w *writer) documents() [][]perplexity.Token {
-	var out [][]perplexity.Token
+func (w *writer) documents() [][]engine.Token {
+	var out [][]engine.Token
 	for _, d := range w.begun {
 		if d.over && d.written >= minWritten {
 			out = append(out, d.tokens)
@@ -111,18 +99,18 @@ func (w *writer) documents() [][]perplexity.Token {
 // document is one text as it grows.
 type document struct {
 	rng    *rand.Rand
-	tokens []perplexity.Token
-	given  []perplexity.Token // of the frame, still to come
-	part   int                // of the frame
-	turn   int                // tokens of the turn so far
-	next   perplexity.Token   // what was sampled last
+	tokens []engine.Token
+	given  []engine.Token // of the frame, still to come
+	part   int            // of the frame
+	turn   int            // tokens of the turn so far
+	next   engine.Token   // what was sampled last
 
 	written int // tokens that the model wrote
 	over    bool
 }
 
 // advance returns what each document goes on with, and which slot it is in.
-func advance(slots []*document) (in []Next, of []int) {
+func advance(slots []*document) (in []engine.Next, of []int) {
 	for i, d := range slots {
 		if d == nil {
 			continue
@@ -131,7 +119,7 @@ func advance(slots []*document) (in []Next, of []int) {
 		if len(d.given) > 0 {
 			t, d.given = d.given[0], d.given[1:]
 		}
-		in, of = append(in, Next{Token: t, Seq: i, Pos: len(d.tokens)}), append(of, i)
+		in, of = append(in, engine.Next{Token: t, Seq: i, Pos: len(d.tokens)}), append(of, i)
 		d.tokens = append(d.tokens, t)
 	}
 	return in, of
@@ -165,7 +153,7 @@ func (d *document) see(logits []float32, o Options) {
 
 // Sample returns a token drawn from the softmax of logits at a temperature by u, which is uniform in [0, 1). At temperature 0 it is
 // the likeliest token. Sums are in double precision and in the order of the vocabulary: the same u gives the same token.
-func Sample(logits []float32, temperature, u float64) perplexity.Token {
+func Sample(logits []float32, temperature, u float64) engine.Token {
 	best := 0
 	for i, l := range logits {
 		if l > logits[best] {
@@ -173,7 +161,7 @@ func Sample(logits []float32, temperature, u float64) perplexity.Token {
 		}
 	}
 	if temperature <= 0 {
-		return perplexity.Token(best)
+		return engine.Token(best)
 	}
 	weight := func(i int) float64 { return math.Exp((float64(logits[i]) - float64(logits[best])) / temperature) }
 	total := 0.0
@@ -186,9 +174,9 @@ func Sample(logits []float32, temperature, u float64) perplexity.Token {
 	for i := range logits {
 		if w := weight(i); w > 0 {
 			if u -= w; u < 0 {
-				return perplexity.Token(i)
+				return engine.Token(i)
 			}
 		}
 	}
-	return perplexity.Token(best)
+	return engine.Token(best)
 }

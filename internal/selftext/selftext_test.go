@@ -7,7 +7,7 @@ import (
 	"reflect"
 	"testing"
 
-	"github.com/ggufprune/ggufprune/perplexity"
+	"github.com/ggufprune/ggufprune/engine"
 )
 
 const end = 3
@@ -22,7 +22,7 @@ type fake struct {
 	failAt int
 }
 
-func (f *fake) Step(_ context.Context, in []Next, row func(int, []float32) error) error {
+func (f *fake) Step(_ context.Context, in []engine.Next, row func(int, []float32) error) error {
 	if f.steps++; f.steps == f.failAt {
 		return errors.New("engine failed")
 	}
@@ -40,10 +40,10 @@ func (f *fake) Step(_ context.Context, in []Next, row func(int, []float32) error
 	return nil
 }
 
-func write(t *testing.T, f *fake, o Options) ([][]perplexity.Token, error) {
+func write(t *testing.T, f *fake, o Options) ([][]engine.Token, error) {
 	t.Helper()
 	f.t, f.pos = t, map[int]int{}
-	o.Ends = func(x perplexity.Token) bool { return x == end }
+	o.Ends = func(x engine.Token) bool { return x == end }
 	ran := 0
 	out, err := Write(context.Background(), f, o, func(n int) {
 		if n <= ran {
@@ -56,7 +56,7 @@ func write(t *testing.T, f *fake, o Options) ([][]perplexity.Token, error) {
 
 // Documents have their frame, are the same for the same seed whatever is written beside them, and others for another seed.
 func TestWrite(t *testing.T) {
-	o := Options{Documents: 7, Tokens: 40, Parallel: 1, Temperature: 1, Seed: 5, Frame: [][]perplexity.Token{{1, 7}, {9, 9, 1}}}
+	o := Options{Documents: 7, Tokens: 40, Parallel: 1, Temperature: 1, Seed: 5, Frame: [][]engine.Token{{1, 7}, {9, 9, 1}}}
 	alone, err := write(t, &fake{stop: 3}, o)
 	if err != nil || len(alone) != 7 {
 		t.Fatalf("%d documents, %v", len(alone), err)
@@ -86,7 +86,7 @@ func TestWrite(t *testing.T) {
 }
 
 func TestWriteFails(t *testing.T) {
-	o := Options{Documents: 3, Tokens: 40, Parallel: 2, Temperature: 1, Frame: [][]perplexity.Token{{1}}}
+	o := Options{Documents: 3, Tokens: 40, Parallel: 2, Temperature: 1, Frame: [][]engine.Token{{1}}}
 	if _, err := write(t, &fake{stop: 100}, o); err == nil {
 		t.Error("a model that only ends texts wrote some")
 	}

@@ -11,8 +11,8 @@ import (
 	"strings"
 
 	"github.com/ggufprune/ggufprune/blockmask"
+	"github.com/ggufprune/ggufprune/engine"
 	"github.com/ggufprune/ggufprune/llamabind"
-	"github.com/ggufprune/ggufprune/perplexity"
 )
 
 // archsFloor is the number of architectures that passed when this was committed; fewer is a failure.
@@ -43,16 +43,16 @@ func archs(ctx context.Context, dir, filter string, noRepack bool) error {
 			continue
 		}
 		total++
-		masks, err := sweepArch(ctx, p, filepath.Join(tmp, name+".gguf"), llamabind.ModelParams{NoRepack: noRepack})
-		var e *llamabind.Error
+		masks, err := sweepArch(ctx, p, filepath.Join(tmp, name+".gguf"), engine.ModelParams{NoRepack: noRepack})
+		var e *engine.Error
 		switch {
 		case err == nil:
 			ok++
 			fmt.Printf("%-24s ok           %2d masks, max abs diff 0\n", name, masks)
-		case errors.As(err, &e) && e.Code == llamabind.UnsupportedArch:
+		case errors.As(err, &e) && e.Code == engine.UnsupportedArch:
 			refused++
 			fmt.Printf("%-24s unsupported  %s\n", name, e.Text)
-		case errors.As(err, &e) && e.Code == llamabind.LoadFailed:
+		case errors.As(err, &e) && e.Code == engine.LoadFailed:
 			refused++
 			fmt.Printf("%-24s not loaded   %s\n", name, e.Text)
 		default:
@@ -73,13 +73,13 @@ func archs(ctx context.Context, dir, filter string, noRepack bool) error {
 }
 
 // sweepArch checks one model: every single block, three random masks, all blocks. It returns the number of masks.
-func sweepArch(ctx context.Context, path, scratch string, p llamabind.ModelParams) (int, error) {
+func sweepArch(ctx context.Context, path, scratch string, p engine.ModelParams) (int, error) {
 	m, err := llamabind.LoadModel(ctx, path, p)
 	if err != nil {
 		return 0, err
 	}
 	defer m.Close()
-	s, err := m.NewSession(ctx, llamabind.SessionParams{NSeq: sweepSeqs, SeqLen: sweepLen})
+	s, err := m.NewSession(ctx, engine.SessionParams{NSeq: sweepSeqs, SeqLen: sweepLen})
 	if err != nil {
 		return 0, err
 	}
@@ -136,12 +136,12 @@ func randomMask(rng *rand.Rand, blocks []blockmask.Block) blockmask.Mask {
 	return m
 }
 
-func randomBatch(rng *rand.Rand, vocab int) []perplexity.Sequence {
-	batch := make([]perplexity.Sequence, sweepSeqs)
+func randomBatch(rng *rand.Rand, vocab int) []engine.Sequence {
+	batch := make([]engine.Sequence, sweepSeqs)
 	for i := range batch {
 		for range sweepLen {
-			batch[i].Tokens = append(batch[i].Tokens, perplexity.Token(rng.IntN(vocab)))
-			batch[i].Targets = append(batch[i].Targets, perplexity.Token(rng.IntN(vocab)))
+			batch[i].Tokens = append(batch[i].Tokens, engine.Token(rng.IntN(vocab)))
+			batch[i].Targets = append(batch[i].Targets, engine.Token(rng.IntN(vocab)))
 		}
 	}
 	return batch
@@ -149,7 +149,7 @@ func randomBatch(rng *rand.Rand, vocab int) []perplexity.Sequence {
 
 // checkBoundaries holds candidates that start at a captured boundary equal to full passes, bit for bit, with nothing and with
 // a random mask removed before.
-func checkBoundaries(ctx context.Context, s *llamabind.Session, rng *rand.Rand, batch []perplexity.Sequence) error {
+func checkBoundaries(ctx context.Context, s *llamabind.Session, rng *rand.Rand, batch []engine.Sequence) error {
 	for _, removed := range []blockmask.Mask{blockmask.New(), randomMask(rng, s.Blocks())} {
 		var cands []blockmask.Mask
 		for _, b := range s.Blocks() {
@@ -220,7 +220,7 @@ func maxAbsDiff(a, b []float32) float64 {
 	return d
 }
 
-func collectLogits(ctx context.Context, s *llamabind.Session, batch []perplexity.Sequence, removed blockmask.Mask) ([]float32, error) {
+func collectLogits(ctx context.Context, s *llamabind.Session, batch []engine.Sequence, removed blockmask.Mask) ([]float32, error) {
 	var out []float32
 	err := s.Logits(ctx, batch, removed, func(_, _ int, l []float32) error {
 		out = append(out, l...)

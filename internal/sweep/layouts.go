@@ -13,10 +13,10 @@ import (
 	"strings"
 
 	"github.com/ggufprune/ggufprune/blockmask"
+	"github.com/ggufprune/ggufprune/engine"
 	"github.com/ggufprune/ggufprune/gguf"
 	"github.com/ggufprune/ggufprune/layout"
 	"github.com/ggufprune/ggufprune/llamabind"
-	"github.com/ggufprune/ggufprune/perplexity"
 )
 
 // layoutsFloor is the number of files that were right when this was committed; fewer is a failure.
@@ -123,8 +123,8 @@ func (sw *layoutSweep) variant(ctx context.Context, name, path string) error {
 func (sw *layoutSweep) model(ctx context.Context, name, path string) {
 	run, err := openModel(ctx, path)
 	if err != nil {
-		var e *llamabind.Error
-		if !errors.As(err, &e) || e.Code != llamabind.UnsupportedArch && e.Code != llamabind.LoadFailed {
+		var e *engine.Error
+		if !errors.As(err, &e) || e.Code != engine.UnsupportedArch && e.Code != engine.LoadFailed {
 			sw.report(name, layoutCase{name: "-"}, nil, diff{}, err)
 			return
 		}
@@ -235,7 +235,7 @@ type modelRun struct {
 	model   *llamabind.Model
 	session *llamabind.Session
 	blocks  []layout.Block
-	batch   []perplexity.Sequence
+	batch   []engine.Sequence
 }
 
 func openModel(ctx context.Context, path string) (*modelRun, error) {
@@ -244,12 +244,12 @@ func openModel(ctx context.Context, path string) (*modelRun, error) {
 	if r.file, err = gguf.Open(path); err != nil {
 		return nil, err
 	}
-	r.model, err = llamabind.LoadModel(ctx, path, llamabind.ModelParams{NoMmap: true})
+	r.model, err = llamabind.LoadModel(ctx, path, engine.ModelParams{NoMmap: true})
 	if err != nil {
 		r.close()
 		return nil, err
 	}
-	r.session, err = r.model.NewSession(ctx, llamabind.SessionParams{NSeq: layoutSeqs, SeqLen: layoutLen})
+	r.session, err = r.model.NewSession(ctx, engine.SessionParams{NSeq: layoutSeqs, SeqLen: layoutLen})
 	if err != nil {
 		r.close()
 		return nil, err
@@ -259,9 +259,9 @@ func openModel(ctx context.Context, path string) (*modelRun, error) {
 	}
 	rng := rand.New(rand.NewPCG(3, uint64(len(r.blocks))))
 	for range layoutSeqs {
-		s := perplexity.Sequence{}
+		s := engine.Sequence{}
 		for range layoutLen {
-			s.Tokens = append(s.Tokens, perplexity.Token(rng.IntN(r.model.Info().NVocab)))
+			s.Tokens = append(s.Tokens, engine.Token(rng.IntN(r.model.Info().NVocab)))
 			s.Targets = append(s.Targets, 0)
 		}
 		r.batch = append(r.batch, s)
@@ -302,13 +302,13 @@ func (r *modelRun) try(ctx context.Context, mask blockmask.Mask, path string) (*
 }
 
 // unedited runs the file as any user of llama.cpp would.
-func unedited(ctx context.Context, path string, batch []perplexity.Sequence) ([]float32, error) {
-	m, err := llamabind.LoadModel(ctx, path, llamabind.ModelParams{})
+func unedited(ctx context.Context, path string, batch []engine.Sequence) ([]float32, error) {
+	m, err := llamabind.LoadModel(ctx, path, engine.ModelParams{})
 	if err != nil {
 		return nil, err
 	}
 	defer m.Close()
-	s, err := m.NewSession(ctx, llamabind.SessionParams{NSeq: layoutSeqs, SeqLen: layoutLen, Unedited: true})
+	s, err := m.NewSession(ctx, engine.SessionParams{NSeq: layoutSeqs, SeqLen: layoutLen, Unedited: true})
 	if err != nil {
 		return nil, err
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/ggufprune/ggufprune/blockmask"
+	"github.com/ggufprune/ggufprune/engine"
 	"github.com/ggufprune/ggufprune/gguf"
 	"github.com/ggufprune/ggufprune/llamabind"
 	"github.com/ggufprune/ggufprune/perplexity"
@@ -25,7 +26,7 @@ type referenceSearch struct {
 		Second  string             `json:"second"`
 		Others  map[string]float64 `json:"candidates"`
 	} `json:"steps"`
-	TokenIDs map[string][][]perplexity.Token `json:"token_ids"`
+	TokenIDs map[string][][]engine.Token `json:"token_ids"`
 
 	BlockInfluence struct {
 		PerBlock map[string]float64 `json:"per_block"` // 1 - mean cosine
@@ -53,14 +54,14 @@ func reference(ctx context.Context, modelPath, jsonPath string) error {
 	set := &perplexity.Set{Convention: perplexity.Samples, Corpus: jsonPath}
 	for _, ids := range ref.TokenIDs[referenceSet] {
 		set.Context = len(ids)
-		set.Sequences = append(set.Sequences, perplexity.Sequence{Tokens: ids, Targets: append(append([]perplexity.Token(nil), ids[1:]...), perplexity.Unscored)})
+		set.Sequences = append(set.Sequences, engine.Sequence{Tokens: ids, Targets: append(append([]engine.Token(nil), ids[1:]...), engine.Unscored)})
 	}
-	m, err := llamabind.LoadModel(ctx, modelPath, llamabind.ModelParams{})
+	m, err := llamabind.LoadModel(ctx, modelPath, engine.ModelParams{})
 	if err != nil {
 		return err
 	}
 	defer m.Close()
-	s, err := m.NewSession(ctx, llamabind.SessionParams{NSeq: 2, SeqLen: set.Context})
+	s, err := m.NewSession(ctx, engine.SessionParams{NSeq: 2, SeqLen: set.Context})
 	if err != nil {
 		return err
 	}
@@ -132,7 +133,7 @@ func compareSearch(ref *referenceSearch, res *search.Result) error {
 }
 
 // compareInfluence holds the cosines of all blocks against the reference's.
-func compareInfluence(ctx context.Context, ref *referenceSearch, s *llamabind.Session, seqs []perplexity.Sequence) error {
+func compareInfluence(ctx context.Context, ref *referenceSearch, s *llamabind.Session, seqs []engine.Sequence) error {
 	mean := map[string]float64{}
 	n := 0
 	for i := 0; i+s.BatchSeqs() <= len(seqs); i += s.BatchSeqs() {

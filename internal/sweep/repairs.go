@@ -9,12 +9,12 @@ import (
 	"strings"
 
 	"github.com/ggufprune/ggufprune/blockmask"
+	"github.com/ggufprune/ggufprune/engine"
+	"github.com/ggufprune/ggufprune/fit"
 	"github.com/ggufprune/ggufprune/gguf"
 	"github.com/ggufprune/ggufprune/internal/pipeline"
 	"github.com/ggufprune/ggufprune/layout"
 	"github.com/ggufprune/ggufprune/llamabind"
-	"github.com/ggufprune/ggufprune/perplexity"
-	"github.com/ggufprune/ggufprune/repair"
 )
 
 // repairsFloor is the number of architectures that were repaired right when this was committed; fewer is a failure.
@@ -30,7 +30,7 @@ type willing struct {
 	loss *float64
 }
 
-func (w willing) EvalFrom(_ context.Context, batch []perplexity.Sequence, _ blockmask.Mask, _ int, _ []float32) ([][]float64, error) {
+func (w willing) EvalFrom(_ context.Context, batch []engine.Sequence, _ blockmask.Mask, _ int, _ []float32) ([][]float64, error) {
 	*w.loss--
 	var out [][]float64
 	for _, q := range batch {
@@ -42,19 +42,19 @@ func (w willing) EvalFrom(_ context.Context, batch []perplexity.Sequence, _ bloc
 // tryRepaired repairs the model without mask, writes it and compares; the loaded model is put back. It notes in forms what became of each
 // output projection, and is false where no block was changed.
 func (r *modelRun) tryRepaired(ctx context.Context, mask blockmask.Mask, path string, forms map[string]string) (bool, error) {
-	batch := make([]perplexity.Sequence, len(r.batch))
+	batch := make([]engine.Sequence, len(r.batch))
 	for i, q := range r.batch {
-		batch[i] = perplexity.Sequence{Tokens: q.Tokens[:repairLen], Targets: q.Targets[:repairLen]}
+		batch[i] = engine.Sequence{Tokens: q.Tokens[:repairLen], Targets: q.Targets[:repairLen]}
 	}
 	// What is fitted on is what choices are made on: random weights have nothing in common from one text to the next.
-	text := [][]perplexity.Sequence{batch}
+	text := [][]engine.Sequence{batch}
 	pruned, err := collectLogits(ctx, r.session, r.batch, mask)
 	if err != nil {
 		return false, err
 	}
 	weights := pipeline.Projections(r.file, r.blocks)
-	res, err := repair.Run(ctx, willing{r.session, new(float64)}, weights, repair.Request{Removed: mask, Method: repair.Auto, Fit: text, Held: text})
-	if errors.Is(err, repair.ErrNothing) {
+	res, err := fit.Run(ctx, willing{r.session, new(float64)}, weights, fit.Request{Removed: mask, Method: fit.Auto, Fit: text, Held: text})
+	if errors.Is(err, fit.ErrNothing) {
 		return false, nil
 	}
 	if err != nil {
@@ -106,7 +106,7 @@ func (r *modelRun) tryRepaired(ctx context.Context, mask blockmask.Mask, path st
 }
 
 // note writes down what became of a projection. A fit in one case outweighs a reason in another.
-func note(forms map[string]string, b repair.Block) {
+func note(forms map[string]string, b fit.Block) {
 	_, tensor, _ := strings.Cut(strings.TrimPrefix(b.Tensor, "blk."), ".")
 	tensor = strings.TrimSuffix(tensor, ".weight")
 	if tensor == "" {

@@ -8,9 +8,9 @@ import (
 	"regexp"
 
 	"github.com/ggufprune/ggufprune/blockmask"
+	"github.com/ggufprune/ggufprune/engine"
 	"github.com/ggufprune/ggufprune/gguf"
 	"github.com/ggufprune/ggufprune/llamabind"
-	"github.com/ggufprune/ggufprune/perplexity"
 )
 
 // outputs matches the last tensors of a block: what they give is all that a block adds to the stream.
@@ -24,7 +24,7 @@ type zeroed struct {
 	file    *os.File
 	model   *gguf.File
 	weights func(blockmask.Block) []string
-	params  llamabind.ModelParams
+	params  engine.ModelParams
 }
 
 func newZeroed(src, path string, s *llamabind.Session) (*zeroed, error) {
@@ -35,7 +35,7 @@ func newZeroed(src, path string, s *llamabind.Session) (*zeroed, error) {
 	if err := os.WriteFile(path, in, 0o600); err != nil {
 		return nil, err
 	}
-	z := &zeroed{path: path, weights: s.Weights, params: llamabind.ModelParams{NoMmap: true}}
+	z := &zeroed{path: path, weights: s.Weights, params: engine.ModelParams{NoMmap: true}}
 	if z.model, err = gguf.Open(src); err != nil {
 		return nil, err
 	}
@@ -50,7 +50,7 @@ func (z *zeroed) close() {
 }
 
 // logits runs the file with the mask's output projections zeroed, unedited.
-func (z *zeroed) logits(ctx context.Context, mask blockmask.Mask, batch []perplexity.Sequence) ([]float32, error) {
+func (z *zeroed) logits(ctx context.Context, mask blockmask.Mask, batch []engine.Sequence) ([]float32, error) {
 	for _, b := range mask {
 		if err := z.patch(b, true); err != nil {
 			return nil, err
@@ -66,7 +66,7 @@ func (z *zeroed) logits(ctx context.Context, mask blockmask.Mask, batch []perple
 		return nil, err
 	}
 	defer m.Close()
-	s, err := m.NewSession(ctx, llamabind.SessionParams{NSeq: sweepSeqs, SeqLen: sweepLen, Unedited: true})
+	s, err := m.NewSession(ctx, engine.SessionParams{NSeq: sweepSeqs, SeqLen: sweepLen, Unedited: true})
 	if err != nil {
 		return nil, err
 	}

@@ -7,14 +7,14 @@ import (
 	"strings"
 	"unicode"
 
-	"github.com/ggufprune/ggufprune/perplexity"
+	"github.com/ggufprune/ggufprune/engine"
 )
 
 // Prepared is a task in tokens.
 type Prepared struct {
 	Task      *Task
-	Sequences []perplexity.Sequence // to be run; each loss that counts has a target
-	Truncated int                   // items of which a sequence lost its beginning
+	Sequences []engine.Sequence // to be run; each loss that counts has a target
+	Truncated int               // items of which a sequence lost its beginning
 
 	parts [][]part // of each item's choices
 }
@@ -36,7 +36,7 @@ type part struct {
 //     behind the common beginning; not the last one, where there are two or more. Where the second choice's count starts with
 //     the common beginning, llama-perplexity takes the prediction of its first token from the end of the first choice. Its
 //     source calls that wrong. It is repeated here, since the number would not be comparable otherwise.
-func (t *Task) Prepare(tok perplexity.Tokenizer, nCtx int) (*Prepared, error) {
+func (t *Task) Prepare(tok engine.Tokenizer, nCtx int) (*Prepared, error) {
 	p := &Prepared{Task: t}
 	for _, it := range t.Items {
 		b := itemBuilder{tok: tok, nCtx: nCtx, out: p}
@@ -62,7 +62,7 @@ func (t *Task) Prepare(tok perplexity.Tokenizer, nCtx int) (*Prepared, error) {
 
 // itemBuilder makes the sequences of one item.
 type itemBuilder struct {
-	tok       perplexity.Tokenizer
+	tok       engine.Tokenizer
 	nCtx      int
 	out       *Prepared
 	parts     []part
@@ -97,7 +97,7 @@ func (b *itemBuilder) harness(it Item) error {
 }
 
 // encode tokenises as a Hugging Face tokenizer does by default: BOS where the model wants it, nothing behind the text.
-func (b *itemBuilder) encode(text string) ([]perplexity.Token, error) {
+func (b *itemBuilder) encode(text string) ([]engine.Token, error) {
 	tokens, err := b.tok.Tokenize(text, false, false)
 	if err == nil && b.tok.AddBOS() && b.tok.BOS() >= 0 {
 		tokens = slices.Insert(tokens, 0, b.tok.BOS())
@@ -126,8 +126,8 @@ func (b *itemBuilder) common(it Item) error {
 }
 
 // all tokenises all choices as llama-perplexity does.
-func (b *itemBuilder) all(it Item) ([][]perplexity.Token, error) {
-	out := make([][]perplexity.Token, len(it.Choices))
+func (b *itemBuilder) all(it Item) ([][]engine.Token, error) {
+	out := make([][]engine.Token, len(it.Choices))
 	for i, c := range it.Choices {
 		var err error
 		if out[i], err = b.tok.Tokenize(c.Prompt+c.Ending, true, false); err != nil {
@@ -178,7 +178,7 @@ func (b *itemBuilder) winoGrande(it Item) error {
 
 // span is what counts of a text: tokens[from:to], each predicted by those in front of it; from is at least 1.
 type span struct {
-	tokens   []perplexity.Token
+	tokens   []engine.Token
 	from, to int
 }
 
@@ -196,9 +196,9 @@ func (b *itemBuilder) add(divisor float64, spans ...span) error {
 		if cut >= s.from {
 			return fmt.Errorf("a choice of %d tokens does not fit the context of %d; raise -c", s.to-s.from, b.nCtx)
 		}
-		seq := perplexity.Sequence{Tokens: s.tokens[cut : s.to-1]}
+		seq := engine.Sequence{Tokens: s.tokens[cut : s.to-1]}
 		for i := cut; i < s.to-1; i++ {
-			target := perplexity.Unscored
+			target := engine.Unscored
 			if i+1 >= s.from {
 				target = s.tokens[i+1]
 			}
@@ -212,7 +212,7 @@ func (b *itemBuilder) add(divisor float64, spans ...span) error {
 }
 
 // commonPrefix is the number of tokens with which all begin.
-func commonPrefix(seqs [][]perplexity.Token) int {
+func commonPrefix(seqs [][]engine.Token) int {
 	n := shortest(seqs)
 	for i := range n {
 		for _, s := range seqs[1:] {
@@ -224,7 +224,7 @@ func commonPrefix(seqs [][]perplexity.Token) int {
 	return n
 }
 
-func shortest(seqs [][]perplexity.Token) int {
+func shortest(seqs [][]engine.Token) int {
 	n := len(seqs[0])
 	for _, s := range seqs {
 		n = min(n, len(s))

@@ -6,41 +6,40 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ggufprune/ggufprune/engine"
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
-
-	"github.com/ggufprune/ggufprune/perplexity"
 )
 
 // words makes one token of each word, with the space in front of it; a full stop is one too. Tokens are numbered as they come.
 type words struct {
-	ids    map[string]perplexity.Token
+	ids    map[string]engine.Token
 	addBOS bool
 }
 
-func newWords() *words { return &words{ids: map[string]perplexity.Token{"<s>": 0}, addBOS: true} }
+func newWords() *words { return &words{ids: map[string]engine.Token{"<s>": 0}, addBOS: true} }
 
-func (w *words) Tokenize(text string, special, _ bool) ([]perplexity.Token, error) {
-	var out []perplexity.Token
+func (w *words) Tokenize(text string, special, _ bool) ([]engine.Token, error) {
+	var out []engine.Token
 	if special && w.addBOS {
 		out = append(out, 0)
 	}
 	for _, f := range strings.Fields(strings.ReplaceAll(text, ".", " .")) {
 		if _, ok := w.ids[f]; !ok {
-			w.ids[f] = perplexity.Token(len(w.ids))
+			w.ids[f] = engine.Token(len(w.ids))
 		}
 		out = append(out, w.ids[f])
 	}
 	return out, nil
 }
 
-func (w *words) BOS() perplexity.Token { return 0 }
-func (w *words) AddBOS() bool          { return w.addBOS }
-func (w *words) AddEOS() bool          { return false }
+func (w *words) BOS() engine.Token { return 0 }
+func (w *words) AddBOS() bool      { return w.addBOS }
+func (w *words) AddEOS() bool      { return false }
 
 // text prints a sequence: each scored prediction as what is seen of the text -> the target.
-func (w *words) text(s perplexity.Sequence) []string {
-	names := map[perplexity.Token]string{}
+func (w *words) text(s engine.Sequence) []string {
+	names := map[engine.Token]string{}
 	for name, id := range w.ids {
 		names[id] = name
 	}

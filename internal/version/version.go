@@ -30,4 +30,4 @@ func Tool() string {
 }
 
 // Llama returns the version of the llama.cpp that is linked in.
-func Llama() string { return llamabind.Version() }
+func Llama() string { return llamabind.LlamaTag }

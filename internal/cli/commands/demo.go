@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/ggufprune/ggufprune/blockmask"
+	"github.com/ggufprune/ggufprune/fit"
 	"github.com/ggufprune/ggufprune/internal/cli/flags"
 	"github.com/ggufprune/ggufprune/internal/cli/render"
 	"github.com/ggufprune/ggufprune/internal/pipeline"
@@ -17,7 +18,6 @@ import (
 	"github.com/ggufprune/ggufprune/internal/version"
 	"github.com/ggufprune/ggufprune/layout"
 	"github.com/ggufprune/ggufprune/perplexity"
-	"github.com/ggufprune/ggufprune/repair"
 	"github.com/ggufprune/ggufprune/search"
 )
 
@@ -112,7 +112,7 @@ func (o *demoOptions) job(r pipeline.Runtime) pipeline.Job {
 	}
 	return pipeline.Job{
 		Method:  pipeline.Method{Strategy: "greedy"},
-		Repair:  pipeline.Repair{Method: repair.Auto, Tokens: demoRepair, Usual: true},
+		Repair:  pipeline.Repair{Method: fit.Auto, Tokens: demoRepair, Usual: true},
 		Runtime: r, Unit: blockmask.Mix, Goal: search.Goal{Blocks: o.blocks}, Layout: layout.Auto, Tool: version.Tool(),
 		Text:   pipeline.Text{File: text, Convention: perplexity.Samples, Context: demoContext, Batch: flags.DefaultUBatch, Max: demoSamples},
 		Output: o.output, Force: o.force,

@@ -8,12 +8,12 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/ggufprune/ggufprune/blockmask"
+	"github.com/ggufprune/ggufprune/fit"
 	"github.com/ggufprune/ggufprune/internal/cli/flags"
 	"github.com/ggufprune/ggufprune/internal/cli/render"
 	"github.com/ggufprune/ggufprune/internal/pipeline"
 	"github.com/ggufprune/ggufprune/internal/ui"
 	"github.com/ggufprune/ggufprune/layout"
-	"github.com/ggufprune/ggufprune/repair"
 )
 
 // NewPruneCmd returns "ggufprune prune".
@@ -60,7 +60,7 @@ func (o *pruneOptions) run(cmd *cobra.Command, _ []string, u *ui.UI) error {
 	if err != nil {
 		return err
 	}
-	if flags.DefaultRepair != repair.Off && j.Method.Time > 0 && !o.repair.Asked() {
+	if flags.DefaultRepair != fit.Off && j.Method.Time > 0 && !o.repair.Asked() {
 		u.Notef("no repair, whose time --time does not plan; --repair auto adds one")
 	}
 	files, err := o.report.Resolve(j.Output)

@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/spf13/pflag"
 
+	"github.com/ggufprune/ggufprune/engine"
 	"github.com/ggufprune/ggufprune/gguf"
 	"github.com/ggufprune/ggufprune/internal/cli/flags"
 	"github.com/ggufprune/ggufprune/internal/pipeline"
@@ -46,7 +47,7 @@ func TestQuantizeArguments(t *testing.T) {
 		}
 	}
 	j, err := quantizeJob(t, "a b Q4_0 --tensor-type Attn_V=q6_K --tensor-type x=y=F16 --output-tensor-type Q8_0 --leave-output-tensor")
-	want := []llamabind.TensorRule{{Pattern: "attn_v", Type: uint32(gguf.Q6_K)}, {Pattern: "x=y", Type: uint32(gguf.F16)}}
+	want := []engine.TensorRule{{Pattern: "attn_v", Type: uint32(gguf.Q6_K)}, {Pattern: "x=y", Type: uint32(gguf.F16)}}
 	if p := j.Quantize.Params; err != nil || cmp.Diff(want, p.TensorTypes) != "" || *p.OutputType != uint32(gguf.Q8_0) || p.EmbeddingType != nil || !p.LeaveOutput {
 		t.Errorf("%+v, %v", j.Quantize, err)
 	}

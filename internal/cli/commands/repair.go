@@ -4,19 +4,19 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/ggufprune/ggufprune/fit"
 	"github.com/ggufprune/ggufprune/internal/cli/flags"
 	"github.com/ggufprune/ggufprune/internal/cli/render"
 	"github.com/ggufprune/ggufprune/internal/pipeline"
 	"github.com/ggufprune/ggufprune/internal/ui"
 	"github.com/ggufprune/ggufprune/internal/version"
 	"github.com/ggufprune/ggufprune/perplexity"
-	"github.com/ggufprune/ggufprune/repair"
 )
 
 // NewRepairCmd returns "ggufprune repair".
 func NewRepairCmd() *cobra.Command {
 	o := repairOptions{
-		text: flags.Text{Convention: perplexity.Windows}, output: flags.Output{Same: true}, repair: flags.Repair{Method: repair.Auto},
+		text: flags.Text{Convention: perplexity.Windows}, output: flags.Output{Same: true}, repair: flags.Repair{Method: fit.Auto},
 	}
 	return Define(&cobra.Command{
 		Use:   "repair ORIGINAL PRUNED [flags]",

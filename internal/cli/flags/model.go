@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/ggufprune/ggufprune/engine"
 	"github.com/ggufprune/ggufprune/internal/modelref"
 	"github.com/ggufprune/ggufprune/internal/pipeline"
 	"github.com/ggufprune/ggufprune/llamabind"
@@ -82,7 +83,7 @@ func (m *Model) Resolve() (pipeline.Runtime, error) {
 	if m.mainGPU < 0 {
 		return r, Errorf("--main-gpu is %d; give a device's number, counted from 0", m.mainGPU)
 	}
-	r.Model = llamabind.ModelParams{
+	r.Model = engine.ModelParams{
 		NGPULayers: ngl, Devices: splitList(m.device), MainGPU: m.mainGPU, TensorSplit: split, SplitMode: m.splitMode,
 		RPC: splitList(m.rpc), NoMmap: m.noMmap, NoRepack: m.noRepack,
 	}

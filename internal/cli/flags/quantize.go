@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/ggufprune/ggufprune/engine"
 	"github.com/ggufprune/ggufprune/internal/pipeline"
 	"github.com/ggufprune/ggufprune/llamabind"
 	"github.com/ggufprune/ggufprune/search"
@@ -90,7 +91,7 @@ func (q *Quantize) quantization(typ string, threads int) (z pipeline.Quantizatio
 		if err != nil || t == nil {
 			return z, Errorf("--tensor-type is %q, and %q is no tensor type; give one such as q6_K", rule, rule[i+1:])
 		}
-		p.TensorTypes = append(p.TensorTypes, llamabind.TensorRule{Pattern: strings.ToLower(rule[:i]), Type: *t})
+		p.TensorTypes = append(p.TensorTypes, engine.TensorRule{Pattern: strings.ToLower(rule[:i]), Type: *t})
 	}
 	return z, nil
 }
@@ -115,7 +116,7 @@ func tensorType(flag, name string) (*uint32, error) {
 	if name == "" {
 		return nil, nil
 	}
-	t, ok := llamabind.TensorTypeID(name)
+	t, ok := llamabind.TensorType(name)
 	if !ok {
 		return nil, Errorf("--%s is %q; give a tensor type such as q6_K, q8_0 or f16", flag, name)
 	}

@@ -6,17 +6,17 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/ggufprune/ggufprune/fit"
 	"github.com/ggufprune/ggufprune/internal/pipeline"
-	"github.com/ggufprune/ggufprune/repair"
 	"github.com/ggufprune/ggufprune/search"
 )
 
 // DefaultRepair is what prune and apply do without --repair. TestRepairDefault holds the README to it.
-const DefaultRepair = repair.Auto
+const DefaultRepair = fit.Auto
 
 // Repair says whether and how weights are re-fitted.
 type Repair struct {
-	Method repair.Method // the default
+	Method fit.Method // the default
 
 	method string
 	texts  []string
@@ -35,7 +35,7 @@ func (r *Repair) AddFlags(fs *pflag.FlagSet) {
 		fs.IntVar(&r.tokens, "repair-tokens", pipeline.DefaultRepairTokens, "`N` tokens to fit on and choose by")
 		fs.StringVar(&r.typ, "repair-type", "", "`TYPE` raise the tensors that it changes to this type, where theirs is lower: Q6_K, Q8_0, F16 ...; it takes "+
 			"room for a copy of the original while it runs (default: each keeps its own)")
-		Choices(fs, "repair", repair.Auto, repair.Full, repair.Map, repair.Off)
+		Choices(fs, "repair", fit.Auto, fit.Full, fit.Map, fit.Off)
 		types := make([]string, len(pipeline.RepairTypes))
 		for i, t := range pipeline.RepairTypes {
 			types[i] = t.Name()
@@ -49,17 +49,17 @@ func (r *Repair) AddFlags(fs *pflag.FlagSet) {
 // are what the file is to reach.
 func (r *Repair) Resolve(how pipeline.Method, quantize string, goals ...search.Goal) (pipeline.Repair, error) {
 	none := pipeline.Repair{}
-	method, err := repair.ParseMethod(r.method)
+	method, err := fit.ParseMethod(r.method)
 	switch {
 	case err != nil:
 		return none, Errorf("--repair: %v", err)
 	case r.tokens < 1 || r.tokens > math.MaxInt32:
 		return none, Errorf("--repair-tokens %d: give a number of tokens such as 65536", r.tokens)
-	case method == repair.Off && len(r.texts) > 0:
+	case method == fit.Off && len(r.texts) > 0:
 		return none, Errorf("--repair-text does not go with --repair off; leave one of them out")
-	case method == repair.Off && r.typ != "":
+	case method == fit.Off && r.typ != "":
 		return none, Errorf("--repair-type does not go with --repair off; leave one of them out")
-	case method == repair.Off:
+	case method == fit.Off:
 		return none, nil
 	}
 	usual := !r.Asked() && how.Strategy != "aware" // which counts on it

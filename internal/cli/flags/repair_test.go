@@ -7,8 +7,8 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/ggufprune/ggufprune/fit"
 	"github.com/ggufprune/ggufprune/internal/pipeline"
-	"github.com/ggufprune/ggufprune/repair"
 )
 
 // The one constant decides, and the README says what it is.
@@ -36,7 +36,7 @@ func TestUsualRepair(t *testing.T) {
 		args  []string
 		usual bool
 	}{{nil, true}, {[]string{"--repair", "auto"}, false}, {[]string{"--repair-tokens", "9000"}, false}} {
-		r := Repair{Method: repair.Auto}
+		r := Repair{Method: fit.Auto}
 		fs := pflag.NewFlagSet("prune", pflag.ContinueOnError)
 		r.AddFlags(fs)
 		if err := fs.Parse(c.args); err != nil {

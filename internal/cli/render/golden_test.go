@@ -15,6 +15,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/ggufprune/ggufprune/blockmask"
+	"github.com/ggufprune/ggufprune/engine"
+	"github.com/ggufprune/ggufprune/fit"
 	"github.com/ggufprune/ggufprune/gguf"
 	"github.com/ggufprune/ggufprune/internal/ollama"
 	"github.com/ggufprune/ggufprune/internal/pipeline"
@@ -23,7 +25,6 @@ import (
 	"github.com/ggufprune/ggufprune/layout"
 	"github.com/ggufprune/ggufprune/llamabind"
 	"github.com/ggufprune/ggufprune/perplexity"
-	"github.com/ggufprune/ggufprune/repair"
 	"github.com/ggufprune/ggufprune/search"
 )
 
@@ -90,14 +91,14 @@ func fullOutcome() *pipeline.Outcome {
 	o.Write.Check.Masked.PPL, o.Write.Check.Written = 7.25, perplexity.Estimate{PPL: 7.25, StdErr: 0.125, Convention: perplexity.Windows, Sequences: 3}
 	o.Write.IMatrix = "o.imatrix"
 	o.Write.Quantized = &pipeline.Quantized{
-		Type: llamabind.FileType{Name: "Q4_K_M"}, Before: 12 << 30, Pruned: &pipeline.Noise{NMSE: 1e-4, KLD: 0.02, MaxAbsDiff: 0.5},
+		Type: engine.FileType{Name: "Q4_K_M"}, Before: 12 << 30, Pruned: &pipeline.Noise{NMSE: 1e-4, KLD: 0.02, MaxAbsDiff: 0.5},
 		Whole: &pipeline.Noise{NMSE: 8e-5, KLD: 0.015, MaxAbsDiff: 0.4}, Most: 2.5, PPL: perplexity.Estimate{PPL: 7.5, StdErr: 0.25},
 	}
-	o.Repair = &repair.Result{
+	o.Repair = &fit.Result{
 		Weights: map[string][]byte{"blk.2.attn_output.weight": nil}, Positions: 36864, NLLBefore: math.Log(12), NLLAfter: math.Log(10),
-		Blocks: []repair.Block{
-			{Block: mask("attn:2")[0], Tensor: "blk.2.attn_output.weight", Method: repair.Full, Lambda: 0.1, Before: 0.02, After: 0.01},
-			{Block: mask("ffn:3")[0], Tensor: "blk.3.ffn_down.weight", Method: repair.Full, Before: 0.02, Skipped: "no fit lowers the held-out loss"},
+		Blocks: []fit.Block{
+			{Block: mask("attn:2")[0], Tensor: "blk.2.attn_output.weight", Method: fit.Full, Lambda: 0.1, Before: 0.02, After: 0.01},
+			{Block: mask("ffn:3")[0], Tensor: "blk.3.ffn_down.weight", Method: fit.Full, Before: 0.02, Skipped: "no fit lowers the held-out loss"},
 		},
 	}
 	o.Publish = &pipeline.Publication{Modelfile: "o.Modelfile", Name: "m:pruned"}
@@ -127,7 +128,7 @@ func TestGoldenOutcomes(t *testing.T) {
 
 	byMask := exampleOutcome()
 	byMask.Plan, byMask.Steps, byMask.Write.Check = nil, nil, nil
-	byMask.Repair = &repair.Result{Undone: true, Positions: 4096, NLLBefore: 2, NLLAfter: 2.5, Blocks: []repair.Block{}}
+	byMask.Repair = &fit.Result{Undone: true, Positions: 4096, NLLBefore: 2, NLLAfter: 2.5, Blocks: []fit.Block{}}
 	byMask.Publish = &pipeline.Publication{Modelfile: "o.Modelfile"}
 	golden(t, "apply", func(u *ui.UI) error { return Outcome(u, "apply", byMask, "") })
 
@@ -164,7 +165,7 @@ func TestGoldenQuantize(t *testing.T) {
 	t.Parallel()
 	golden(t, "quantize", func(u *ui.UI) error {
 		return Quantize(u, pipeline.QuantizeJob{
-			In: "a.gguf", Quantize: pipeline.Quantization{Params: llamabind.QuantizeParams{Type: llamabind.FileType{Name: "Q4_K_M"}}},
+			In: "a.gguf", Quantize: pipeline.Quantization{Params: engine.QuantizeParams{Type: engine.FileType{Name: "Q4_K_M"}}},
 		}, &pipeline.QuantizeOutcome{
 			Written: gguf.Written{Path: "b.gguf", Bytes: 5 << 30, SHA256: "cc"}, Before: 16 << 30, Params: 8e9,
 			Tensors: map[string]int{"F32": 65, "Q4_K": 193, "Q6_K": 33}, IMatrix: "b.imatrix",
@@ -183,7 +184,7 @@ func TestGoldenObjects(t *testing.T) {
 		return Report(u, "plan.json", &pipeline.ReportOutcome{Steps: 2, Written: fullOutcome().Report})
 	})
 	golden(t, "version", func(u *ui.UI) error {
-		return Version(u, []llamabind.DeviceInfo{{Name: "CPU", Description: "A CPU", Type: "cpu", Free: 1, Total: 2}})
+		return Version(u, []engine.Device{{Name: "CPU", Description: "A CPU", Type: "cpu", Free: 1, Total: 2}})
 	})
 	golden(t, "demo", func(u *ui.UI) error {
 		return Demo(u, exampleOutcome(), Sample{Prompt: "p", Original: "o. And more", Pruned: "q", Kept: true})

@@ -4,6 +4,7 @@ import (
 	"runtime"
 	"strings"
 
+	"github.com/ggufprune/ggufprune/engine"
 	"github.com/ggufprune/ggufprune/internal/pipeline"
 	"github.com/ggufprune/ggufprune/internal/ui"
 	"github.com/ggufprune/ggufprune/internal/version"
@@ -23,7 +24,7 @@ type textJSON struct {
 }
 
 // Version prints the versions of the program and of what is in it, and the devices that llama.cpp finds.
-func Version(u *ui.UI, devices []llamabind.DeviceInfo) error {
+func Version(u *ui.UI, devices []engine.Device) error {
 	v := versionJSON{Tool: version.Tool(), LlamaCpp: version.Llama(), LlamaTree: llamabind.LlamaTree, Go: runtime.Version(), Devices: []deviceJSON{}}
 	u.Resultf("%s\nllama.cpp %s, tree %s\n%s %s/%s", v.Tool, v.LlamaCpp, v.LlamaTree, v.Go, runtime.GOOS, runtime.GOARCH)
 	for _, d := range devices {

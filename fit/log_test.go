@@ -1,4 +1,4 @@
-package repair
+package fit
 
 import (
 	"context"
@@ -10,7 +10,7 @@ import (
 	"testing"
 
 	"github.com/ggufprune/ggufprune/blockmask"
-	"github.com/ggufprune/ggufprune/perplexity"
+	"github.com/ggufprune/ggufprune/engine"
 )
 
 // memory is a log that fails when it has kept so many values.
@@ -48,7 +48,7 @@ type counter struct {
 	runs int
 }
 
-func (c *counter) Segment(ctx context.Context, batch []perplexity.Sequence, removed blockmask.Mask, start, stop int, in []float32, taps ...*Tap) ([]float32, error) {
+func (c *counter) Segment(ctx context.Context, batch []engine.Sequence, removed blockmask.Mask, start, stop int, in []float32, taps ...*engine.Tap) ([]float32, error) {
 	c.runs++
 	return c.toy.Segment(ctx, batch, removed, start, stop, in, taps...)
 }

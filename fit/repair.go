@@ -1,4 +1,4 @@
-package repair
+package fit
 
 import (
 	"context"
@@ -8,7 +8,7 @@ import (
 	"slices"
 
 	"github.com/ggufprune/ggufprune/blockmask"
-	"github.com/ggufprune/ggufprune/perplexity"
+	"github.com/ggufprune/ggufprune/engine"
 )
 
 // Method says what is fitted.
@@ -49,7 +49,7 @@ type Request struct {
 	Removed blockmask.Mask
 	Method  Method
 	// Fit and Held are batches of sequences of one length in each batch; Held is what choices are made on.
-	Fit, Held [][]perplexity.Sequence
+	Fit, Held [][]engine.Sequence
 	Progress  func(done, total int, block blockmask.Block)
 	Log       Log // what is done already; nil: nothing, and nothing is kept
 }
@@ -80,7 +80,7 @@ var ErrNothing = errors.New("nothing to repair")
 
 // batch is one batch on its way through the model.
 type batch struct {
-	seqs   []perplexity.Sequence
+	seqs   []engine.Sequence
 	held   bool
 	dense  []float32 // the unpruned stream
 	pruned []float32
@@ -92,7 +92,7 @@ func (b *batch) positions() int { return len(b.seqs) * len(b.seqs[0].Tokens) }
 // state is a repair under way.
 type state struct {
 	Request
-	e       Engine
+	e       engine.BlockRunner
 	w       Weights
 	batches []*batch
 	waiting []*part // of a block that the next one runs beside
@@ -100,9 +100,9 @@ type state struct {
 }
 
 // Run repairs the model that e runs. The loaded model is left repaired, or as it was when the repair is undone or an error ends it.
-func Run(ctx context.Context, e Engine, w Weights, q Request) (res *Result, err error) {
+func Run(ctx context.Context, e engine.BlockRunner, w Weights, q Request) (res *Result, err error) {
 	s := &state{Request: q, e: e, w: w, res: &Result{Weights: map[string][]byte{}}}
-	for i, part := range [][][]perplexity.Sequence{q.Fit, q.Held} {
+	for i, part := range [][][]engine.Sequence{q.Fit, q.Held} {
 		for _, seqs := range part {
 			s.batches = append(s.batches, &batch{seqs: seqs, held: i == 1})
 			s.res.Positions += s.batches[len(s.batches)-1].positions()

@@ -1,4 +1,4 @@
-package repair
+package fit
 
 import (
 	"cmp"
@@ -8,7 +8,7 @@ import (
 	"slices"
 
 	"github.com/ggufprune/ggufprune/blockmask"
-	"github.com/ggufprune/ggufprune/perplexity"
+	"github.com/ggufprune/ggufprune/engine"
 	"github.com/ggufprune/ggufprune/search"
 )
 
@@ -21,9 +21,9 @@ import (
 // After the first step only the Admit candidates that were best in the step before are looked at. They race: from one batch of Held to
 // the next, those drop out that are behind the best by more than Drop standard errors of the difference.
 type Aware struct {
-	Engine    Engine
+	Runner    engine.BlockRunner
 	Weights   Weights // tells which blocks a repair could change
-	Fit, Held [][]perplexity.Sequence
+	Fit, Held [][]engine.Sequence
 	Admit     int     // 0: all
 	Drop      float64 // 0: none drops out
 
@@ -111,14 +111,14 @@ func (a *Aware) noted(key string, admitted []blockmask.Mask) (s awareStep, ok bo
 func (a *Aware) step(ctx context.Context, removed blockmask.Mask, candidates []blockmask.Mask) (s awareStep, err error) {
 	a.spent = 0
 	if a.forms == nil { // its cost does not count: a search that goes on would have it in another step
-		if a.forms, err = mappable(ctx, a.Engine, a.Weights, a.Fit[0]); err != nil {
+		if a.forms, err = mappable(ctx, a.Runner, a.Weights, a.Fit[0]); err != nil {
 			return s, err
 		}
 	}
-	kept := keptBlocks(a.Engine.Blocks(), removed)
+	kept := keptBlocks(a.Runner.Blocks(), removed)
 	var spans []*span
 	for _, c := range candidates {
-		span, err := newSpan(a.Engine.Blocks(), kept, c)
+		span, err := newSpan(a.Runner.Blocks(), kept, c)
 		if err != nil {
 			return s, err
 		}
@@ -162,7 +162,7 @@ func leading(spans []*span) (best int) {
 
 // race runs the model and the candidates on the held part, and returns the model's mean loss of each sequence.
 func (a *Aware) race(ctx context.Context, removed blockmask.Mask, kept []int, spans []*span) (base []float64, err error) {
-	n := len(a.Engine.Blocks())
+	n := len(a.Runner.Blocks())
 	alive := slices.Clone(spans)
 	for _, seqs := range a.Held {
 		tokens := len(seqs) * len(seqs[0].Tokens)
@@ -170,7 +170,7 @@ func (a *Aware) race(ctx context.Context, removed blockmask.Mask, kept []int, sp
 		if err != nil {
 			return nil, err
 		}
-		rows, err := a.Engine.EvalFrom(ctx, seqs, removed, n, x[n])
+		rows, err := a.Runner.EvalFrom(ctx, seqs, removed, n, x[n])
 		if err != nil {
 			return nil, err
 		}
@@ -181,7 +181,7 @@ func (a *Aware) race(ctx context.Context, removed blockmask.Mask, kept []int, sp
 			if err != nil {
 				return nil, err
 			}
-			if rows, err = a.Engine.EvalFrom(ctx, seqs, removed.Union(s.mask), s.stop, in); err != nil {
+			if rows, err = a.Runner.EvalFrom(ctx, seqs, removed.Union(s.mask), s.stop, in); err != nil {
 				return nil, err
 			}
 			s.losses = append(s.losses, means(rows)...)
@@ -281,7 +281,7 @@ func (a *Aware) stopped() error {
 }
 
 // tokensOf counts the positions of a part.
-func tokensOf(part [][]perplexity.Sequence) float64 {
+func tokensOf(part [][]engine.Sequence) float64 {
 	n := 0
 	for _, batch := range part {
 		n += len(batch) * len(batch[0].Tokens)

@@ -1,4 +1,4 @@
-package repair
+package fit
 
 import (
 	"context"
@@ -9,7 +9,7 @@ import (
 	"gonum.org/v1/gonum/mat"
 
 	"github.com/ggufprune/ggufprune/blockmask"
-	"github.com/ggufprune/ggufprune/perplexity"
+	"github.com/ggufprune/ggufprune/engine"
 )
 
 // span is a candidate: the kept blocks between two boundaries, and where the kept block before it begins.
@@ -63,7 +63,7 @@ func newSpan(blocks []blockmask.Block, kept []int, c blockmask.Mask) (*span, err
 }
 
 // mappable tells of every block whether a repair could change what it adds, by its form on one batch of the unpruned model.
-func mappable(ctx context.Context, e Engine, w Weights, seqs []perplexity.Sequence) ([]bool, error) {
+func mappable(ctx context.Context, e engine.BlockRunner, w Weights, seqs []engine.Sequence) ([]bool, error) {
 	x := &batch{seqs: seqs}
 	s := &state{e: e, w: w, batches: []*batch{x}}
 	blocks := e.Blocks()
@@ -107,10 +107,10 @@ func mappable(ctx context.Context, e Engine, w Weights, seqs []perplexity.Sequen
 }
 
 // streams runs the pruned model over a batch and returns the stream at every kept block's boundary, and behind the last.
-func (a *Aware) streams(ctx context.Context, seqs []perplexity.Sequence, removed blockmask.Mask, kept []int) (map[int][]float32, error) {
-	n := len(a.Engine.Blocks())
+func (a *Aware) streams(ctx context.Context, seqs []engine.Sequence, removed blockmask.Mask, kept []int) (map[int][]float32, error) {
+	n := len(a.Runner.Blocks())
 	out := map[int][]float32{}
-	x, err := a.Engine.Segment(ctx, seqs, removed, -1, kept[0], nil)
+	x, err := a.Runner.Segment(ctx, seqs, removed, -1, kept[0], nil)
 	for i, at := range kept {
 		if err != nil {
 			return nil, err
@@ -120,7 +120,7 @@ func (a *Aware) streams(ctx context.Context, seqs []perplexity.Sequence, removed
 		if i+1 < len(kept) {
 			next = kept[i+1]
 		}
-		x, err = a.Engine.Segment(ctx, seqs, removed, at, next, x)
+		x, err = a.Runner.Segment(ctx, seqs, removed, at, next, x)
 		out[next] = x
 	}
 	return out, err
@@ -144,10 +144,10 @@ func (a *Aware) fit(ctx context.Context, removed blockmask.Mask, kept []int, spa
 				s.eq = newNormal(d, d)
 			}
 			s.eq.n += n
-			if err := a.Engine.Product(ctx, "", n, y, y, s.eq.g); err != nil {
+			if err := a.Runner.Product(ctx, "", n, y, y, s.eq.g); err != nil {
 				return err
 			}
-			if err := a.Engine.Product(ctx, "", n, y, target, s.eq.c); err != nil {
+			if err := a.Runner.Product(ctx, "", n, y, target, s.eq.c); err != nil {
 				return err
 			}
 		}
@@ -185,7 +185,7 @@ func (a *Aware) repaired(ctx context.Context, s *span, x map[int][]float32, n in
 		m[i] = float32(v)
 	}
 	product := make([]float64, n*d)
-	if err := a.Engine.Product(ctx, "", d, turned, m, product); err != nil {
+	if err := a.Runner.Product(ctx, "", d, turned, m, product); err != nil {
 		return nil, err
 	}
 	out := slices.Clone(x[s.start])

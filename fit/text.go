@@ -1,9 +1,10 @@
-package repair
+package fit
 
 import (
 	"fmt"
 	"math/rand/v2"
 
+	"github.com/ggufprune/ggufprune/engine"
 	"github.com/ggufprune/ggufprune/perplexity"
 )
 
@@ -12,8 +13,8 @@ const heldShare = 4
 
 // Batches cuts texts into sequences of length tokens, with BOS in front where the model wants it: about so many positions in all, the same
 // from each text, drawn by seed. A batch has up to nSeq sequences. The last target of a sequence is arbitrary.
-func Batches(tok perplexity.Tokenizer, texts []*perplexity.Corpus, length, positions, nSeq int, seed uint64) (fit, held [][]perplexity.Sequence, err error) {
-	var parts [2][]perplexity.Sequence
+func Batches(tok engine.Tokenizer, texts []*perplexity.Corpus, length, positions, nSeq int, seed uint64) (fit, held [][]engine.Sequence, err error) {
+	var parts [2][]engine.Sequence
 	for _, c := range texts {
 		stream, err := tok.Tokenize(c.Text(), false, false)
 		if err != nil {
@@ -32,7 +33,7 @@ func Batches(tok perplexity.Tokenizer, texts []*perplexity.Corpus, length, posit
 		rng := rand.New(rand.NewPCG(seed, uint64(len(stream))))
 		for i, piece := range rng.Perm(there)[:n] {
 			at := piece * step
-			var q perplexity.Sequence
+			var q engine.Sequence
 			if bos {
 				q.Tokens = append(q.Tokens, tok.BOS())
 			}
@@ -48,7 +49,7 @@ func Batches(tok perplexity.Tokenizer, texts []*perplexity.Corpus, length, posit
 	return inBatches(parts[0], nSeq), inBatches(parts[1], nSeq), nil
 }
 
-func inBatches(all []perplexity.Sequence, n int) (out [][]perplexity.Sequence) {
+func inBatches(all []engine.Sequence, n int) (out [][]engine.Sequence) {
 	for ; len(all) > n; all = all[n:] {
 		out = append(out, all[:n])
 	}

@@ -1,8 +1,10 @@
-package repair
+package fit
 
 import (
 	"context"
 	"errors"
+
+	"github.com/ggufprune/ggufprune/engine"
 )
 
 // ExpertLambdas are the ridge parameters that are tried on experts.
@@ -43,7 +45,7 @@ func (f *expertsFit) parts() []*part { return []*part{f.p} }
 func (f *expertsFit) method() Method { return Full }
 
 // add implements fit. The held part is left out.
-func (f *expertsFit) add(ctx context.Context, e Engine, held bool, r *rows) error {
+func (f *expertsFit) add(ctx context.Context, e engine.BlockRunner, held bool, r *rows) error {
 	if held {
 		return nil
 	}

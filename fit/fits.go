@@ -1,10 +1,11 @@
-package repair
+package fit
 
 import (
 	"context"
 	"errors"
 	"math"
 
+	"github.com/ggufprune/ggufprune/engine"
 	"gonum.org/v1/gonum/mat"
 )
 
@@ -12,7 +13,7 @@ import (
 type fit interface {
 	parts() []*part
 	method() Method
-	add(ctx context.Context, e Engine, held bool, r *rows) error
+	add(ctx context.Context, e engine.BlockRunner, held bool, r *rows) error
 	// advance ends a run over the batches of the fit, and reports whether there must be another.
 	advance(s *state) bool
 	// candidates are what could be done, with their held-out losses or with the parts' contents, to be tried. failed says why there is none.
@@ -37,7 +38,7 @@ type dense struct {
 func (q *dense) advance(*state) bool { return false }
 
 // sum adds n positions with their features and residuals.
-func (q *dense) sum(ctx context.Context, e Engine, weight string, held bool, n int, features, residual []float32) error {
+func (q *dense) sum(ctx context.Context, e engine.BlockRunner, weight string, held bool, n int, features, residual []float32) error {
 	if q.fit == nil {
 		q.fit, q.held = newNormal(q.k, q.d), newNormal(q.k, q.d)
 		q.fit.mul = func(n int, a, b []float32, acc []float64) error { return e.Product(ctx, weight, n, a, b, acc) }
@@ -88,7 +89,7 @@ func newFullFit(p *part) *fullFit { return &fullFit{dense{k: p.In, d: p.Out}, p}
 func (f *fullFit) parts() []*part { return []*part{f.p} }
 func (f *fullFit) method() Method { return Full }
 
-func (f *fullFit) add(ctx context.Context, e Engine, held bool, r *rows) error {
+func (f *fullFit) add(ctx context.Context, e engine.BlockRunner, held bool, r *rows) error {
 	return f.sum(ctx, e, f.p.Name, held, r.n, r.taps[f.p].Features, r.residual)
 }
 
@@ -127,7 +128,7 @@ func newMapFit(all []*part) *mapFit { return &mapFit{dense{k: all[0].Out, d: all
 func (f *mapFit) parts() []*part { return f.all }
 func (f *mapFit) method() Method { return Map }
 
-func (f *mapFit) add(ctx context.Context, e Engine, held bool, r *rows) error {
+func (f *mapFit) add(ctx context.Context, e engine.BlockRunner, held bool, r *rows) error {
 	return f.sum(ctx, e, f.all[0].Name, held, r.n, r.out, r.residual)
 }
 
@@ -171,9 +172,9 @@ func (f *mapFit) build(ctx context.Context, s *state, c candidate) (data [][]byt
 func (p *part) matrix(e int) []float32 { return p.Weights[e*p.Out*p.In : (e+1)*p.Out*p.In] }
 
 // count adds up how strong the part's inputs are.
-func (p *part) count(t *Tap) {
-	for slot, f := range t.slots() {
-		e := t.expert(slot)
+func (p *part) count(t *engine.Tap) {
+	for slot, f := range slots(t) {
+		e := expert(t, slot)
 		p.rows[e]++
 		for i, v := range f {
 			p.power[e*p.In+i] += float64(v) * float64(v)

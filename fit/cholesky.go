@@ -1,4 +1,4 @@
-package repair
+package fit
 
 import (
 	"errors"
@@ -6,7 +6,7 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
-// product adds a^T b, summed over n rows, to acc: see [Engine]. Its sums over a call are single precision, those over calls double.
+// product adds a^T b, summed over n rows, to acc: see [engine.BlockRunner]. Its sums over a call are single precision, those over calls double.
 type product func(n int, a, b []float32, acc []float64) error
 
 // Large systems are solved in blocks, whose products run on the engine: seven times as fast as gonum in double precision on the

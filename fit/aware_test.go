@@ -1,4 +1,4 @@
-package repair
+package fit
 
 import (
 	"encoding/json"
@@ -29,7 +29,7 @@ func TestAwareSeesWhatARepairCanDo(t *testing.T) {
 		m.first[i] = slices.Clone(m.w[i])
 	}
 	q := request("")
-	a := &Aware{Engine: m, Weights: m, Fit: q.Fit, Held: q.Held}
+	a := &Aware{Runner: m, Weights: m, Fit: q.Fit, Held: q.Held}
 	var candidates []blockmask.Mask
 	for _, b := range m.blocks {
 		candidates = append(candidates, blockmask.New(b))
@@ -108,7 +108,7 @@ func TestAwareRaces(t *testing.T) {
 	m := newToy(6)
 	q := request("")
 	choose := func(drop float64) search.Choice {
-		a := &Aware{Engine: m, Weights: m, Fit: q.Fit, Held: q.Held, Drop: drop, Cost: search.Cost{Blocks: m.blocks, Head: 1}}
+		a := &Aware{Runner: m, Weights: m, Fit: q.Fit, Held: q.Held, Drop: drop, Cost: search.Cost{Blocks: m.blocks, Head: 1}}
 		c, err := a.Choose(t.Context(), nil, eachAlone(m.blocks))
 		if err != nil {
 			t.Fatal(err)
@@ -166,7 +166,7 @@ func TestAwareGoesOnFromItsNotes(t *testing.T) {
 		return search.Run(t.Context(), a, model, blockmask.Mix, search.Goal{Blocks: 4}, nil)
 	}
 	fresh := func(notes Notes) *Aware {
-		return &Aware{Engine: m, Weights: m, Fit: q.Fit, Held: q.Held, Admit: 3, Drop: 2, Cost: search.Cost{Blocks: m.blocks}, Notes: notes}
+		return &Aware{Runner: m, Weights: m, Fit: q.Fit, Held: q.Held, Admit: 3, Drop: 2, Cost: search.Cost{Blocks: m.blocks}, Notes: notes}
 	}
 	want, err := run(fresh(nil))
 	if err != nil {
@@ -203,7 +203,7 @@ func TestAwareCountsOnNoMapBehindANorm(t *testing.T) {
 	m := newToy(4)
 	q := request("")
 	score := func() []search.Candidate {
-		a := &Aware{Engine: m, Weights: m, Fit: q.Fit, Held: q.Held}
+		a := &Aware{Runner: m, Weights: m, Fit: q.Fit, Held: q.Held}
 		c, err := a.Choose(t.Context(), nil, eachAlone(m.blocks))
 		if err != nil {
 			t.Fatal(err)
@@ -224,7 +224,7 @@ func TestAwareCountsOnNoMapBehindANorm(t *testing.T) {
 	for i := range m.blocks {
 		m.post[i] = true
 	}
-	a := &Aware{Engine: m, Weights: m, Fit: q.Fit, Held: q.Held}
+	a := &Aware{Runner: m, Weights: m, Fit: q.Fit, Held: q.Held}
 	if _, err := a.Choose(t.Context(), nil, eachAlone(m.blocks)); err == nil || !strings.Contains(err.Error(), "no block of this model can be repaired") {
 		t.Error(err)
 	}

@@ -1,4 +1,4 @@
-package repair
+package fit
 
 import (
 	"crypto/sha256"
@@ -11,7 +11,7 @@ import (
 	"slices"
 
 	"github.com/ggufprune/ggufprune/blockmask"
-	"github.com/ggufprune/ggufprune/perplexity"
+	"github.com/ggufprune/ggufprune/engine"
 )
 
 // Notes remember values by name across runs; search.Journal does.
@@ -121,7 +121,7 @@ func (s *state) recall(known []done, weights map[string][]byte) error {
 }
 
 // Digest identifies the batches of a repair.
-func Digest(parts ...[][]perplexity.Sequence) string {
+func Digest(parts ...[][]engine.Sequence) string {
 	h := sha256.New()
 	for _, part := range parts {
 		fmt.Fprintf(h, "%d batches\n", len(part))

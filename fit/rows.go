@@ -1,18 +1,20 @@
-package repair
+package fit
 
 import (
 	"context"
 	"iter"
 	"math"
 	"slices"
+
+	"github.com/ggufprune/ggufprune/engine"
 )
 
 // rows is what one batch gives at one block. All is divided by the size of the unpruned stream at its position.
 type rows struct {
 	n        int
-	residual []float32      // (n, d): what the pruned stream behind the block lacks
-	out      []float32      // (n, d): what the block adds, less its biases
-	taps     map[*part]*Tap // features multiplied with their scale
+	residual []float32             // (n, d): what the pruned stream behind the block lacks
+	out      []float32             // (n, d): what the block adds, less its biases
+	taps     map[*part]*engine.Tap // features multiplied with their scale
 }
 
 // pass runs batches, those of the held part too where they are wanted, over a block whose parts are tapped. reason says why the block's
@@ -22,10 +24,10 @@ func (s *state) pass(ctx context.Context, at, stop int, parts []*part, held bool
 		if x.held && !held {
 			continue
 		}
-		r := &rows{n: x.positions(), taps: map[*part]*Tap{}}
-		var taps []*Tap
+		r := &rows{n: x.positions(), taps: map[*part]*engine.Tap{}}
+		var taps []*engine.Tap
 		for _, p := range parts {
-			t := &Tap{Weight: p.Name}
+			t := &engine.Tap{Weight: p.Name}
 			taps, r.taps[p] = append(taps, t), t
 		}
 		after, err := s.e.Segment(ctx, x.seqs, s.Removed, at, stop, x.pruned, taps...)
@@ -47,7 +49,7 @@ func (s *state) pass(ctx context.Context, at, stop int, parts []*part, held bool
 		r.residual, r.out = difference(x.dense, after), added
 		for _, p := range parts {
 			r.unbias(p)
-			r.taps[p].apply()
+			applyScale(r.taps[p])
 			scaleRows(x.dense, r.n, r.taps[p].Features)
 		}
 		scaleRows(x.dense, r.n, r.residual, r.out)
@@ -59,7 +61,7 @@ func (s *state) pass(ctx context.Context, at, stop int, parts []*part, held bool
 }
 
 // slots yields what a matrix is multiplied with, for one position after the other and for its experts.
-func (t *Tap) slots() iter.Seq2[int, []float32] {
+func slots(t *engine.Tap) iter.Seq2[int, []float32] {
 	return func(yield func(int, []float32) bool) {
 		for i := range t.Scale {
 			if !yield(i, t.Features[i*t.K:(i+1)*t.K]) {
@@ -70,16 +72,16 @@ func (t *Tap) slots() iter.Seq2[int, []float32] {
 }
 
 // expert is which matrix works on a slot.
-func (t *Tap) expert(slot int) int {
+func expert(t *engine.Tap, slot int) int {
 	if t.Used == 0 {
 		return 0
 	}
 	return int(t.Experts[slot])
 }
 
-// apply multiplies the features with the scale.
-func (t *Tap) apply() {
-	for slot, f := range t.slots() {
+// applyScale multiplies the features with the scale.
+func applyScale(t *engine.Tap) {
+	for slot, f := range slots(t) {
 		for i := range f {
 			f[i] *= t.Scale[slot]
 		}
@@ -93,7 +95,7 @@ func (r *rows) unbias(p *part) {
 	}
 	t := r.taps[p]
 	for slot, scale := range t.BiasScale {
-		e, at := t.expert(slot), slot/max(1, t.Used)
+		e, at := expert(t, slot), slot/max(1, t.Used)
 		for o, b := range p.Bias[e*p.Out : (e+1)*p.Out] {
 			r.out[at*p.Out+o] -= scale * b
 		}
@@ -133,10 +135,10 @@ func linear(parts []*part, added []float32, r *rows) string {
 }
 
 // product adds what a part adds to the stream at position i.
-func (p *part) product(t *Tap, i int, out []float64) {
+func (p *part) product(t *engine.Tap, i int, out []float64) {
 	u := max(1, t.Used)
 	for slot := i * u; slot < (i+1)*u; slot++ {
-		e, f := t.expert(slot), t.Features[slot*t.K:(slot+1)*t.K]
+		e, f := expert(t, slot), t.Features[slot*t.K:(slot+1)*t.K]
 		w := p.matrix(e)
 		for o := range out {
 			sum := 0.0

@@ -26,4 +26,4 @@
 // Two streams are kept for every position, and one of the held-out ones more while a block is fitted: positions x n_embd x 4 bytes each.
 //
 // Related: Prune&Comp (arXiv 2507.18212) and FLAP (2312.11983) restore a mean; ReplaceMe (2505.02819) fits one linear map for a gap.
-package repair
+package fit

@@ -1,10 +1,12 @@
-package repair
+package fit
 
 import (
 	"math"
 	"math/rand/v2"
 	"slices"
 	"testing"
+
+	"github.com/ggufprune/ggufprune/engine"
 )
 
 // With one expert for each position, and a residual that new weights take away, those are what is found.
@@ -24,8 +26,8 @@ func TestExpertsFindThePlantedChange(t *testing.T) {
 	})
 	p.Data = encode(p.Weights)
 	planted := normals(3 * width * features) // expert 3 has no position
-	tap := &Tap{K: features, Used: 1, Features: normals(n * features), Scale: make([]float32, n)}
-	r := &rows{n: n, residual: make([]float32, n*width), taps: map[*part]*Tap{p: tap}}
+	tap := &engine.Tap{K: features, Used: 1, Features: normals(n * features), Scale: make([]float32, n)}
+	r := &rows{n: n, residual: make([]float32, n*width), taps: map[*part]*engine.Tap{p: tap}}
 	for i := range n {
 		e := i % 3
 		tap.Scale[i] = float32(0.5 + rng.Float64())
@@ -36,7 +38,7 @@ func TestExpertsFindThePlantedChange(t *testing.T) {
 			}
 		}
 	}
-	tap.apply()
+	applyScale(tap)
 	p.count(tap)
 	for _, group := range []int{4, 3, 1} {
 		f := newExpertsFit(p)

@@ -1,4 +1,4 @@
-package repair
+package fit
 
 import (
 	"context"
@@ -11,7 +11,7 @@ import (
 	"testing"
 
 	"github.com/ggufprune/ggufprune/blockmask"
-	"github.com/ggufprune/ggufprune/perplexity"
+	"github.com/ggufprune/ggufprune/engine"
 )
 
 const (
@@ -107,7 +107,7 @@ func (t *toy) apply(i int, x []float32, w []float32) (f []float32, scale []float
 	return f, scale, ids
 }
 
-func embed(batch []perplexity.Sequence) []float32 {
+func embed(batch []engine.Sequence) []float32 {
 	var out []float32
 	for _, q := range batch {
 		for _, tok := range q.Tokens {
@@ -120,7 +120,7 @@ func embed(batch []perplexity.Sequence) []float32 {
 	return out
 }
 
-func (t *toy) Segment(_ context.Context, batch []perplexity.Sequence, removed blockmask.Mask, start, stop int, in []float32, taps ...*Tap) ([]float32, error) {
+func (t *toy) Segment(_ context.Context, batch []engine.Sequence, removed blockmask.Mask, start, stop int, in []float32, taps ...*engine.Tap) ([]float32, error) {
 	if start < 0 {
 		in, start = embed(batch), 0
 	}
@@ -145,7 +145,7 @@ func (t *toy) Segment(_ context.Context, batch []perplexity.Sequence, removed bl
 	return out, nil
 }
 
-func (t *toy) EvalFrom(ctx context.Context, batch []perplexity.Sequence, removed blockmask.Mask, start int, in []float32) ([][]float64, error) {
+func (t *toy) EvalFrom(ctx context.Context, batch []engine.Sequence, removed blockmask.Mask, start int, in []float32) ([][]float64, error) {
 	got, _ := t.Segment(ctx, batch, removed, start, len(t.blocks), in)
 	want := embed(batch)
 	for p := range len(want) / width {
@@ -226,11 +226,11 @@ func request(removed string) Request {
 		panic(err)
 	}
 	q := Request{Removed: mask, Method: Full}
-	token := perplexity.Token(0)
+	token := engine.Token(0)
 	for i := range 12 {
-		var batch []perplexity.Sequence
+		var batch []engine.Sequence
 		for range 2 {
-			var s perplexity.Sequence
+			var s engine.Sequence
 			for range 10 {
 				token++
 				s.Tokens = append(s.Tokens, token)
