@@ -15,6 +15,7 @@ import (
 )
 
 func TestExitCode(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		err  error
 		want int
@@ -44,6 +45,7 @@ func TestExitCode(t *testing.T) {
 }
 
 func TestMessageIsOneLine(t *testing.T) {
+	t.Parallel()
 	if got := Message(errors.New("first\nsecond\r\n\tthird")); got != "first second third" {
 		t.Errorf("message %q", got)
 	}

@@ -29,6 +29,7 @@ func quantizeJob(t *testing.T, line string) (quantize.Job, error) {
 
 // Arguments are read as llama-quantize reads them: IN [OUT] TYPE [THREADS].
 func TestQuantizeArguments(t *testing.T) {
+	t.Parallel()
 	for line, want := range map[string]struct {
 		out, typ string
 		threads  int

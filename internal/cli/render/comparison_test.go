@@ -51,6 +51,7 @@ func exampleComparison() *compare.Comparison {
 }
 
 func TestComparisonTable(t *testing.T) {
+	t.Parallel()
 	var out, errs bytes.Buffer
 	u := ui.New(ui.Options{Out: &out, Err: &errs, Getenv: func(string) string { return "" }})
 	if err := Comparison(u, exampleComparison()); err != nil {
@@ -89,6 +90,7 @@ It depends.
 
 // Without speeds, and with a base file in place of the first model: no empty rows, no cells of what a base file lacks.
 func TestComparisonTableOfBaseFile(t *testing.T) {
+	t.Parallel()
 	c := exampleComparison()
 	c.BaseLogits, c.Speed, c.Rival, c.Verdict = "base.kld", nil, nil, ""
 	c.Rows = []compare.Row{{Label: "base logits", Path: "base.kld", PPL: perplexity.Mean{Value: 6}}, c.Rows[1]}
@@ -111,6 +113,7 @@ func TestComparisonTableOfBaseFile(t *testing.T) {
 }
 
 func TestComparisonJSON(t *testing.T) {
+	t.Parallel()
 	got := marshal(t, compareJSON{Command: "compare", Comparison: newComparisonJSON(exampleComparison())})
 	quantiles := func(median, p99, p999, largest float64) map[string]any {
 		return map[string]any{

@@ -34,6 +34,7 @@ func exampleEval() *evaluate.TasksOutcome {
 }
 
 func TestEvalTable(t *testing.T) {
+	t.Parallel()
 	var stdout, stderr bytes.Buffer
 	printEval(ui.New(ui.Options{Out: &stdout, Err: &stderr}), exampleEval())
 	want := `task        items     acc          95%  acc_norm          95%  chance  as
@@ -60,6 +61,7 @@ w.jsonl: 1 lines hold no item and were left out
 }
 
 func TestEvalJSON(t *testing.T) {
+	t.Parallel()
 	out := exampleEval()
 	got := marshal(t, newEvalJSON(out, nil))
 	if mean, ok := got["mean"].(map[string]any); !ok || mean["acc"] != 0.625 || mean["acc_norm"] != 0.5 || mean["chance"] != 0.375 ||

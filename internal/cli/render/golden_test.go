@@ -119,6 +119,7 @@ func fullOutcome() *prune.Outcome {
 }
 
 func TestGoldenOutcomes(t *testing.T) {
+	t.Parallel()
 	golden(t, "prune", func(u *ui.UI) error { return Outcome(u, "prune", fullOutcome(), "plan.json") })
 
 	refined := exampleOutcome()
@@ -166,6 +167,7 @@ func TestGoldenInspect(t *testing.T) {
 }
 
 func TestGoldenQuantize(t *testing.T) {
+	t.Parallel()
 	golden(t, "quantize", func(u *ui.UI) error {
 		return Quantize(u, quantize.Job{
 			In: "a.gguf", Options: quantize.Options{Params: engine.QuantizeParams{Type: engine.FileType{Name: "Q4_K_M"}}},
@@ -177,6 +179,7 @@ func TestGoldenQuantize(t *testing.T) {
 }
 
 func TestGoldenObjects(t *testing.T) {
+	t.Parallel()
 	golden(t, "ppl", func(u *ui.UI) error {
 		return PPL(u, &evaluate.PPLOutcome{
 			Model: "m.gguf", Corpus: "text", Context: 512, Estimate: perplexity.Estimate{PPL: 6.5, StdErr: 0.25, Convention: perplexity.Windows, Sequences: 4},
@@ -195,6 +198,7 @@ func TestGoldenObjects(t *testing.T) {
 }
 
 func TestGoldenCompareOllama(t *testing.T) {
+	t.Parallel()
 	c := &ollama.Comparison{
 		Version: "0.17.4", Logprobs: true,
 		Original: ollama.Side{

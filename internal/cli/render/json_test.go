@@ -40,6 +40,7 @@ func section(t *testing.T, doc, heading string) string {
 
 // Every field of every object is documented under the object's heading.
 func TestJSONIsDocumented(t *testing.T) {
+	t.Parallel()
 	text, err := os.ReadFile("../../../docs/CLI_JSON.md")
 	if err != nil {
 		t.Fatal(err)
@@ -155,6 +156,7 @@ func exampleOutcome() *prune.Outcome {
 }
 
 func TestResultJSON(t *testing.T) {
+	t.Parallel()
 	got := marshal(t, newResultJSON("prune", exampleOutcome(), "p.json"))
 	want := map[string]any{
 		"command": "prune", "tool": version.Tool(), "llama_cpp": "LLAMA", "model": "m.gguf", "metric": "ppl", "base_score": 6.0, "base_ppl": 6.0,

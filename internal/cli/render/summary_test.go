@@ -27,6 +27,7 @@ func printed(t *testing.T, out *prune.Outcome) string {
 
 // What was measured on held-out text is of the whole plan, and not said of its first steps.
 func TestSummaryOfSomeSteps(t *testing.T) {
+	t.Parallel()
 	out := exampleOutcome()
 	out.Steps[0].Score = 6.6
 	out.Plan.HeldOut = &search.HeldOut{Sequences: 16, Ratio: ptr(1.12), SeenRatio: ptr(1.1), Verdict: perplexity.CarriesOver}
@@ -38,6 +39,7 @@ func TestSummaryOfSomeSteps(t *testing.T) {
 
 // The end of a run, as a user sees it.
 func TestSummary(t *testing.T) {
+	t.Parallel()
 	out := exampleOutcome()
 	out.Steps[0].Score, out.Steps[0].Speedup = 6.6, 1.17
 	out.Plan.HeldOut = &search.HeldOut{Sequences: 16, Ratio: ptr(1.12), SeenRatio: ptr(1.1), Verdict: perplexity.CarriesOver}
@@ -62,6 +64,7 @@ plan    plan.json
 
 // What stands behind the table of steps fits a screen of 24 lines and 80 columns, for the largest models too.
 func TestSummaryFitsAScreen(t *testing.T) {
+	t.Parallel()
 	out := exampleOutcome()
 	var steps []search.Step
 	for i := range 120 {
