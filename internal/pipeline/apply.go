@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/ggufprune/ggufprune/blockmask"
+	"github.com/ggufprune/ggufprune/internal/outfile"
 	"github.com/ggufprune/ggufprune/layout"
 	"github.com/ggufprune/ggufprune/llamabind"
 	"github.com/ggufprune/ggufprune/search"
@@ -74,7 +75,7 @@ func openApply(ctx context.Context, j Job, rep Reporter, oneFile bool) (*applica
 	if oneFile {
 		err = a.job.checkOutputs(true, read...)
 	} else {
-		err = checkFolder(cmp.Or(j.Output, "."))
+		err = outfile.CheckFolder(cmp.Or(j.Output, "."))
 	}
 	if err != nil {
 		return nil, err

@@ -14,6 +14,7 @@ import (
 	"github.com/ggufprune/ggufprune/layout"
 	"github.com/ggufprune/ggufprune/llamabind"
 	"github.com/ggufprune/ggufprune/perplexity"
+	"github.com/ggufprune/ggufprune/search"
 )
 
 const (
@@ -140,5 +141,18 @@ func TestCheckVerdict(t *testing.T) {
 		if got := k.verdict(same(), c.rows); (got == "") != (c.want == "") || !strings.Contains(got, c.want) {
 			t.Errorf("%s: verdict %q, want %q", c.name, got, c.want)
 		}
+	}
+}
+
+// What held-out text said is of a plan's last step.
+func TestHeldOutIsOfAllSteps(t *testing.T) {
+	plan := &search.Plan{Steps: make([]search.Step, 2), HeldOut: &search.HeldOut{}}
+	for steps, want := range map[int]*search.HeldOut{1: nil, 2: plan.HeldOut} {
+		if got := (&Outcome{Plan: plan, Steps: plan.Steps[:steps]}).HeldOut(); got != want {
+			t.Errorf("%d of 2 steps: %v", steps, got)
+		}
+	}
+	if (&Outcome{}).HeldOut() != nil {
+		t.Error("a mask without a plan was looked at")
 	}
 }

@@ -9,12 +9,10 @@ import (
 	"path/filepath"
 	"slices"
 
-	"github.com/google/renameio/v2"
-	"golang.org/x/sys/unix"
-
 	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/engine"
 	"github.com/ggufprune/ggufprune/gguf"
+	"github.com/ggufprune/ggufprune/internal/outfile"
 	"github.com/ggufprune/ggufprune/perplexity"
 )
 
@@ -109,7 +107,7 @@ func (c *comparer) openBase() error {
 	if err != nil {
 		var pe *os.PathError
 		if errors.As(err, &pe) {
-			return fmt.Errorf("base logits %s: %w; check the path given with --base-logits", c.j.BaseLogits, plain(err))
+			return fmt.Errorf("base logits %s: %w; check the path given with --base-logits", c.j.BaseLogits, outfile.Plain(err))
 		}
 		return fmt.Errorf("%w; make it anew with llama-perplexity --kl-divergence-base", err)
 	}
@@ -126,7 +124,7 @@ func (c *comparer) makeBase(ctx context.Context, r *runner) error {
 		dir = filepath.Dir(c.j.SaveBase)
 	}
 	need := c.shape.Bytes()
-	if free, err := freeSpace(dir); err == nil && free < need {
+	if free, err := outfile.Free(dir); err == nil && free < need {
 		return fmt.Errorf("what the reference predicts takes %s, and folder %s has %s free; measure less text with --chunks, or point TMPDIR at another disk",
 			mebibytes(need), dir, mebibytes(free))
 	}
@@ -134,29 +132,25 @@ func (c *comparer) makeBase(ctx context.Context, r *runner) error {
 		return c.saveBase(ctx, r)
 	}
 	c.rep.Notef("what the reference predicts takes %s in %s while the comparison runs", mebibytes(need), dir)
-	f, err := os.CreateTemp(dir, "ggufprune-base-*")
+	f, err := outfile.Unnamed(dir)
 	if err != nil {
 		return fmt.Errorf("cannot keep what the reference predicts: %w; point TMPDIR at a folder that you may write to", err)
 	}
 	c.base = f
-	// Without a name it is gone with the process, however that ends.
-	if err := os.Remove(f.Name()); err != nil {
-		return err
-	}
 	return c.writeBase(ctx, r, f)
 }
 
 // saveBase is makeBase with a file that stays.
 func (c *comparer) saveBase(ctx context.Context, r *runner) error {
-	f, err := renameio.NewPendingFile(c.j.SaveBase, renameio.WithTempDir(filepath.Dir(c.j.SaveBase)), renameio.WithPermissions(0o644))
+	f, err := outfile.Create(c.j.SaveBase, outfile.Options{Force: c.j.Force, Size: c.shape.Bytes(), Perm: 0o644})
 	if err != nil {
 		return fmt.Errorf("base logits: %w", err)
 	}
-	defer f.Cleanup() //nolint:errcheck // nothing is left to clean up once it has its name
+	defer f.Discard() //nolint:errcheck // nothing is left once it has its name; else the first error counts
 	if err := c.writeBase(ctx, r, f); err != nil {
 		return err
 	}
-	if err := f.CloseAtomicallyReplace(); err != nil {
+	if err := f.Commit(); err != nil {
 		return fmt.Errorf("base logits: %w", err)
 	}
 	c.base, err = os.Open(c.j.SaveBase)
@@ -226,15 +220,6 @@ func (c *comparer) run(ctx context.Context, r *runner, window func(rows [][]floa
 		}
 	}
 	return nil
-}
-
-// freeSpace returns the bytes that a file in dir may still take.
-func freeSpace(dir string) (int64, error) {
-	var s unix.Statfs_t
-	if err := unix.Statfs(dir, &s); err != nil {
-		return 0, err
-	}
-	return int64(s.Bavail) * int64(s.Bsize), nil
 }
 
 func mebibytes(n int64) string { return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20)) }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/gguf"
+	"github.com/ggufprune/ggufprune/internal/outfile"
 	"github.com/ggufprune/ggufprune/perplexity"
 )
 
@@ -136,7 +137,7 @@ func Compare(ctx context.Context, j CompareJob, rep Reporter) (*Comparison, erro
 // open finds what is wrong with the files before any model is loaded.
 func (c *comparer) open() error {
 	if c.j.SaveBase != "" {
-		if err := CheckOutput(c.j.SaveBase, c.j.Force, c.inputs()...); err != nil {
+		if err := outfile.Check(c.j.SaveBase, c.j.Force, c.inputs()...); err != nil {
 			return fmt.Errorf("base logits: %w", err)
 		}
 	}

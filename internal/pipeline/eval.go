@@ -8,6 +8,7 @@ import (
 
 	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/engine"
+	"github.com/ggufprune/ggufprune/internal/outfile"
 	"github.com/ggufprune/ggufprune/internal/tasks"
 	"github.com/ggufprune/ggufprune/perplexity"
 )
@@ -82,7 +83,7 @@ func (j EvalJob) read() ([]*tasks.Task, error) {
 	for _, f := range j.Tasks {
 		t, err := tasks.ReadFile(f.Name, f.Path)
 		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
-			return nil, fmt.Errorf("task file %s: %w; check the path given with --task %s=", f.Path, plain(err), f.Name)
+			return nil, fmt.Errorf("task file %s: %w; check the path given with --task %s=", f.Path, outfile.Plain(err), f.Name)
 		}
 		if err != nil {
 			return nil, err

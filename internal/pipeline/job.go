@@ -8,6 +8,7 @@ import (
 	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/fit"
 	"github.com/ggufprune/ggufprune/gguf"
+	"github.com/ggufprune/ggufprune/internal/outfile"
 	"github.com/ggufprune/ggufprune/layout"
 	"github.com/ggufprune/ggufprune/llamabind"
 	"github.com/ggufprune/ggufprune/perplexity"
@@ -133,7 +134,7 @@ func (j Job) checkOutputs(write bool, inputs ...string) error {
 		inputs = append(inputs, j.Quantize.IMatrix)
 	}
 	if write && j.Output != "" {
-		if err := CheckOutput(j.Output, j.Force, inputs...); err != nil {
+		if err := outfile.Check(j.Output, j.Force, inputs...); err != nil {
 			return err
 		}
 		if err := j.checkModelfile(inputs...); err != nil {
@@ -145,7 +146,7 @@ func (j Job) checkOutputs(write bool, inputs ...string) error {
 			}
 		}
 	} else if write {
-		if err := checkFolder("."); err != nil {
+		if err := outfile.CheckFolder("."); err != nil {
 			return err
 		}
 	}
@@ -155,7 +156,7 @@ func (j Job) checkOutputs(write bool, inputs ...string) error {
 	if j.Plan == "" {
 		return nil
 	}
-	if write && samePath(j.Plan, j.Output) {
+	if write && outfile.SamePath(j.Plan, j.Output) {
 		return fmt.Errorf("the plan and the output are the same file, %s; give them different names", j.Plan)
 	}
 	begun, err := checkJournal(journalPath(j.Plan), inputs)
@@ -164,7 +165,7 @@ func (j Job) checkOutputs(write bool, inputs ...string) error {
 	}
 	// A plan with a journal beside it is what an interrupted run saved: the search goes on, and writes it again. A journal of
 	// another search is an error before that.
-	if err := CheckOutput(j.Plan, j.Force || begun, inputs...); err != nil {
+	if err := outfile.Check(j.Plan, j.Force || begun, inputs...); err != nil {
 		return fmt.Errorf("plan: %w", err)
 	}
 	return nil

@@ -2,10 +2,13 @@ package pipeline
 
 import (
 	"cmp"
+	"fmt"
+	"os"
 	"slices"
 
 	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/engine"
+	"github.com/ggufprune/ggufprune/internal/outfile"
 	"github.com/ggufprune/ggufprune/layout"
 	"github.com/ggufprune/ggufprune/llamabind"
 	"github.com/ggufprune/ggufprune/search"
@@ -83,4 +86,24 @@ func defaultContext(given int, info engine.ModelInfo) int {
 		return given
 	}
 	return min(usual, cmp.Or(info.NCtxTrain, usual))
+}
+
+// checkJournal returns an error if a journal cannot be at path, and whether there is one that holds anything.
+func checkJournal(path string, inputs []string) (begun bool, err error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		if _, err := os.Lstat(path); err == nil {
+			return false, fmt.Errorf("the journal would be %s, a link to nothing; give the plan another name", path)
+		}
+		return false, nil
+	}
+	if !info.Mode().IsRegular() {
+		return false, fmt.Errorf("the journal would be %s, which is no regular file; give the plan another name", path)
+	}
+	for _, in := range inputs {
+		if outfile.SamePath(path, in) {
+			return false, fmt.Errorf("the journal would be %s, which is an input; give the plan another name", path)
+		}
+	}
+	return info.Size() > 0, nil
 }

@@ -5,14 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
-
-	"github.com/google/renameio/v2"
 
 	"github.com/ggufprune/ggufprune/gguf"
 	"github.com/ggufprune/ggufprune/internal/modelref"
 	"github.com/ggufprune/ggufprune/internal/ollama"
+	"github.com/ggufprune/ggufprune/internal/outfile"
 )
 
 // Publication is what was made for Ollama of a written file.
@@ -41,7 +39,7 @@ func (j Job) checkModelfile(inputs ...string) error {
 	if !j.wantsModelfile() {
 		return nil
 	}
-	return CheckOutput(modelfilePath(j.Output), j.Force, inputs...)
+	return outfile.Check(modelfilePath(j.Output), j.Force, inputs...)
 }
 
 // checkOllama finds out before the work whether Ollama will take the model: it runs, and has none of the name.
@@ -94,8 +92,8 @@ func (j Job) writeModelfile(path string) (string, error) {
 		name = fmt.Sprintf("%s-%d.Modelfile", strings.TrimSuffix(modelfilePath(path), ".Modelfile"), n)
 	}
 	text := ollama.Modelfile(name, path, j.parent())
-	if err := renameio.WriteFile(name, []byte(text), 0o644, renameio.WithTempDir(filepath.Dir(name))); err != nil {
-		return "", plain(err)
+	if err := outfile.WriteFile(name, []byte(text), j.Force); err != nil {
+		return "", outfile.Plain(err)
 	}
 	return name, nil
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/ggufprune/ggufprune/engine"
 	"github.com/ggufprune/ggufprune/gguf"
 	"github.com/ggufprune/ggufprune/internal/imatrix"
+	"github.com/ggufprune/ggufprune/internal/outfile"
 	"github.com/ggufprune/ggufprune/internal/quantproc"
 	"github.com/ggufprune/ggufprune/llamabind"
 )
@@ -37,11 +38,11 @@ func (q Quantization) checkOutputs(force bool, outputs, inputs []string) error {
 		return nil
 	}
 	for _, out := range outputs {
-		if samePath(q.IMatrixOut, out) {
+		if outfile.SamePath(q.IMatrixOut, out) {
 			return fmt.Errorf("the importance matrix and another output are the same file, %s; give them different names", q.IMatrixOut)
 		}
 	}
-	if err := CheckOutput(q.IMatrixOut, force, inputs...); err != nil {
+	if err := outfile.Check(q.IMatrixOut, force, inputs...); err != nil {
 		return fmt.Errorf("importance matrix: %w", err)
 	}
 	return nil

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/ggufprune/ggufprune/gguf"
+	"github.com/ggufprune/ggufprune/internal/outfile"
 )
 
 // QuantizeJob is what the command quantize is asked to do.
@@ -33,7 +34,7 @@ func Quantize(ctx context.Context, j QuantizeJob, rep Reporter) (*QuantizeOutcom
 	if j.Quantize.IMatrix != "" {
 		inputs = append(inputs, j.Quantize.IMatrix)
 	}
-	if err := CheckOutput(j.Out, j.Force, inputs...); err != nil {
+	if err := outfile.Check(j.Out, j.Force, inputs...); err != nil {
 		return nil, err
 	}
 	if err := j.Quantize.checkOutputs(j.Force, []string{j.Out}, inputs); err != nil {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/gguf"
+	"github.com/ggufprune/ggufprune/internal/outfile"
 	"github.com/ggufprune/ggufprune/layout"
 	"github.com/ggufprune/ggufprune/llamabind"
 )
@@ -171,7 +172,7 @@ func (j Job) scratchFolder() string {
 	if j.Output != "" {
 		return filepath.Dir(j.Output)
 	}
-	if checkFolder(".") != nil {
+	if outfile.CheckFolder(".") != nil {
 		return os.TempDir()
 	}
 	return "."

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/ggufprune/ggufprune/internal/outfile"
 	"github.com/ggufprune/ggufprune/search"
 )
 
@@ -48,7 +49,7 @@ func checkRepairLog(output string) error {
 		case err == nil && !info.Mode().IsRegular():
 			return fmt.Errorf("the repair keeps what is done in %s, which is no regular file; move it away, or give the output another name", path)
 		case err != nil && !errors.Is(err, fs.ErrNotExist):
-			return fmt.Errorf("the repair cannot keep what is done in %s: %w; give the output another name, or use --repair off", path, plain(err))
+			return fmt.Errorf("the repair cannot keep what is done in %s: %w; give the output another name, or use --repair off", path, outfile.Plain(err))
 		}
 	}
 	if _, err := os.Stat(weights); err == nil {

@@ -9,8 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/google/renameio/v2"
-
+	"github.com/ggufprune/ggufprune/internal/outfile"
 	"github.com/ggufprune/ggufprune/internal/report"
 )
 
@@ -31,16 +30,16 @@ func (r ReportFiles) Check(force bool, inputs ...string) error {
 		if out.path == "" {
 			continue
 		}
-		if err := CheckOutput(out.path, force, inputs...); err != nil {
+		if err := outfile.Check(out.path, force, inputs...); err != nil {
 			return fmt.Errorf("%s: %w", out.what, err)
 		}
 		for _, in := range inputs {
-			if samePath(out.path, in) {
+			if outfile.SamePath(out.path, in) {
 				return fmt.Errorf("the %s and another file are the same, %s; give them different names", out.what, out.path)
 			}
 		}
 	}
-	if samePath(r.Page, r.Card) {
+	if outfile.SamePath(r.Page, r.Card) {
 		return fmt.Errorf("the report and the model card are the same file, %s; give them different names", r.Page)
 	}
 	if r.Charts == "" {
@@ -53,17 +52,17 @@ func (r ReportFiles) checkCharts(force bool, inputs []string) error {
 	info, err := os.Stat(r.Charts)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		if err := checkFolder(filepath.Dir(filepath.Clean(r.Charts))); err != nil {
+		if err := outfile.CheckFolder(filepath.Dir(filepath.Clean(r.Charts))); err != nil {
 			return fmt.Errorf("charts: %w", err)
 		}
 		return nil
 	case err != nil:
-		return fmt.Errorf("charts: folder %s cannot be used: %w; choose another", r.Charts, plain(err))
+		return fmt.Errorf("charts: folder %s cannot be used: %w; choose another", r.Charts, outfile.Plain(err))
 	case !info.IsDir():
 		return fmt.Errorf("charts: %s is no folder; name one for the charts' files", r.Charts)
 	}
 	for _, name := range report.ChartFiles() {
-		if err := CheckOutput(filepath.Join(r.Charts, name), force, append(inputs, r.Page, r.Card)...); err != nil {
+		if err := outfile.Check(filepath.Join(r.Charts, name), force, append(inputs, r.Page, r.Card)...); err != nil {
 			return fmt.Errorf("charts: %w", err)
 		}
 	}
@@ -95,12 +94,15 @@ func (r ReportFiles) Write(in report.Input, force bool, inputs ...string) (*Writ
 	out := &WrittenReport{Page: r.Page, Card: r.Card}
 	if r.Charts != "" {
 		if err := os.Mkdir(r.Charts, 0o777); err != nil && !errors.Is(err, fs.ErrExist) {
-			return nil, fmt.Errorf("charts: folder %s: %w; choose another", r.Charts, plain(err))
+			return nil, fmt.Errorf("charts: folder %s: %w; choose another", r.Charts, outfile.Plain(err))
 		}
 	}
 	for _, f := range files {
-		if err := writeSmall(f.path, f.data); err != nil {
+		switch err := outfile.WriteFile(f.path, f.data, force); {
+		case errors.Is(err, outfile.ErrExists):
 			return nil, err
+		case err != nil:
+			return nil, fmt.Errorf("write %s: %w; free some space or choose another folder", f.path, outfile.Plain(err))
 		}
 		if f.path != r.Page && f.path != r.Card {
 			out.Charts = append(out.Charts, f.path)
@@ -154,21 +156,4 @@ func (r ReportFiles) chartsFromCard() string {
 		return ""
 	}
 	return path.Clean(filepath.ToSlash(rel))
-}
-
-// writeSmall writes a file that appears whole or not at all, and syncs its folder.
-func writeSmall(name string, data []byte) error {
-	dir := filepath.Dir(name)
-	if err := renameio.WriteFile(name, data, 0o644, renameio.WithTempDir(dir)); err != nil {
-		return fmt.Errorf("write %s: %w; free some space or choose another folder", name, plain(err))
-	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return fmt.Errorf("write %s: %w", name, plain(err))
-	}
-	defer d.Close()
-	if err := d.Sync(); err != nil {
-		return fmt.Errorf("write %s: %w", name, plain(err))
-	}
-	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/ggufprune/ggufprune/gguf"
+	"github.com/ggufprune/ggufprune/internal/outfile"
 	"github.com/ggufprune/ggufprune/llamabind"
 )
 
@@ -133,12 +134,12 @@ func (c *comparer) tryRival(ctx context.Context, name string, limit int64) (done
 // quantize writes the first model in another type beside the second one, where a file of that size could be written before.
 func (c *comparer) quantize(ctx context.Context, name string) (path string, remove func(), err error) {
 	dir := filepath.Dir(c.j.Models[c.out.subject].Path)
-	if checkFolder(dir) != nil {
+	if outfile.CheckFolder(dir) != nil {
 		dir = os.TempDir()
 	}
 	for _, q := range quantBits {
 		need := quantSize(c.files[0], q.bits)
-		if free, err := freeSpace(dir); q.name == name && err == nil && float64(free) < slack*float64(need) {
+		if free, err := outfile.Free(dir); q.name == name && err == nil && float64(free) < slack*float64(need) {
 			return "", nil, fmt.Errorf("the original as %s takes %s, and folder %s has %s free; make room, or give --rival-quant off",
 				name, mebibytes(need), dir, mebibytes(free))
 		}

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/ggufprune/ggufprune/internal/outfile"
 	"github.com/ggufprune/ggufprune/layout"
 	"github.com/ggufprune/ggufprune/search"
 )
@@ -86,7 +87,7 @@ func (a *application) name(steps []int) ([]planned, error) {
 			f.path = fmt.Sprintf("%s-%d-blocks-removed.gguf", strings.TrimSuffix(f.path, ".gguf"), a.plan.Mask(f.steps).Len())
 		}
 		files[i].path = filepath.Join(a.job.Output, f.path)
-		if err := CheckOutput(files[i].path, a.job.Force, append([]string{a.read}, a.src.File.Paths()...)...); err != nil {
+		if err := outfile.Check(files[i].path, a.job.Force, append([]string{a.read}, a.src.File.Paths()...)...); err != nil {
 			return nil, err
 		}
 		if a.job.Repair.wanted() {

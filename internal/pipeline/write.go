@@ -10,6 +10,7 @@ import (
 
 	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/gguf"
+	"github.com/ggufprune/ggufprune/internal/outfile"
 	"github.com/ggufprune/ggufprune/layout"
 	"github.com/ggufprune/ggufprune/perplexity"
 )
@@ -60,7 +61,7 @@ func (s *Source) Write(ctx context.Context, q WriteRequest, rep Reporter) (*Writ
 	if err != nil {
 		return nil, err
 	}
-	if err := CheckOutput(path, q.Force, s.File.Paths()...); err != nil {
+	if err := outfile.Check(path, q.Force, s.File.Paths()...); err != nil {
 		return nil, err
 	}
 	var p *probe
