@@ -14,6 +14,7 @@ import (
 	"github.com/ggufprune/ggufprune/gguf"
 	"github.com/ggufprune/ggufprune/internal/outfile"
 	"github.com/ggufprune/ggufprune/perplexity"
+	"github.com/ggufprune/ggufprune/perplexity/kld"
 )
 
 // runner is a loaded model of a comparison.
@@ -97,13 +98,13 @@ func (c *comparer) cut(stream []engine.Token, info engine.ModelInfo) error {
 	if info.NCtxTrain > 0 && t.Context > info.NCtxTrain {
 		c.rep.Warnf("the model was trained on %d tokens of context only, -c is %d", info.NCtxTrain, t.Context)
 	}
-	c.shape = perplexity.BaseShape{Context: t.Context, Vocab: info.NVocab, Tokens: stream[:n*t.Context]}
+	c.shape = kld.BaseShape{Context: t.Context, Vocab: info.NVocab, Tokens: stream[:n*t.Context]}
 	return nil
 }
 
 // openBase opens the user's base file.
 func (c *comparer) openBase() error {
-	base, f, err := perplexity.OpenBaseFile(c.j.BaseLogits)
+	base, f, err := kld.OpenBaseFile(c.j.BaseLogits)
 	if err != nil {
 		var pe *os.PathError
 		if errors.As(err, &pe) {
@@ -158,7 +159,7 @@ func (c *comparer) saveBase(ctx context.Context, r *runner) error {
 }
 
 func (c *comparer) writeBase(ctx context.Context, r *runner, w io.Writer) error {
-	b, err := perplexity.NewBaseWriter(w, c.shape)
+	b, err := kld.NewBaseWriter(w, c.shape)
 	if err != nil {
 		return err
 	}
@@ -169,12 +170,12 @@ func (c *comparer) writeBase(ctx context.Context, r *runner, w io.Writer) error 
 }
 
 // measure compares what a model predicts with what the reference did.
-func (c *comparer) measure(ctx context.Context, r *runner) (*perplexity.KLReport, error) {
+func (c *comparer) measure(ctx context.Context, r *runner) (*kld.Report, error) {
 	base, err := c.baseReader()
 	if err != nil {
 		return nil, err
 	}
-	m := perplexity.NewKLMeter(base)
+	m := kld.NewMeter(base)
 	if err := c.run(ctx, r, m.Window); err != nil {
 		return nil, err
 	}
@@ -184,7 +185,7 @@ func (c *comparer) measure(ctx context.Context, r *runner) (*perplexity.KLReport
 
 // run runs a model over all windows. window gets the logits of each one's scored positions, valid during the call.
 func (c *comparer) run(ctx context.Context, r *runner, window func(rows [][]float32) error) error {
-	seqs := perplexity.WindowSet(c.out.Text, c.shape, r.model).Sequences
+	seqs := perplexity.WindowSet(c.out.Text, c.shape.Tokens, c.shape.Context, r.model).Sequences
 	nSeq, seqLen := c.j.Text.shape(c.shape.Context)
 	p := engine.SessionParams{
 		NSeq: nSeq, SeqLen: seqLen, Threads: c.j.Runtime.Threads, FlashAttn: c.j.Runtime.FlashAttn,
