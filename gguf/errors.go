@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strconv"
 	"unicode/utf8"
+
+	"github.com/ggufprune/ggufprune/internal/outfile"
 )
 
 // What can be wrong with a file, for errors.Is. The error that is returned is one line with the details and the next step.
@@ -15,11 +17,14 @@ var (
 	ErrTruncated    = errors.New("truncated GGUF file")
 	ErrMissingShard = errors.New("missing shard")
 	ErrMalformed    = errors.New("malformed GGUF file")
+)
 
-	ErrExists   = errors.New("output file exists")
-	ErrIsInput  = errors.New("output is the input file")
-	ErrNoSpace  = errors.New("not enough disk space")
-	ErrReadOnly = errors.New("cannot write")
+// What can be wrong with an output: the errors of package outfile.
+var (
+	ErrExists   = outfile.ErrExists
+	ErrIsInput  = outfile.ErrIsInput
+	ErrNoSpace  = outfile.ErrNoSpace
+	ErrReadOnly = outfile.ErrReadOnly
 )
 
 // malformed makes an ErrMalformed with the details.

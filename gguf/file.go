@@ -9,6 +9,8 @@ import (
 	"io"
 	"os"
 	"slices"
+
+	"github.com/ggufprune/ggufprune/internal/outfile"
 )
 
 // File is an open model: a GGUF file, or all shards of a split one seen as one file. Its methods may be called at the same
@@ -132,7 +134,7 @@ func (f *File) SHA256(ctx context.Context) (string, error) {
 	h := sha256.New()
 	for _, s := range f.shards {
 		if err := copyInto(ctx, h, io.NewSectionReader(s.file, 0, s.size)); err != nil {
-			return "", fmt.Errorf("hash %s: %w", s.path, bare(err))
+			return "", fmt.Errorf("hash %s: %w", s.path, outfile.Plain(err))
 		}
 	}
 	return hex.EncodeToString(h.Sum(nil)), nil

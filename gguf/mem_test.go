@@ -10,13 +10,11 @@ import (
 	"github.com/ggufprune/ggufprune/gguf/gguftest"
 )
 
-// memFile is an outFile in memory.
+// memFile is a sink in memory.
 type memFile struct{ bytes.Buffer }
 
-func (m *memFile) preallocate(int64) error { return nil }
-func (m *memFile) writeback(_, _, _ int64) {}
-func (m *memFile) Sync() error             { return nil }
-func (m *memFile) Close() error            { return nil }
+func (m *memFile) Preallocate() error      { return nil }
+func (m *memFile) Writeback(_, _, _ int64) {}
 
 // planBytes is the file that the plan makes.
 func planBytes(t interface{ Fatal(...any) }, p *Plan) []byte {

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/ggufprune/ggufprune/internal/outfile"
 )
 
 // Open reads the headers of the model at path and checks them (package comment, "What is refused"). path is a single file
@@ -66,7 +68,7 @@ func (f *File) add(path string) (*header, error) {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, errors.New("no such file")
 	case err != nil:
-		return nil, bare(err)
+		return nil, outfile.Plain(err)
 	case st.IsDir():
 		return nil, fmt.Errorf("%w: it is a directory; give the .gguf file in it", ErrNotGGUF)
 	case !st.Mode().IsRegular(): // opening a pipe would block
@@ -74,24 +76,15 @@ func (f *File) add(path string) (*header, error) {
 	}
 	file, err := os.Open(path)
 	if err != nil {
-		return nil, bare(err)
+		return nil, outfile.Plain(err)
 	}
 	f.shards = append(f.shards, shard{file: file, path: path})
 	if st, err = file.Stat(); err != nil {
-		return nil, bare(err)
+		return nil, outfile.Plain(err)
 	}
 	sh := &f.shards[len(f.shards)-1]
 	sh.size, sh.stat = st.Size(), st
 	return readHeader(io.NewSectionReader(file, 0, sh.size), sh.size)
-}
-
-// bare takes the path off an error of package os, since Open puts it in front.
-func bare(err error) error {
-	var pe *fs.PathError
-	if errors.As(err, &pe) {
-		return pe.Err
-	}
-	return err
 }
 
 // addShards opens all shards anew, in order.

@@ -6,10 +6,13 @@ import (
 	"path/filepath"
 	"syscall"
 	"testing"
+
+	"github.com/ggufprune/ggufprune/internal/outfile/outfiletest"
 )
 
 // A reserved file is written by name, finished and committed; or it goes without a trace.
 func TestReserve(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	path := filepath.Join(dir, "out.gguf")
 	r, err := Reserve(t.Context(), path, 10, false)
@@ -52,9 +55,10 @@ func TestReserve(t *testing.T) {
 
 // Whatever call of the file system fails, nothing is left.
 func TestReserveFaults(t *testing.T) {
+	t.Parallel()
 	for fail := 1; ; fail++ {
 		dir := t.TempDir()
-		fsys := &faultFS{failAt: fail, err: syscall.EIO}
+		fsys := &outfiletest.Faults{FailAt: fail, Err: syscall.EIO}
 		err := func() error {
 			r, err := reserve(t.Context(), fsys, filepath.Join(dir, "out.gguf"), 1, false)
 			if err != nil {
@@ -68,14 +72,14 @@ func TestReserveFaults(t *testing.T) {
 			_, err = p.Commit()
 			return err
 		}()
-		if len(fsys.log) < fail {
+		if len(fsys.Log) < fail {
 			if err != nil {
 				t.Errorf("no call failed: %v", err)
 			}
 			return
 		}
 		left, _ := os.ReadDir(dir)
-		if name := fsys.log[fail-1]; name != "free" && (err == nil || len(left) > 0) && name != "remove" {
+		if name := fsys.Log[fail-1]; name != "free" && (err == nil || len(left) > 0) && name != "remove" {
 			t.Errorf("%s failed: %v, %d files left", name, err, len(left))
 		}
 	}

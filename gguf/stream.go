@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+
+	"github.com/ggufprune/ggufprune/internal/outfile"
 )
 
 const (
@@ -17,10 +19,17 @@ const (
 	bufferSize = 256 << 10
 )
 
+// sink is what a plan is written to: an *outfile.Pending.
+type sink interface {
+	io.Writer
+	Preallocate() error
+	Writeback(off, n, lag int64)
+}
+
 // stream writes a file front to back in constant memory.
 type stream struct {
 	ctx        context.Context
-	out        outFile
+	out        sink
 	pos, total int64
 	started    int64 // up to here the writing to the disk was started
 	progress   func(done, total int64)
@@ -119,7 +128,7 @@ func (s *stream) advance(n int64) {
 	if s.pos-s.started < chunk && s.pos != s.total {
 		return
 	}
-	s.out.writeback(s.started, s.pos-s.started, dirtyChunks*chunk)
+	s.out.Writeback(s.started, s.pos-s.started, dirtyChunks*chunk)
 	s.started = s.pos
 	if s.progress != nil {
 		s.progress(s.pos, s.total)
@@ -144,7 +153,7 @@ func readAt(src *os.File, b []byte, off int64) error {
 		return sourceError{fmt.Errorf("%s: %w: it became shorter while it was read", src.Name(), ErrTruncated)}
 	}
 	if err != nil {
-		return sourceError{fmt.Errorf("read %s: %w", src.Name(), bare(err))}
+		return sourceError{fmt.Errorf("read %s: %w", src.Name(), outfile.Plain(err))}
 	}
 	return nil
 }

@@ -6,11 +6,10 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io/fs"
-	"math/rand/v2"
 	"os"
-	"path/filepath"
 	"sync"
+
+	"github.com/ggufprune/ggufprune/internal/outfile"
 )
 
 // WriteOptions are the choices a caller has.
@@ -27,13 +26,10 @@ type Written struct {
 }
 
 // Pending is a file that is complete and on the disk, but under a temporary name. Exactly one of Commit and Discard ends it;
-// Discard after Commit does nothing, so it can be deferred.
+// Discard after Commit does nothing, so it can be deferred. Commit and Discard of a nil Pending do nothing.
 type Pending struct {
-	temp    string
-	force   bool
-	done    bool // committed or discarded
+	out     *outfile.Pending
 	written Written
-	fs      fileSystem
 	ctx     context.Context // that of WriteTemp, for a hash that Commit has to compute
 
 	hashing sync.Mutex
@@ -43,36 +39,38 @@ type Pending struct {
 // .gguf and is not that of a shard, so it can be loaded to check it. On an error, also that of a cancelled ctx, no file is
 // left behind; an existing output is an ErrExists unless o.Force, and one of the plan's sources an ErrIsInput in any case.
 func WriteTemp(ctx context.Context, path string, p *Plan, o WriteOptions) (*Pending, error) {
-	return writeTemp(ctx, osFS{}, path, p, o)
+	return writeTemp(ctx, outfile.System{}, path, p, o)
 }
 
-func writeTemp(ctx context.Context, fsys fileSystem, path string, p *Plan, o WriteOptions) (*Pending, error) {
+func writeTemp(ctx context.Context, fsys outfile.FS, path string, p *Plan, o WriteOptions) (*Pending, error) {
 	if err := p.check(); err != nil {
 		return nil, err
 	}
-	if err := checkOutput(path, p, o.Force); err != nil {
-		return nil, err
+	for _, f := range p.sources() {
+		if SameFile(path, f) {
+			return nil, fmt.Errorf("%s: %w; choose another name", path, ErrIsInput)
+		}
 	}
 	total := p.Size()
-	if err := checkFree(fsys, path, total); err != nil {
+	out, err := outfile.Create(path, outfile.Options{Force: o.Force, Size: total, Ext: ".gguf", FS: fsys})
+	if err != nil {
 		return nil, err
 	}
-	out, temp, err := createTemp(fsys, path)
-	if err != nil {
-		return nil, explain(err, path, total)
+	if err := writePlan(ctx, out, p, o.Progress); err != nil {
+		var source sourceError
+		if !errors.As(err, &source) {
+			err = out.Explain(err)
+		}
+		return nil, out.Fail(err)
 	}
-	err = writePlan(ctx, out, p, o.Progress)
-	if cerr := out.Close(); err == nil {
-		err = cerr
+	if err := out.Finish(); err != nil {
+		return nil, err
 	}
-	if err != nil {
-		return nil, removeAfter(explain(err, path, total), fsys, temp)
-	}
-	return &Pending{temp: temp, force: o.Force, fs: fsys, ctx: ctx, written: Written{Path: path, Bytes: total}}, nil
+	return &Pending{out: out, ctx: ctx, written: Written{Path: path, Bytes: total}}, nil
 }
 
 // Path is the name of the temporary file.
-func (p *Pending) Path() string { return p.temp }
+func (p *Pending) Path() string { return p.out.Path() }
 
 // SHA256 is the hash of the file in hexadecimal, computed at the first call. It is a pass of its own, since in one pass with
 // the writing it would double the time of that: call it beside other work, from another goroutine, or leave it to Commit.
@@ -82,14 +80,14 @@ func (p *Pending) SHA256(ctx context.Context) (string, error) {
 	if p.written.SHA256 != "" {
 		return p.written.SHA256, nil
 	}
-	r, err := p.fs.open(p.temp)
+	r, err := p.out.Open()
 	if err != nil {
-		return "", explain(err, p.written.Path, p.written.Bytes)
+		return "", err
 	}
 	defer r.Close()
 	h := sha256.New()
 	if err := copyInto(ctx, h, r); err != nil {
-		return "", fmt.Errorf("hash %s: %w", p.temp, bare(err))
+		return "", fmt.Errorf("hash %s: %w", p.out.Path(), outfile.Plain(err))
 	}
 	p.written.SHA256 = hex.EncodeToString(h.Sum(nil))
 	return p.written.SHA256, nil
@@ -99,89 +97,82 @@ func (p *Pending) SHA256(ctx context.Context) (string, error) {
 // not called, and stops at that when the ctx of WriteTemp is cancelled. Where another file has taken the name since, it is
 // an ErrExists, unless the file was to be forced. After an error the temporary file stays until Discard.
 func (p *Pending) Commit() (Written, error) {
-	if p.done {
-		return Written{}, fmt.Errorf("%s: it was written or discarded already", p.written.Path)
+	if p == nil {
+		return Written{}, nil
 	}
 	if _, err := p.SHA256(p.ctx); err != nil {
 		return Written{}, err
 	}
-	if err := p.fs.rename(p.temp, p.written.Path, p.force); err != nil {
-		return Written{}, explain(err, p.written.Path, p.written.Bytes)
-	}
-	p.done = true
-	if err := p.fs.syncDir(filepath.Dir(p.written.Path)); err != nil {
-		// A name that a power failure may take back is no finished file.
-		return Written{}, removeAfter(explain(err, p.written.Path, p.written.Bytes), p.fs, p.written.Path)
+	if err := p.out.Commit(); err != nil {
+		return Written{}, err
 	}
 	return p.written, nil
 }
 
 // Discard removes the temporary file.
 func (p *Pending) Discard() error {
-	if p.done {
+	if p == nil {
 		return nil
 	}
-	p.done = true
-	if err := p.fs.remove(p.temp); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("remove %s: %w", p.temp, bare(err))
-	}
-	return nil
+	return p.out.Discard()
 }
 
-// removeAfter removes a file that is of no use after err, and returns err.
-func removeAfter(err error, fsys fileSystem, path string) error {
-	if rerr := fsys.remove(path); rerr != nil && !errors.Is(rerr, fs.ErrNotExist) {
-		return fmt.Errorf("%w (and %s could not be removed: %w)", err, path, bare(rerr))
-	}
-	return err
+// Reserved is an empty file under a temporary name, for a writer of somebody else's that takes no more than a name and may
+// truncate it. Finish or Discard ends it.
+type Reserved struct {
+	Path string // the temporary name; it ends in .gguf
+
+	to  string
+	out *outfile.Pending // nil once it is finished or discarded
+	ctx context.Context
 }
 
-// checkOutput refuses an output that must not be written to, before the work begins.
-func checkOutput(path string, p *Plan, force bool) error {
-	for _, f := range p.sources() {
-		if SameFile(path, f) {
-			return fmt.Errorf("%s: %w; choose another name", path, ErrIsInput)
-		}
-	}
-	if shardPaths(path) != nil {
-		return fmt.Errorf("%s: %w, it is named like a shard of a split model, and one file is written; choose another name", path, ErrReadOnly)
-	}
-	if st, err := os.Stat(path); err == nil && st.IsDir() {
-		return fmt.Errorf("%s: %w, it is a directory; add a file name", path, ErrReadOnly)
-	} else if err == nil && !st.Mode().IsRegular() {
-		return fmt.Errorf("%s: %w, it is not a regular file; choose another name", path, ErrReadOnly)
-	}
-	if _, err := os.Lstat(path); err == nil && !force {
-		return fmt.Errorf("%s: %w; choose another name or force it", path, ErrExists)
-	}
-	return nil
+// Reserve makes an empty temporary file in the folder of path, which the file is to get in the end, and makes sure that size
+// bytes are free there. Errors are those of WriteTemp.
+func Reserve(ctx context.Context, path string, size int64, force bool) (*Reserved, error) {
+	return reserve(ctx, outfile.System{}, path, size, force)
 }
 
-// createTemp creates a file of a new name beside path.
-func createTemp(fsys fileSystem, path string) (outFile, string, error) {
-	base := filepath.Base(path)
-	base = base[:min(len(base), 200)] // file names end at 255 bytes
-	for tries := 0; ; tries++ {
-		temp := filepath.Join(filepath.Dir(path), fmt.Sprintf(".%s.%08x.tmp.gguf", base, rand.Uint32()))
-		out, err := fsys.create(temp)
-		if err == nil || !errors.Is(err, fs.ErrExist) || tries == 10 {
-			return out, temp, err
-		}
+func reserve(ctx context.Context, fsys outfile.FS, path string, size int64, force bool) (*Reserved, error) {
+	out, err := outfile.Create(path, outfile.Options{Force: force, Size: size, Ext: ".gguf", FS: fsys})
+	if err != nil {
+		return nil, err
 	}
+	return &Reserved{Path: out.Path(), to: path, out: out, ctx: ctx}, nil
 }
 
-// writePlan writes everything, through to the disk.
-func writePlan(ctx context.Context, out outFile, p *Plan, progress func(done, total int64)) error {
+// Finish takes what has been written for complete, and makes it last (fsync). After an error no file is left.
+func (r *Reserved) Finish() (*Pending, error) {
+	if r.out == nil {
+		return nil, fmt.Errorf("%s: it was finished or discarded already", r.Path)
+	}
+	out := r.out
+	r.out = nil
+	if err := out.Finish(); err != nil {
+		return nil, err
+	}
+	st, err := os.Stat(r.Path)
+	if err != nil {
+		return nil, out.Fail(out.Explain(err))
+	}
+	return &Pending{out: out, ctx: r.ctx, written: Written{Path: r.to, Bytes: st.Size()}}, nil
+}
+
+// Discard removes the file. After Finish it does nothing.
+func (r *Reserved) Discard() error {
+	out := r.out
+	r.out = nil
+	return out.Discard()
+}
+
+// writePlan writes everything. Finish makes it last.
+func writePlan(ctx context.Context, out sink, p *Plan, progress func(done, total int64)) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	total := p.Size()
-	if err := out.preallocate(total); err != nil {
+	if err := out.Preallocate(); err != nil {
 		return err
 	}
-	s := &stream{ctx: ctx, out: out, total: total, progress: progress}
-	if err := s.plan(p); err != nil {
-		return err
-	}
-	return out.Sync()
+	s := &stream{ctx: ctx, out: out, total: p.Size(), progress: progress}
+	return s.plan(p)
 }

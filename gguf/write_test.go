@@ -47,6 +47,7 @@ func anyModel() *rapid.Generator[gguftest.Model] {
 
 // What is read and written again is the same bytes: nothing of the file is lost on the way.
 func TestCopyIsByteIdentical(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	rapid.Check(t, func(rt *rapid.T) {
 		m := anyModel().Draw(rt, "model")
@@ -70,6 +71,7 @@ func TestCopyIsByteIdentical(t *testing.T) {
 
 // A row of a quantised tensor moves whole, in runs of any length, also where they exceed the buffer.
 func TestRowsEqualsRowByRow(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	rapid.Check(t, func(rt *rapid.T) {
 		typ := rapid.SampledFrom([]Type{Q8_0, F16, Q4_K}).Draw(rt, "type")
@@ -102,6 +104,7 @@ func TestRowsEqualsRowByRow(t *testing.T) {
 
 // A tensor of many buffers, on the real file system.
 func TestLargeTensor(t *testing.T) {
+	t.Parallel()
 	m := gguftest.Llama(2, 5)
 	big := make([]byte, 9<<20)
 	for i := range big {
@@ -118,6 +121,7 @@ func TestLargeTensor(t *testing.T) {
 }
 
 func TestWriteInTwoSteps(t *testing.T) {
+	t.Parallel()
 	f := openModel(t, gguftest.Llama(1, 6))
 	dir := t.TempDir()
 	path := filepath.Join(dir, strings.Repeat("long", 62)+".gguf") // 253 bytes
@@ -163,6 +167,7 @@ func TestWriteInTwoSteps(t *testing.T) {
 }
 
 func TestDiscard(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	p, err := WriteTemp(t.Context(), filepath.Join(dir, "out.gguf"), &Plan{}, WriteOptions{})
 	if err != nil {
@@ -180,6 +185,7 @@ func TestDiscard(t *testing.T) {
 
 // Two runs with the same output: the second one to finish replaces nothing.
 func TestCommitReplacesNothing(t *testing.T) {
+	t.Parallel()
 	path := filepath.Join(t.TempDir(), "out.gguf")
 	write := func(name string, o WriteOptions) *Pending {
 		kv, err := NewKV("general.name", name)
@@ -219,37 +225,8 @@ func TestCommitReplacesNothing(t *testing.T) {
 	}
 }
 
-// The ways of renaming that file systems without renameat2 need.
-func TestRenameNoReplace(t *testing.T) {
-	for name, rename := range map[string]func(from, to string) error{
-		"system": renameNoReplace, "link": linkNoReplace, "claim": claimNoReplace,
-	} {
-		dir := t.TempDir()
-		from, to := filepath.Join(dir, "from"), filepath.Join(dir, "to")
-		put := func(path string) {
-			if err := os.WriteFile(path, []byte(filepath.Base(path)), 0o644); err != nil {
-				t.Fatal(err)
-			}
-		}
-		put(from)
-		if err := rename(from, to); err != nil || !slices.Equal(names(t, dir), []string{"to"}) {
-			t.Errorf("%s: %v, %v", name, err, names(t, dir))
-		}
-		put(from)
-		put(to)
-		if err := rename(from, to); !errors.Is(err, os.ErrExist) {
-			t.Errorf("%s over a file: %v", name, err)
-		}
-		if b, _ := os.ReadFile(to); string(b) != "to" {
-			t.Errorf("%s replaced a file", name)
-		}
-		if err := rename(filepath.Join(dir, "none"), filepath.Join(dir, "new")); err == nil || len(names(t, dir)) != 2 {
-			t.Errorf("%s of nothing: %v, %v", name, err, names(t, dir))
-		}
-	}
-}
-
 func TestOutputsRefused(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	input := gguftest.Write(t, dir, "in.gguf", gguftest.Llama(1, 7))
 	hard, soft := filepath.Join(dir, "hard.gguf"), filepath.Join(dir, "soft.gguf")
@@ -289,6 +266,7 @@ func TestOutputsRefused(t *testing.T) {
 }
 
 func TestPlansRefused(t *testing.T) {
+	t.Parallel()
 	f := openModel(t, gguftest.Llama(1, 8))
 	good := f.Tensors()[0]
 	kv := func(key string, v any) KV { return KV{key, gguftest.Value(v)} }
@@ -324,6 +302,7 @@ func TestPlansRefused(t *testing.T) {
 }
 
 func TestZerosAndBytes(t *testing.T) {
+	t.Parallel()
 	kv, _ := NewKV(keyAlignment, uint32(64))
 	p := &Plan{KVs: []KV{kv}, Tensors: []PlanTensor{
 		{"zero.weight", F32, []uint64{600 << 10}, Zeros(2400 << 10)},
@@ -346,6 +325,7 @@ func TestZerosAndBytes(t *testing.T) {
 }
 
 func TestMadeOfAnotherSize(t *testing.T) {
+	t.Parallel()
 	path := filepath.Join(t.TempDir(), "out.gguf")
 	for _, c := range []struct {
 		made []byte

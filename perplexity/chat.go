@@ -53,19 +53,6 @@ func Special(name string, documents []string) *Corpus {
 // parsesSpecial reports whether names of special tokens in document i mean these tokens.
 func (c *Corpus) parsesSpecial(i int) bool { return i < len(c.special) && c.special[i] }
 
-// tokenize returns the tokens of document i, with BOS in front where the model wants it: once, also where a template has
-// written it already.
-func (c *Corpus) tokenize(i int, tok engine.Tokenizer) ([]engine.Token, error) {
-	tokens, err := tok.Tokenize(c.Documents[i], false, c.parsesSpecial(i))
-	if err != nil {
-		return nil, fmt.Errorf("tokenize document %d of %s: %w", i+1, c.Name, err)
-	}
-	if c.parsesSpecial(i) && addsBOS(tok) && len(tokens) > 0 && tokens[0] == tok.BOS() {
-		return tokens, nil
-	}
-	return withBOS(tok, tokens), nil
-}
-
 // messages returns the record's turns with the roles that chat templates know, nil for a text. What Alpaca calls the input
 // follows the instruction in the user's turn.
 func (r *record) messages(as Format) []engine.Message {

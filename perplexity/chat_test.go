@@ -16,6 +16,7 @@ const talk = `{"instruction": "Add.", "input": "1 2", "output": "3"}
 `
 
 func TestChat(t *testing.T) {
+	t.Parallel()
 	c, err := Read(strings.NewReader(talk), "talk.jsonl", Auto)
 	if err != nil {
 		t.Fatal(err)
@@ -68,6 +69,7 @@ func (specials) Tokenize(text string, _, parse bool) ([]engine.Token, error) {
 
 // BOS comes once: the template's or the model's; none where neither wants it; and text that only looks like it stays text.
 func TestBOSOnce(t *testing.T) {
+	t.Parallel()
 	long := strings.Repeat("x", 40)
 	for _, tt := range []struct {
 		text    string

@@ -10,6 +10,7 @@ import (
 )
 
 func TestReadForms(t *testing.T) {
+	t.Parallel()
 	const withInput = "Below is an instruction that describes a task, paired with an input that provides further context. " +
 		"Write a response that appropriately completes the request.\n\n### Instruction:\nAdd.\n\n### Input:\n1 2\n\n### Response:\n3"
 	const without = "Below is an instruction that describes a task. Write a response that appropriately completes the request." +
@@ -56,6 +57,7 @@ func TestReadForms(t *testing.T) {
 }
 
 func TestReadErrorsAreOneLineWithThePlace(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name, data string
 		format     Format
@@ -96,6 +98,7 @@ func TestReadErrorsAreOneLineWithThePlace(t *testing.T) {
 }
 
 func TestReadFile(t *testing.T) {
+	t.Parallel()
 	path := filepath.Join(t.TempDir(), "c.jsonl")
 	if err := os.WriteFile(path, []byte(`{"text":"hello"}`), 0o600); err != nil {
 		t.Fatal(err)

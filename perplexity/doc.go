@@ -14,5 +14,8 @@
 // the sequences into batches and runs them through an [Engine]. Losses are negative log-likelihoods in nats (NLL), summed in
 // double precision, a sequence at a time: results do not depend on how sequences were packed into batches.
 //
+// A set's losses may instead be KL divergences from the whole model ([WithReferences]). What a divergence is, and the comparison of two
+// models over their whole vocabulary, is in package kld.
+//
 // A model that a mask has broken gives infinite losses. They make the score +Inf, never NaN.
 package perplexity

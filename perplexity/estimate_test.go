@@ -22,6 +22,7 @@ func sums(losses ...[]float64) []Sum {
 
 // Losses 1, 2, 3, 6: mean 3, mean square 12.5, variance 3.5, error of the mean sqrt(3.5/3); by sequence: means 1.5 and 4.5.
 func TestEstimateByHand(t *testing.T) {
+	t.Parallel()
 	in := sums([]float64{1, 2}, []float64{3, 6})
 	w := estimate(Windows, in)
 	if want := fmt.Sprintf("Final estimate: PPL = %.4f +/- %.5f", math.Exp(3), math.Exp(3)*math.Sqrt(3.5/3)); w.String() != want {
@@ -43,6 +44,7 @@ func TestEstimateByHand(t *testing.T) {
 
 // llama-perplexity's arithmetic, one token after another into two running sums, as an independent route.
 func TestEstimateIsLlamaPerplexitys(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		losses := rapid.SliceOfN(rapid.SliceOfN(rapid.Float64Range(0, 12), 3, 3), 1, 30).Draw(t, "losses")
 		var nll, nll2 float64
@@ -70,6 +72,7 @@ func TestEstimateIsLlamaPerplexitys(t *testing.T) {
 }
 
 func TestEstimateOfOneObservation(t *testing.T) {
+	t.Parallel()
 	for _, c := range []Convention{Samples, Windows} {
 		if e := estimate(c, sums([]float64{2})); e.StdErr != 0 || e.PPL != math.Exp(2) {
 			t.Errorf("%s: %+v", c, e)
@@ -79,6 +82,7 @@ func TestEstimateOfOneObservation(t *testing.T) {
 
 // Windows run in order, so the running values come in order; shuffled lengths must not change that.
 func TestRunningValues(t *testing.T) {
+	t.Parallel()
 	for _, conv := range []Convention{Samples, Windows} {
 		set := mustSet(t, conv, variedDocs(20), withBOSTok, SetOptions{Context: 24})
 		v, err := NewEvaluator(&fakeEngine{t: t, batchTokens: 60, maxSeqs: 3}, set)

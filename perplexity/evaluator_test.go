@@ -53,6 +53,7 @@ func plainPPL(s *Set, m blockmask.Mask) float64 {
 }
 
 func TestScoreIsThePlainDefinition(t *testing.T) {
+	t.Parallel()
 	removed := mask(t, "attn:1")
 	cands := []blockmask.Mask{mask(t, "ffn:0"), mask(t, "attn:0,ffn:3"), mask(t, "ffn:2")}
 	for _, conv := range []Convention{Samples, Windows} {
@@ -78,6 +79,7 @@ func TestScoreIsThePlainDefinition(t *testing.T) {
 
 // Fast path (packed batches) against plain path (one sequence at a time): the same bits, whatever the limits.
 func TestResultsDoNotDependOnPacking(t *testing.T) {
+	t.Parallel()
 	set := mustSet(t, Samples, variedDocs(15), withBOSTok, SetOptions{Context: 24})
 	cands := []blockmask.Mask{mask(t, "ffn:0"), mask(t, "ffn:2")}
 	one, err := NewEvaluator(&fakeEngine{t: t, batchTokens: 24, maxSeqs: 1}, set)
@@ -106,6 +108,7 @@ func TestResultsDoNotDependOnPacking(t *testing.T) {
 }
 
 func TestPack(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		var seqs []engine.Sequence
 		for _, n := range rapid.SliceOfN(rapid.IntRange(2, 30), 1, 40).Draw(t, "lengths") {
@@ -141,6 +144,7 @@ func TestPack(t *testing.T) {
 
 // A subset's sums are the whole's, and paired differences can be taken sequence by sequence.
 func TestSumsOfASubset(t *testing.T) {
+	t.Parallel()
 	set := mustSet(t, Samples, variedDocs(12), withBOSTok, SetOptions{Context: 24})
 	v, err := NewEvaluator(&fakeEngine{t: t, batchTokens: 60, maxSeqs: 3}, set)
 	if err != nil {
@@ -167,6 +171,7 @@ func TestSumsOfASubset(t *testing.T) {
 }
 
 func TestExplodingMaskScoresInf(t *testing.T) {
+	t.Parallel()
 	for _, conv := range []Convention{Samples, Windows} {
 		for _, bad := range []float64{math.Inf(1), math.NaN(), math.Inf(-1)} {
 			set := mustSet(t, conv, variedDocs(12), withBOSTok, SetOptions{Context: 16})
@@ -194,6 +199,7 @@ func TestExplodingMaskScoresInf(t *testing.T) {
 }
 
 func TestProgressCountsEveryRun(t *testing.T) {
+	t.Parallel()
 	set := mustSet(t, Samples, variedDocs(12), withBOSTok, SetOptions{Context: 24})
 	e := &fakeEngine{t: t, batchTokens: 60, maxSeqs: 3}
 	v, err := NewEvaluator(e, set)
@@ -218,6 +224,7 @@ func TestProgressCountsEveryRun(t *testing.T) {
 }
 
 func TestCancelStopsBetweenRuns(t *testing.T) {
+	t.Parallel()
 	set := mustSet(t, Samples, variedDocs(12), withBOSTok, SetOptions{Context: 24})
 	e := &fakeEngine{t: t, batchTokens: 60, maxSeqs: 3}
 	v, err := NewEvaluator(e, set)
@@ -241,6 +248,7 @@ func TestCancelStopsBetweenRuns(t *testing.T) {
 }
 
 func TestEngineThatReportsTooLittleIsAnError(t *testing.T) {
+	t.Parallel()
 	set := mustSet(t, Samples, variedDocs(12), withBOSTok, SetOptions{Context: 24})
 	v, err := NewEvaluator(&fakeEngine{t: t, batchTokens: 60, maxSeqs: 3, badRun: true}, set)
 	if err != nil {
@@ -252,6 +260,7 @@ func TestEngineThatReportsTooLittleIsAnError(t *testing.T) {
 }
 
 func TestNewEvaluatorErrors(t *testing.T) {
+	t.Parallel()
 	e := &fakeEngine{t: t, batchTokens: 16, maxSeqs: 3}
 	if _, err := NewEvaluator(e, &Set{Corpus: "c"}); err == nil || !strings.Contains(err.Error(), "no sequence") {
 		t.Errorf("empty set: %v", err)

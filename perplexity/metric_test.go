@@ -8,14 +8,13 @@ import (
 	"strings"
 	"testing"
 
-	"pgregory.net/rapid"
-
 	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/engine"
+	"github.com/ggufprune/ggufprune/perplexity/kld"
 )
 
 // klEngine predicts every token from its position alone, over a vocabulary of four, and flatter the more blocks are out. It makes
-// references, and measures KL divergence with them by [Reference.Divergence].
+// references, and measures KL divergence with them by [kld.Divergence].
 type klEngine struct {
 	fakeEngine
 	short   bool // gives one reference too few
@@ -81,7 +80,7 @@ func newKLEngine(t *testing.T) *klEngine {
 				position++
 			}
 		}
-		return Divergence(s.Ref, position, e.logProbs(p, m))
+		return kld.Divergence(s.Ref, position, e.logProbs(p, m))
 	}
 	return e
 }
@@ -96,6 +95,7 @@ func smallSet(t *testing.T) *Set {
 }
 
 func TestDivergenceIsZeroForTheModelItself(t *testing.T) {
+	t.Parallel()
 	for k := 1; k <= 4; k++ {
 		e := newKLEngine(t)
 		set := smallSet(t)
@@ -124,65 +124,8 @@ func TestDivergenceIsZeroForTheModelItself(t *testing.T) {
 	}
 }
 
-// With all of the vocabulary among the top tokens, the divergence is the sum over the vocabulary; with fewer it is never more.
-func TestDivergenceAgainstTheDefinition(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		n := rapid.IntRange(2, 12).Draw(t, "vocabulary")
-		p, q := genLogProbs(t, n), genLogProbs(t, n)
-		order := make([]engine.Token, n)
-		for i := range order {
-			order[i] = engine.Token(i)
-		}
-		slices.SortFunc(order, func(a, b engine.Token) int {
-			if p[a] > p[b] {
-				return -1
-			}
-			return 1
-		})
-		full := 0.0
-		for i := range p {
-			full += math.Exp(p[i]) * (p[i] - q[i])
-		}
-		last := -1.0
-		for k := 1; k <= n; k++ {
-			r := &engine.Reference{K: k}
-			for _, id := range order[:k] {
-				r.IDs, r.LogProbs = append(r.IDs, id), append(r.LogProbs, float32(p[id]))
-			}
-			got := Divergence(r, 0, q)
-			if got < last-1e-4 || got > full+1e-4 {
-				t.Fatalf("k=%d: %v after %v, in full %v", k, got, last, full)
-			}
-			last = got
-		}
-		if math.Abs(last-full) > 1e-4 {
-			t.Fatalf("%v, by definition %v", last, full)
-		}
-	})
-}
-
-func genLogProbs(t *rapid.T, n int) []float64 {
-	x := rapid.SliceOfN(rapid.Float64Range(-4, 4), n, n).Draw(t, "logits")
-	sum := 0.0
-	for _, v := range x {
-		sum += math.Exp(v)
-	}
-	for i := range x {
-		x[i] -= math.Log(sum)
-	}
-	return x
-}
-
-func TestDivergenceOfABrokenModel(t *testing.T) {
-	r := &engine.Reference{K: 1, IDs: []engine.Token{0}, LogProbs: []float32{-.1}}
-	for _, q := range [][]float64{{math.NaN(), 0}, {math.Inf(-1), 0}} {
-		if got := Divergence(r, 0, q); !math.IsInf(got, 1) {
-			t.Errorf("%v: %v", q, got)
-		}
-	}
-	if got := Divergence(r, 0, []float64{0, math.Inf(-1)}); !(got > 1) || math.IsInf(got, 0) {
-		t.Errorf("no probability left for the rest: %v", got)
-	}
+func TestScoreOfDivergences(t *testing.T) {
+	t.Parallel()
 	set := &Set{Convention: Samples, Metric: KLD}
 	if got := set.Score([]Sum{{NLL: math.Inf(1), Count: 2}, {NLL: 1, Count: 1}}); !math.IsInf(got, 1) {
 		t.Errorf("score %v", got)
@@ -193,6 +136,7 @@ func TestDivergenceOfABrokenModel(t *testing.T) {
 }
 
 func TestReferencesAreChecked(t *testing.T) {
+	t.Parallel()
 	e := newKLEngine(t)
 	e.short = true
 	if _, err := WithReferences(t.Context(), e, smallSet(t), 2, nil); err == nil || !strings.Contains(err.Error(), "references for") {
@@ -210,6 +154,7 @@ func TestReferencesAreChecked(t *testing.T) {
 
 // What is printed beforehand is what the references take.
 func TestReferenceBytes(t *testing.T) {
+	t.Parallel()
 	e := newKLEngine(t)
 	set, err := WithReferences(t.Context(), e, smallSet(t), 3, nil)
 	if err != nil {
@@ -225,6 +170,7 @@ func TestReferenceBytes(t *testing.T) {
 }
 
 func TestParseMetric(t *testing.T) {
+	t.Parallel()
 	for in, want := range map[string]Metric{"ppl": NLL, "KLD": KLD} {
 		if got, err := ParseMetric(in); err != nil || got != want || got.String() != strings.ToLower(in) {
 			t.Errorf("ParseMetric(%q) = %q, %v", in, got, err)
@@ -255,6 +201,7 @@ func (b *brancher) EvalCandidates(ctx context.Context, batch []engine.Sequence, 
 
 // A batch's losses, folded, are the score; with and without a base, on either kind of engine.
 func TestLossesFoldToTheScore(t *testing.T) {
+	t.Parallel()
 	for _, branches := range []bool{false, true} {
 		for _, base := range []bool{false, true} {
 			set := smallSet(t)

@@ -3,7 +3,6 @@ package perplexity
 import (
 	"context"
 	"fmt"
-	"math"
 	"slices"
 
 	"github.com/ggufprune/ggufprune/engine"
@@ -64,27 +63,4 @@ func checkReference(r *engine.Reference, s engine.Sequence) error {
 		}
 	}
 	return nil
-}
-
-// Divergence returns the divergence in nats of a model that predicts logProb (of all tokens) from the reference at the
-// position-th scored position: the sum over the top tokens of p*log(p/q), and one such term for everything else. It is the
-// definition that engines are held against.
-func Divergence(r *engine.Reference, position int, logProb []float64) float64 {
-	kl, restP, restQ := 0.0, 1.0, 1.0
-	for i := position * r.K; i < (position+1)*r.K; i++ {
-		lp, lq := float64(r.LogProbs[i]), logProb[r.IDs[i]]
-		kl += math.Exp(lp) * (lp - lq)
-		restP -= math.Exp(lp)
-		restQ -= math.Exp(lq)
-	}
-	// Rounding may leave a rest a little below zero. Where the model has no rest but the reference has, the term is not infinite
-	// in truth but unknown; the floor keeps it finite and large.
-	const floor = 1e-9
-	if restP > floor {
-		kl += restP * math.Log(restP/max(restQ, floor))
-	}
-	if math.IsNaN(kl) || math.IsInf(kl, 0) {
-		return math.Inf(1)
-	}
-	return max(0, kl)
 }

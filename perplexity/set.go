@@ -183,6 +183,19 @@ func ordered(n int, seed uint64) []int {
 	return order
 }
 
+// tokenize returns the tokens of document i, with BOS in front where the model wants it: once, also where a template has
+// written it already.
+func (c *Corpus) tokenize(i int, tok engine.Tokenizer) ([]engine.Token, error) {
+	tokens, err := tok.Tokenize(c.Documents[i], false, c.parsesSpecial(i))
+	if err != nil {
+		return nil, fmt.Errorf("tokenize document %d of %s: %w", i+1, c.Name, err)
+	}
+	if c.parsesSpecial(i) && addsBOS(tok) && len(tokens) > 0 && tokens[0] == tok.BOS() {
+		return tokens, nil
+	}
+	return withBOS(tok, tokens), nil
+}
+
 func addsBOS(tok engine.Tokenizer) bool { return tok.AddBOS() && tok.BOS() >= 0 }
 
 func withBOS(tok engine.Tokenizer, tokens []engine.Token) []engine.Token {

@@ -33,6 +33,7 @@ func mustSet(t *testing.T, c Convention, corpus *Corpus, tok engine.Tokenizer, o
 // The windows of llama-perplexity, written down by hand for 8 tokens: BOS replaces the first token of each window, positions
 // 4, 5 and 6 are scored, and the text's own BOS counts as a token of the stream.
 func TestWindows(t *testing.T) {
+	t.Parallel()
 	s := mustSet(t, Windows, text(20), withBOSTok, SetOptions{Context: 8})
 	if len(s.Sequences) != 2 {
 		t.Fatalf("%d windows of 21 tokens, want 2", len(s.Sequences))
@@ -53,6 +54,7 @@ func TestWindows(t *testing.T) {
 }
 
 func TestWindowsWithoutBOSKeepTheText(t *testing.T) {
+	t.Parallel()
 	s := mustSet(t, Windows, text(16), byteTokenizer{}, SetOptions{Context: 8})
 	if got := s.Sequences[1].Tokens[0]; got != engine.Token('i')+100 {
 		t.Errorf("second window starts with %d", got)
@@ -65,6 +67,7 @@ func TestWindowsWithoutBOSKeepTheText(t *testing.T) {
 }
 
 func TestWindowsJoinDocuments(t *testing.T) {
+	t.Parallel()
 	s := mustSet(t, Windows, docs("abcdef", "ghijkl"), byteTokenizer{}, SetOptions{Context: 6})
 	var got []byte
 	for _, seq := range s.Sequences {
@@ -78,6 +81,7 @@ func TestWindowsJoinDocuments(t *testing.T) {
 }
 
 func TestSamplesOfDocuments(t *testing.T) {
+	t.Parallel()
 	long := strings.Repeat("x", 100)
 	s := mustSet(t, Samples, docs(long, "", "abc"), withBOSTok, SetOptions{Context: 64})
 	if len(s.Sequences) != 2 || s.Cut != 1 || s.Skipped != 1 {
@@ -97,6 +101,7 @@ func TestSamplesOfDocuments(t *testing.T) {
 
 // Plain text: consecutive pieces, each led by BOS, the remainder dropped.
 func TestSamplesOfText(t *testing.T) {
+	t.Parallel()
 	s := mustSet(t, Samples, text(100), withBOSTok, SetOptions{Context: 32})
 	if len(s.Sequences) != 3 {
 		t.Fatalf("%d sequences of 31 text tokens out of 100", len(s.Sequences))
@@ -112,6 +117,7 @@ func TestSamplesOfText(t *testing.T) {
 }
 
 func TestMaxAndSeed(t *testing.T) {
+	t.Parallel()
 	var d []string
 	for i := range 40 {
 		d = append(d, strings.Repeat(string(rune('A'+i)), 20))
@@ -150,6 +156,7 @@ func TestMaxAndSeed(t *testing.T) {
 }
 
 func TestNewSetErrors(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name string
 		c    Convention
@@ -181,6 +188,7 @@ func TestNewSetErrors(t *testing.T) {
 
 // A model that asks for BOS but has none gets none, as in llama.cpp.
 func TestBOSNeedsAToken(t *testing.T) {
+	t.Parallel()
 	s := mustSet(t, Samples, text(40), byteTokenizer{addBOS: true}, SetOptions{Context: 40})
 	if got := s.Sequences[0].Tokens[0]; got != engine.Token('a')+100 {
 		t.Errorf("first token is %d", got)
@@ -188,6 +196,7 @@ func TestBOSNeedsAToken(t *testing.T) {
 }
 
 func TestSHA256(t *testing.T) {
+	t.Parallel()
 	o := SetOptions{Context: 32}
 	base := mustSet(t, Samples, text(100), withBOSTok, o)
 	renamed := mustSet(t, Samples, &Corpus{Name: "other", Documents: text(100).Documents, Continuous: true}, withBOSTok, o)
@@ -212,6 +221,7 @@ func TestSHA256(t *testing.T) {
 }
 
 func TestParseConvention(t *testing.T) {
+	t.Parallel()
 	if c, err := ParseConvention("Windows"); err != nil || c != Windows {
 		t.Errorf("Windows: %v, %v", c, err)
 	}
@@ -222,6 +232,7 @@ func TestParseConvention(t *testing.T) {
 
 // Every sequence starts with BOS where there is one, fits the context, and predicts only tokens that follow in the text.
 func TestSequencesAreWellFormed(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		c := text(rapid.IntRange(80, 400).Draw(t, "tokens"))
 		if rapid.Bool().Draw(t, "documents") {

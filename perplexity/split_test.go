@@ -12,6 +12,7 @@ import (
 
 // What is held out is never seen, nothing is invented, and where documents are to spare the search sees what it would see anyway.
 func TestSplitDocuments(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		c := &Corpus{Name: "c"}
 		for i := range rapid.IntRange(1, 60).Draw(t, "n") {
@@ -54,6 +55,7 @@ func TestSplitDocuments(t *testing.T) {
 }
 
 func TestSplitText(t *testing.T) {
+	t.Parallel()
 	text := strings.Repeat("Some words in a line.\nAnd another line.\n\n", 60)
 	seen, held := (&Corpus{Name: "c", Documents: []string{text}, Continuous: true}).Split(0.1, SetOptions{})
 	if held == nil || !seen.Continuous || !held.Continuous || seen.Text()+"\n\n"+held.Text() != text {
@@ -77,6 +79,7 @@ func sumsOf(means ...float64) []Sum {
 }
 
 func TestCarryOver(t *testing.T) {
+	t.Parallel()
 	before := sumsOf(1, 2, 3, 2)
 	change := func(by ...float64) Change {
 		after := slices.Clone(before)

@@ -19,7 +19,8 @@ func windowsOf(stream []engine.Token, context int, tok engine.Tokenizer) []engin
 	return out
 }
 
-// WindowSet returns the windows that a base file was made of, as a model with the vocabulary tok sees them.
-func WindowSet(name string, shape BaseShape, tok engine.Tokenizer) *Set {
-	return &Set{Convention: Windows, Corpus: name, Context: shape.Context, Sequences: windowsOf(shape.Tokens, shape.Context, tok)}
+// WindowSet returns the windows of context tokens that stream was cut into before, for a base file (package kld), as a model with the
+// vocabulary tok sees them.
+func WindowSet(name string, stream []engine.Token, context int, tok engine.Tokenizer) *Set {
+	return &Set{Convention: Windows, Corpus: name, Context: context, Sequences: windowsOf(stream, context, tok)}
 }

@@ -8,12 +8,10 @@ import (
 	"io"
 	"math"
 	"os"
-	"path/filepath"
 	"regexp"
 
-	"github.com/google/renameio/v2"
-
 	"github.com/ggufprune/ggufprune/blockmask"
+	"github.com/ggufprune/ggufprune/internal/outfile"
 )
 
 const (
@@ -242,17 +240,7 @@ func WritePlan(path string, p *Plan) error {
 	if err != nil {
 		return err
 	}
-	dir := filepath.Dir(path)
-	if err := renameio.WriteFile(path, data, 0o644, renameio.WithTempDir(dir)); err != nil {
-		return fmt.Errorf("write plan: %w", err)
-	}
-	// The rename itself is durable only once the folder is.
-	d, err := os.Open(dir)
-	if err != nil {
-		return fmt.Errorf("write plan: %w", err)
-	}
-	defer d.Close()
-	if err := d.Sync(); err != nil {
+	if err := outfile.WriteFile(path, data, true); err != nil {
 		return fmt.Errorf("write plan: %w", err)
 	}
 	return nil

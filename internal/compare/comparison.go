@@ -13,7 +13,7 @@ import (
 	"github.com/ggufprune/ggufprune/internal/outfile"
 	"github.com/ggufprune/ggufprune/internal/progress"
 	"github.com/ggufprune/ggufprune/internal/source"
-	"github.com/ggufprune/ggufprune/perplexity"
+	"github.com/ggufprune/ggufprune/perplexity/kld"
 )
 
 // Job asks how models differ from a reference: in what they predict, in size and in speed.
@@ -77,8 +77,8 @@ type Row struct {
 	Bytes  int64
 	Params uint64
 
-	PPL perplexity.Mean
-	KL  *perplexity.KLReport // nil for the reference
+	PPL kld.Mean
+	KL  *kld.Report // nil for the reference
 
 	Speed *Speed // nil where it was not measured
 }
@@ -106,7 +106,7 @@ type comparer struct {
 	sink  progress.Sink
 	files []*gguf.File
 	text  string // "" with a base file
-	shape perplexity.BaseShape
+	shape kld.BaseShape
 	base  *os.File // of shape, and what the reference predicts
 	out   *Comparison
 
@@ -239,12 +239,12 @@ func (c *comparer) close() {
 }
 
 // baseReader reads what the reference predicts, from the start.
-func (c *comparer) baseReader() (*perplexity.BaseReader, error) {
+func (c *comparer) baseReader() (*kld.BaseReader, error) {
 	info, err := c.base.Stat()
 	if err != nil {
 		return nil, err
 	}
-	return perplexity.OpenBase(io.NewSectionReader(c.base, 0, info.Size()), info.Size())
+	return kld.OpenBase(io.NewSectionReader(c.base, 0, info.Size()), info.Size())
 }
 
 // mainType returns the type that most of the weights have.

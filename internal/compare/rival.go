@@ -142,7 +142,7 @@ func (c *comparer) quantize(ctx context.Context, name string) (path string, remo
 	}
 	for _, q := range quantBits {
 		need := quantSize(c.files[0], q.bits)
-		if free, err := freeSpace(dir); q.name == name && err == nil && float64(free) < slack*float64(need) {
+		if free, err := outfile.Free(dir); q.name == name && err == nil && float64(free) < slack*float64(need) {
 			return "", nil, fmt.Errorf("the original as %s takes %s, and folder %s has %s free; make room, or give --rival-quant off",
 				name, format.MiB(need), dir, format.MiB(free))
 		}

@@ -9,9 +9,6 @@ import (
 	"path/filepath"
 	"slices"
 
-	"github.com/google/renameio/v2"
-	"golang.org/x/sys/unix"
-
 	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/engine"
 	"github.com/ggufprune/ggufprune/gguf"
@@ -19,6 +16,7 @@ import (
 	"github.com/ggufprune/ggufprune/internal/outfile"
 	"github.com/ggufprune/ggufprune/internal/source"
 	"github.com/ggufprune/ggufprune/perplexity"
+	"github.com/ggufprune/ggufprune/perplexity/kld"
 )
 
 // runner is a loaded model of a comparison.
@@ -102,17 +100,17 @@ func (c *comparer) cut(stream []engine.Token, info engine.ModelInfo) error {
 	if info.NCtxTrain > 0 && t.Context > info.NCtxTrain {
 		c.sink.Warnf("the model was trained on %d tokens of context only, -c is %d", info.NCtxTrain, t.Context)
 	}
-	c.shape = perplexity.BaseShape{Context: t.Context, Vocab: info.NVocab, Tokens: stream[:n*t.Context]}
+	c.shape = kld.BaseShape{Context: t.Context, Vocab: info.NVocab, Tokens: stream[:n*t.Context]}
 	return nil
 }
 
 // openBase opens the user's base file.
 func (c *comparer) openBase() error {
-	base, f, err := perplexity.OpenBaseFile(c.j.BaseLogits)
+	base, f, err := kld.OpenBaseFile(c.j.BaseLogits)
 	if err != nil {
 		var pe *os.PathError
 		if errors.As(err, &pe) {
-			return fmt.Errorf("base logits %s: %w; check the path given with --base-logits", c.j.BaseLogits, outfile.Reason(err))
+			return fmt.Errorf("base logits %s: %w; check the path given with --base-logits", c.j.BaseLogits, outfile.Plain(err))
 		}
 		return fmt.Errorf("%w; make it anew with llama-perplexity --kl-divergence-base", err)
 	}
@@ -129,7 +127,7 @@ func (c *comparer) makeBase(ctx context.Context, r *runner) error {
 		dir = filepath.Dir(c.j.SaveBase)
 	}
 	need := c.shape.Bytes()
-	if free, err := freeSpace(dir); err == nil && free < need {
+	if free, err := outfile.Free(dir); err == nil && free < need {
 		return fmt.Errorf("what the reference predicts takes %s, and folder %s has %s free; measure less text with --chunks, or point TMPDIR at another disk",
 			format.MiB(need), dir, format.MiB(free))
 	}
@@ -137,29 +135,25 @@ func (c *comparer) makeBase(ctx context.Context, r *runner) error {
 		return c.saveBase(ctx, r)
 	}
 	c.sink.Notef("what the reference predicts takes %s in %s while the comparison runs", format.MiB(need), dir)
-	f, err := os.CreateTemp(dir, "ggufprune-base-*")
+	f, err := outfile.Unnamed(dir)
 	if err != nil {
 		return fmt.Errorf("cannot keep what the reference predicts: %w; point TMPDIR at a folder that you may write to", err)
 	}
 	c.base = f
-	// Without a name it is gone with the process, however that ends.
-	if err := os.Remove(f.Name()); err != nil {
-		return err
-	}
 	return c.writeBase(ctx, r, f)
 }
 
 // saveBase is makeBase with a file that stays.
 func (c *comparer) saveBase(ctx context.Context, r *runner) error {
-	f, err := renameio.NewPendingFile(c.j.SaveBase, renameio.WithTempDir(filepath.Dir(c.j.SaveBase)), renameio.WithPermissions(0o644))
+	f, err := outfile.Create(c.j.SaveBase, outfile.Options{Force: c.j.Force, Size: c.shape.Bytes(), Perm: 0o644})
 	if err != nil {
 		return fmt.Errorf("base logits: %w", err)
 	}
-	defer f.Cleanup() //nolint:errcheck // nothing is left to clean up once it has its name
+	defer f.Discard() //nolint:errcheck // nothing is left once it has its name; else the first error counts
 	if err := c.writeBase(ctx, r, f); err != nil {
 		return err
 	}
-	if err := f.CloseAtomicallyReplace(); err != nil {
+	if err := f.Commit(); err != nil {
 		return fmt.Errorf("base logits: %w", err)
 	}
 	c.base, err = os.Open(c.j.SaveBase)
@@ -167,7 +161,7 @@ func (c *comparer) saveBase(ctx context.Context, r *runner) error {
 }
 
 func (c *comparer) writeBase(ctx context.Context, r *runner, w io.Writer) error {
-	b, err := perplexity.NewBaseWriter(w, c.shape)
+	b, err := kld.NewBaseWriter(w, c.shape)
 	if err != nil {
 		return err
 	}
@@ -178,12 +172,12 @@ func (c *comparer) writeBase(ctx context.Context, r *runner, w io.Writer) error 
 }
 
 // measure compares what a model predicts with what the reference did.
-func (c *comparer) measure(ctx context.Context, r *runner) (*perplexity.KLReport, error) {
+func (c *comparer) measure(ctx context.Context, r *runner) (*kld.Report, error) {
 	base, err := c.baseReader()
 	if err != nil {
 		return nil, err
 	}
-	m := perplexity.NewKLMeter(base)
+	m := kld.NewMeter(base)
 	if err := c.run(ctx, r, m.Window); err != nil {
 		return nil, err
 	}
@@ -193,7 +187,7 @@ func (c *comparer) measure(ctx context.Context, r *runner) (*perplexity.KLReport
 
 // run runs a model over all windows. window gets the logits of each one's scored positions, valid during the call.
 func (c *comparer) run(ctx context.Context, r *runner, window func(rows [][]float32) error) error {
-	seqs := perplexity.WindowSet(c.out.Text, c.shape, r.model).Sequences
+	seqs := perplexity.WindowSet(c.out.Text, c.shape.Tokens, c.shape.Context, r.model).Sequences
 	nSeq, seqLen := c.j.Text.Shape(c.shape.Context)
 	p := engine.SessionParams{
 		NSeq: nSeq, SeqLen: seqLen, Threads: c.j.Spec.Threads, FlashAttn: c.j.Spec.FlashAttn,
@@ -229,15 +223,6 @@ func (c *comparer) run(ctx context.Context, r *runner, window func(rows [][]floa
 		}
 	}
 	return nil
-}
-
-// freeSpace returns the bytes that a file in dir may still take.
-func freeSpace(dir string) (int64, error) {
-	var s unix.Statfs_t
-	if err := unix.Statfs(dir, &s); err != nil {
-		return 0, err
-	}
-	return int64(s.Bavail) * int64(s.Bsize), nil
 }
 
 func mebibytes(n int64) string { return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20)) }

@@ -6,13 +6,13 @@ import (
 	"testing"
 
 	"github.com/ggufprune/ggufprune/gguf"
-	"github.com/ggufprune/ggufprune/perplexity"
+	"github.com/ggufprune/ggufprune/perplexity/kld"
 )
 
-func scored(kld, speed float64) Row {
+func scored(nats, speed float64) Row {
 	return Row{
 		Label: "m", Type: "Q6_K",
-		KL:    &perplexity.KLReport{PPL: perplexity.Mean{Value: 7}, KLD: perplexity.Mean{Value: kld, StdErr: 0.01}},
+		KL:    &kld.Report{PPL: kld.Mean{Value: 7}, KLD: kld.Mean{Value: nats, StdErr: 0.01}},
 		Speed: &Speed{GenerateRatio: Rate{Mean: speed, StdDev: 0.02, Repeats: 4}},
 	}
 }

@@ -32,7 +32,7 @@ func (t Text) Read() (*perplexity.Corpus, error) {
 	}
 	c, err := perplexity.ReadFile(t.File, perplexity.Auto)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
-		return nil, fmt.Errorf("text %s: %w; check the path given with -f", t.File, outfile.Reason(err))
+		return nil, fmt.Errorf("text %s: %w; check the path given with -f", t.File, outfile.Plain(err))
 	}
 	if err != nil {
 		return nil, err

@@ -87,7 +87,7 @@ func (j TasksJob) read() ([]*tasks.Task, error) {
 	for _, f := range j.Tasks {
 		t, err := tasks.ReadFile(f.Name, f.Path)
 		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
-			return nil, fmt.Errorf("task file %s: %w; check the path given with --task %s=", f.Path, outfile.Reason(err), f.Name)
+			return nil, fmt.Errorf("task file %s: %w; check the path given with --task %s=", f.Path, outfile.Plain(err), f.Name)
 		}
 		if err != nil {
 			return nil, err

@@ -7,8 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-
-	"github.com/ggufprune/ggufprune/gguf"
 )
 
 // shardName is how llama.cpp names the files of a split model.
@@ -28,17 +26,17 @@ func Check(path string, force bool, inputs ...string) error {
 	case err == nil:
 		for _, in := range inputs {
 			if other, err := os.Stat(in); err == nil && os.SameFile(info, other) {
-				return fmt.Errorf("%w: %s; choose another name with -o", gguf.ErrIsInput, path)
+				return fmt.Errorf("%w: %s; choose another name with -o", ErrIsInput, path)
 			}
 		}
 		if !info.Mode().IsRegular() {
 			return fmt.Errorf("output %s is not a regular file; choose another name", path)
 		}
 		if !force {
-			return fmt.Errorf("%w: %s; choose another name, or overwrite it with --force", gguf.ErrExists, path)
+			return fmt.Errorf("%w: %s; choose another name, or overwrite it with --force", ErrExists, path)
 		}
 	case !errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("output %s cannot be used: %w; choose another name", path, Reason(err))
+		return fmt.Errorf("output %s cannot be used: %w; choose another name", path, Plain(err))
 	}
 	return CheckFolder(filepath.Dir(path))
 }
@@ -61,17 +59,25 @@ func SamePath(a, b string) bool {
 func CheckFolder(dir string) error {
 	f, err := os.CreateTemp(dir, ".ggufprune-*")
 	if err != nil {
-		return fmt.Errorf("%w to folder %s: %w; choose an existing folder that you may write to", gguf.ErrReadOnly, dir, Reason(err))
+		return fmt.Errorf("%w to folder %s: %w; choose an existing folder that you may write to", ErrReadOnly, dir, Plain(err))
 	}
 	f.Close()
 	return os.Remove(f.Name())
 }
 
-// Reason strips the operation and the path from an error of package os: the message around it has them already.
-func Reason(err error) error {
-	var pe *fs.PathError
-	if errors.As(err, &pe) {
-		return pe.Err
+// refuse returns an error if a write to path must not begin. Check says the same before the work, to somebody at a command line. This is
+// for what has changed since, and for callers that did not ask.
+func refuse(path string, force bool) error {
+	if shardName.MatchString(path) {
+		return fmt.Errorf("%s: %w, it is named like a shard of a split model, and one file is written; choose another name", path, ErrReadOnly)
 	}
-	return err
+	if st, err := os.Stat(path); err == nil && st.IsDir() {
+		return fmt.Errorf("%s: %w, it is a directory; add a file name", path, ErrReadOnly)
+	} else if err == nil && !st.Mode().IsRegular() {
+		return fmt.Errorf("%s: %w, it is not a regular file; choose another name", path, ErrReadOnly)
+	}
+	if _, err := os.Lstat(path); err == nil && !force {
+		return fmt.Errorf("%s: %w; choose another name or force it", path, ErrExists)
+	}
+	return nil
 }

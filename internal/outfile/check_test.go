@@ -5,11 +5,10 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
-
-	"github.com/ggufprune/ggufprune/gguf"
 )
 
-func TestCheckOutput(t *testing.T) {
+func TestCheck(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	in := filepath.Join(dir, "in.gguf")
 	old := filepath.Join(dir, "old.gguf")
@@ -30,14 +29,14 @@ func TestCheckOutput(t *testing.T) {
 	}{
 		{"new", filepath.Join(dir, "new.gguf"), false, nil},
 		{"new with force", filepath.Join(dir, "new.gguf"), true, nil},
-		{"existing", old, false, gguf.ErrExists},
+		{"existing", old, false, ErrExists},
 		{"existing with force", old, true, nil},
-		{"input", in, false, gguf.ErrIsInput},
-		{"input with force", in, true, gguf.ErrIsInput},
-		{"link to the input with force", link, true, gguf.ErrIsInput},
-		{"input by another path", filepath.Join(dir, ".", "..", filepath.Base(dir), "in.gguf"), true, gguf.ErrIsInput},
+		{"input", in, false, ErrIsInput},
+		{"input with force", in, true, ErrIsInput},
+		{"link to the input with force", link, true, ErrIsInput},
+		{"input by another path", filepath.Join(dir, ".", "..", filepath.Base(dir), "in.gguf"), true, ErrIsInput},
 		{"folder", dir, true, anyError},
-		{"no such folder", filepath.Join(dir, "none", "new.gguf"), false, gguf.ErrReadOnly},
+		{"no such folder", filepath.Join(dir, "none", "new.gguf"), false, ErrReadOnly},
 		{"file as folder", filepath.Join(old, "new.gguf"), false, anyError},
 		{"shard's name", filepath.Join(dir, "new-00001-of-00002.gguf"), true, anyError},
 		{"device", os.DevNull, true, anyError},

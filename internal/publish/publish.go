@@ -6,10 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
-
-	"github.com/google/renameio/v2"
 
 	"github.com/ggufprune/ggufprune/gguf"
 	"github.com/ggufprune/ggufprune/internal/modelref"
@@ -105,8 +102,8 @@ func (q Request) writeModelfile(path string) (string, error) {
 		name = fmt.Sprintf("%s-%d.Modelfile", strings.TrimSuffix(modelfilePath(path), ".Modelfile"), n)
 	}
 	text := ollama.Modelfile(name, path, q.parent())
-	if err := renameio.WriteFile(name, []byte(text), 0o644, renameio.WithTempDir(filepath.Dir(name))); err != nil {
-		return "", outfile.Reason(err)
+	if err := outfile.WriteFile(name, []byte(text), q.Force); err != nil {
+		return "", outfile.Plain(err)
 	}
 	return name, nil
 }

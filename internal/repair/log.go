@@ -49,7 +49,7 @@ func CheckLog(output string) error {
 		case err == nil && !info.Mode().IsRegular():
 			return fmt.Errorf("the repair keeps what is done in %s, which is no regular file; move it away, or give the output another name", path)
 		case err != nil && !errors.Is(err, fs.ErrNotExist):
-			return fmt.Errorf("the repair cannot keep what is done in %s: %w; give the output another name, or use --repair off", path, outfile.Reason(err))
+			return fmt.Errorf("the repair cannot keep what is done in %s: %w; give the output another name, or use --repair off", path, outfile.Plain(err))
 		}
 	}
 	if _, err := os.Stat(weights); err == nil {

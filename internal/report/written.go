@@ -9,8 +9,6 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/google/renameio/v2"
-
 	"github.com/ggufprune/ggufprune/internal/outfile"
 )
 
@@ -58,7 +56,7 @@ func (r Files) checkCharts(force bool, inputs []string) error {
 		}
 		return nil
 	case err != nil:
-		return fmt.Errorf("charts: folder %s cannot be used: %w; choose another", r.Charts, outfile.Reason(err))
+		return fmt.Errorf("charts: folder %s cannot be used: %w; choose another", r.Charts, outfile.Plain(err))
 	case !info.IsDir():
 		return fmt.Errorf("charts: %s is no folder; name one for the charts' files", r.Charts)
 	}
@@ -95,12 +93,15 @@ func (r Files) Write(in Input, force bool, inputs ...string) (*Written, error) {
 	out := &Written{Page: r.Page, Card: r.Card}
 	if r.Charts != "" {
 		if err := os.Mkdir(r.Charts, 0o777); err != nil && !errors.Is(err, fs.ErrExist) {
-			return nil, fmt.Errorf("charts: folder %s: %w; choose another", r.Charts, outfile.Reason(err))
+			return nil, fmt.Errorf("charts: folder %s: %w; choose another", r.Charts, outfile.Plain(err))
 		}
 	}
 	for _, f := range files {
-		if err := writeSmall(f.path, f.data); err != nil {
+		switch err := outfile.WriteFile(f.path, f.data, force); {
+		case errors.Is(err, outfile.ErrExists):
 			return nil, err
+		case err != nil:
+			return nil, fmt.Errorf("write %s: %w; free some space or choose another folder", f.path, outfile.Plain(err))
 		}
 		if f.path != r.Page && f.path != r.Card {
 			out.Charts = append(out.Charts, f.path)
@@ -154,21 +155,4 @@ func (r Files) chartsFromCard() string {
 		return ""
 	}
 	return path.Clean(filepath.ToSlash(rel))
-}
-
-// writeSmall writes a file that appears whole or not at all, and syncs its folder.
-func writeSmall(name string, data []byte) error {
-	dir := filepath.Dir(name)
-	if err := renameio.WriteFile(name, data, 0o644, renameio.WithTempDir(dir)); err != nil {
-		return fmt.Errorf("write %s: %w; free some space or choose another folder", name, outfile.Reason(err))
-	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return fmt.Errorf("write %s: %w", name, outfile.Reason(err))
-	}
-	defer d.Close()
-	if err := d.Sync(); err != nil {
-		return fmt.Errorf("write %s: %w", name, outfile.Reason(err))
-	}
-	return nil
 }

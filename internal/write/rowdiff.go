@@ -3,6 +3,8 @@ package write
 import (
 	"fmt"
 	"math"
+
+	"github.com/ggufprune/ggufprune/perplexity/kld"
 )
 
 // MaxNMSE is the most that log-probabilities may differ where a layout reorders sums: the tolerance that llama.cpp's own
@@ -44,9 +46,7 @@ func (c *rowDiff) add(seq, pos int, ref, got []float32) error {
 		c.sumSquares += d * d
 		c.sumReference += r * r
 		if c.divergence {
-			if p := math.Exp(r); p > 0 {
-				c.sumKL += p * (r - c.got[i])
-			}
+			c.sumKL += kld.Term(r, c.got[i])
 		}
 	}
 	if rowMax > 0 {

@@ -10,7 +10,7 @@ import (
 	"github.com/ggufprune/ggufprune/internal/format"
 	"github.com/ggufprune/ggufprune/internal/report"
 	"github.com/ggufprune/ggufprune/internal/ui"
-	"github.com/ggufprune/ggufprune/perplexity"
+	"github.com/ggufprune/ggufprune/perplexity/kld"
 )
 
 // Comparison prints the models as columns, what was measured of them as rows, and the JSON object. Digits are llama-perplexity's.
@@ -107,7 +107,7 @@ type lines func(name string, cell func(r compare.Row) string)
 
 func qualityLines(line lines) {
 	line("PPL", func(r compare.Row) string { return plusMinus("%.6f", r.PPL, 1, "") })
-	kl := func(name string, cell func(k *perplexity.KLReport) string) {
+	kl := func(name string, cell func(k *kld.Report) string) {
 		line(name, func(r compare.Row) string {
 			if r.KL == nil {
 				return ""
@@ -115,24 +115,24 @@ func qualityLines(line lines) {
 			return cell(r.KL)
 		})
 	}
-	kl("PPL ratio", func(k *perplexity.KLReport) string { return plusMinus("%.6f", k.Ratio, 1, "") })
-	kl("ln PPL ratio", func(k *perplexity.KLReport) string { return plusMinus("%.6f", k.LnRatio, 1, "") })
-	kl("correlation of ln PPL", func(k *perplexity.KLReport) string { return fmt.Sprintf("%.2f%%", 100*k.Correlation) })
-	kl("KLD mean", func(k *perplexity.KLReport) string { return plusMinus("%.6f", k.KLD, 1, "") })
+	kl("PPL ratio", func(k *kld.Report) string { return plusMinus("%.6f", k.Ratio, 1, "") })
+	kl("ln PPL ratio", func(k *kld.Report) string { return plusMinus("%.6f", k.LnRatio, 1, "") })
+	kl("correlation of ln PPL", func(k *kld.Report) string { return fmt.Sprintf("%.2f%%", 100*k.Correlation) })
+	kl("KLD mean", func(k *kld.Report) string { return plusMinus("%.6f", k.KLD, 1, "") })
 	for _, q := range []struct {
 		name string
-		of   func(q perplexity.Quantiles) float64
+		of   func(q kld.Quantiles) float64
 	}{
-		{"KLD median", func(q perplexity.Quantiles) float64 { return q.Median }},
-		{"KLD 99%", func(q perplexity.Quantiles) float64 { return q.P99 }},
-		{"KLD 99.9%", func(q perplexity.Quantiles) float64 { return q.P999 }},
-		{"KLD max", func(q perplexity.Quantiles) float64 { return q.Max }},
+		{"KLD median", func(q kld.Quantiles) float64 { return q.Median }},
+		{"KLD 99%", func(q kld.Quantiles) float64 { return q.P99 }},
+		{"KLD 99.9%", func(q kld.Quantiles) float64 { return q.P999 }},
+		{"KLD max", func(q kld.Quantiles) float64 { return q.Max }},
 	} {
-		kl(q.name, func(k *perplexity.KLReport) string { return fmt.Sprintf("%.6f", q.of(k.KLDs)) })
+		kl(q.name, func(k *kld.Report) string { return fmt.Sprintf("%.6f", q.of(k.KLDs)) })
 	}
-	kl("mean change of p", func(k *perplexity.KLReport) string { return plusMinus("%.3f", k.DeltaP, 100, "%") })
-	kl("RMS change of p", func(k *perplexity.KLReport) string { return plusMinus("%.3f", k.RMSDeltaP, 100, "%") })
-	kl("same top token", func(k *perplexity.KLReport) string { return plusMinus("%.3f", k.SameTop, 100, "%") })
+	kl("mean change of p", func(k *kld.Report) string { return plusMinus("%.3f", k.DeltaP, 100, "%") })
+	kl("RMS change of p", func(k *kld.Report) string { return plusMinus("%.3f", k.RMSDeltaP, 100, "%") })
+	kl("same top token", func(k *kld.Report) string { return plusMinus("%.3f", k.SameTop, 100, "%") })
 }
 
 func sizeLines(line lines) {
@@ -178,7 +178,7 @@ func speedLines(line lines, t *compare.SpeedTest) {
 }
 
 // plusMinus prints a mean and its error with the same digits, both times scale.
-func plusMinus(format string, m perplexity.Mean, scale float64, unit string) string {
+func plusMinus(format string, m kld.Mean, scale float64, unit string) string {
 	return fmt.Sprintf(format+" +/- "+format, scale*m.Value, scale*m.StdErr) + unit
 }
 

@@ -10,16 +10,16 @@ import (
 
 	"github.com/ggufprune/ggufprune/internal/compare"
 	"github.com/ggufprune/ggufprune/internal/ui"
-	"github.com/ggufprune/ggufprune/perplexity"
+	"github.com/ggufprune/ggufprune/perplexity/kld"
 )
 
-func exampleKL(kld float64) *perplexity.KLReport {
-	return &perplexity.KLReport{
-		Positions: 300, PPL: perplexity.Mean{Value: 7.5, StdErr: 0.25}, Ratio: perplexity.Mean{Value: 1.25, StdErr: 0.01},
-		LnRatio: perplexity.Mean{Value: 0.2231436, StdErr: 0.008}, Correlation: 0.98765, KLD: perplexity.Mean{Value: kld, StdErr: 0.001},
-		KLDs:   perplexity.Quantiles{Median: 0.1, P99: 0.9, P999: 1.5, Max: 2},
-		DeltaP: perplexity.Mean{Value: -0.0123, StdErr: 0.001}, RMSDeltaP: perplexity.Mean{Value: 0.05, StdErr: 0.002},
-		SameTop: perplexity.Mean{Value: 0.875, StdErr: 0.005},
+func exampleKL(divergence float64) *kld.Report {
+	return &kld.Report{
+		Positions: 300, PPL: kld.Mean{Value: 7.5, StdErr: 0.25}, Ratio: kld.Mean{Value: 1.25, StdErr: 0.01},
+		LnRatio: kld.Mean{Value: 0.2231436, StdErr: 0.008}, Correlation: 0.98765, KLD: kld.Mean{Value: divergence, StdErr: 0.001},
+		KLDs:   kld.Quantiles{Median: 0.1, P99: 0.9, P999: 1.5, Max: 2},
+		DeltaP: kld.Mean{Value: -0.0123, StdErr: 0.001}, RMSDeltaP: kld.Mean{Value: 0.05, StdErr: 0.002},
+		SameTop: kld.Mean{Value: 0.875, StdErr: 0.005},
 	}
 }
 
@@ -36,13 +36,13 @@ func exampleComparison() *compare.Comparison {
 		Text: "t.txt", Context: 128, Batch: 2048, UBatch: 512, Windows: 5, Positions: 300,
 		Speed: &compare.SpeedTest{Prompt: 512, Generate: 128, Repeats: 5},
 		Rows: []compare.Row{
-			{Label: "original", Path: "a.gguf", Arch: "llama", Type: "Q8_0", Bytes: 8 << 30, Params: 8e9, PPL: perplexity.Mean{Value: 6, StdErr: 0.2}, Speed: first},
+			{Label: "original", Path: "a.gguf", Arch: "llama", Type: "Q8_0", Bytes: 8 << 30, Params: 8e9, PPL: kld.Mean{Value: 6, StdErr: 0.2}, Speed: first},
 			{
-				Label: "pruned", Path: "b.gguf", Arch: "deci", Type: "Q8_0", Bytes: 6 << 30, Params: 6e9, PPL: perplexity.Mean{Value: 7.5, StdErr: 0.25},
+				Label: "pruned", Path: "b.gguf", Arch: "deci", Type: "Q8_0", Bytes: 6 << 30, Params: 6e9, PPL: kld.Mean{Value: 7.5, StdErr: 0.25},
 				KL: exampleKL(0.25), Speed: speed(1.3),
 			},
 			{
-				Label: "Q5_K_M", Arch: "llama", Type: "Q5_K_M", Bytes: 11 << 29, Params: 8e9, PPL: perplexity.Mean{Value: math.Inf(1)},
+				Label: "Q5_K_M", Arch: "llama", Type: "Q5_K_M", Bytes: 11 << 29, Params: 8e9, PPL: kld.Mean{Value: math.Inf(1)},
 				KL: exampleKL(0.01), Speed: speed(1.1),
 			},
 		},
@@ -93,7 +93,7 @@ func TestComparisonTableOfBaseFile(t *testing.T) {
 	t.Parallel()
 	c := exampleComparison()
 	c.BaseLogits, c.Speed, c.Rival, c.Verdict = "base.kld", nil, nil, ""
-	c.Rows = []compare.Row{{Label: "base logits", Path: "base.kld", PPL: perplexity.Mean{Value: 6}}, c.Rows[1]}
+	c.Rows = []compare.Row{{Label: "base logits", Path: "base.kld", PPL: kld.Mean{Value: 6}}, c.Rows[1]}
 	c.Rows[1].Speed = nil
 	c.Rows[1].Label = "a-model-whose-name-is-long-and-says-it-all-Q8_0.gguf"
 	var out bytes.Buffer

@@ -2,7 +2,7 @@ package render
 
 import (
 	"github.com/ggufprune/ggufprune/internal/compare"
-	"github.com/ggufprune/ggufprune/perplexity"
+	"github.com/ggufprune/ggufprune/perplexity/kld"
 )
 
 // compareJSON is printed by compare.
@@ -124,7 +124,7 @@ func newComparisonJSON(c *compare.Comparison) *comparisonJSON {
 	return j
 }
 
-func newDivergenceJSON(k *perplexity.KLReport) *divergenceJSON {
+func newDivergenceJSON(k *kld.Report) *divergenceJSON {
 	if k == nil {
 		return nil
 	}
@@ -136,7 +136,7 @@ func newDivergenceJSON(k *perplexity.KLReport) *divergenceJSON {
 	}
 }
 
-func newQuantilesJSON(q perplexity.Quantiles) quantilesJSON {
+func newQuantilesJSON(q kld.Quantiles) quantilesJSON {
 	return quantilesJSON{
 		Min: number(q.Min), P01: number(q.P01), P1: number(q.P1), P5: number(q.P5), P10: number(q.P10), P25: number(q.P25),
 		Median: number(q.Median), P75: number(q.P75), P90: number(q.P90), P95: number(q.P95), P99: number(q.P99), P999: number(q.P999),

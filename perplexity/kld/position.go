@@ -1,4 +1,4 @@
-package perplexity
+package kld
 
 import (
 	"math"
@@ -9,8 +9,8 @@ import (
 // leastLogProb in nats is where llama-perplexity stops to count a token's part of the KL divergence.
 const leastLogProb = -16
 
-// klPosition is how one position's prediction differs from the base's.
-type klPosition struct {
+// position is how one position's prediction differs from the base's.
+type position struct {
 	nll, baseNLL float32 // of the token that follows, in nats
 	kld          float64 // in nats
 	deltaP       float32 // change of that token's probability
@@ -19,7 +19,7 @@ type klPosition struct {
 
 // comparePosition compares logits with the base's prediction of the same position, over the whole vocabulary, in the
 // precision and the order of llama-perplexity (perplexity.cpp, log_softmax with base_log_prob).
-func comparePosition(logits []float32, base quantizedRow, target engine.Token) klPosition {
+func comparePosition(logits []float32, base quantizedRow, target engine.Token) position {
 	top, best := logits[0], 0
 	for i, l := range logits {
 		if l > top {
@@ -27,7 +27,7 @@ func comparePosition(logits []float32, base quantizedRow, target engine.Token) k
 		}
 	}
 	logSum := logSumExp(logits, top)
-	var p klPosition
+	var p position
 	p.nll = top + logSum - logits[target]
 	p.baseNLL = -base.logProb(target)
 
@@ -47,16 +47,16 @@ func comparePosition(logits []float32, base quantizedRow, target engine.Token) k
 	return p
 }
 
-// klSums are the sums over positions of which the statistics are made. Squares are of float32 values, in float32 first, as
+// sums are the sums over positions of which the statistics are made. Squares are of float32 values, in float32 first, as
 // llama-perplexity takes them.
-type klSums struct {
+type sums struct {
 	nll, nll2, base, base2, nllBase float64
 	kld, kld2                       float64
 	dp, dp2, dp4                    float64
 	sameTop, count                  int
 }
 
-func (s *klSums) add(p klPosition) {
+func (s *sums) add(p position) {
 	s.nll += float64(p.nll)
 	s.nll2 += float64(p.nll * p.nll)
 	s.base += float64(p.baseNLL)

@@ -1,4 +1,4 @@
-package perplexity
+package kld
 
 import (
 	"fmt"
@@ -8,19 +8,19 @@ import (
 	"sync/atomic"
 )
 
-// KLMeter compares a model with a base file, window by window.
-type KLMeter struct {
+// Meter compares a model with a base file, window by window.
+type Meter struct {
 	base         *BaseReader
-	sums         klSums
+	sums         sums
 	klds, deltas []float32
 	next         int
 }
 
-// NewKLMeter returns a meter that reads all of base, from its first window on.
-func NewKLMeter(base *BaseReader) *KLMeter { return &KLMeter{base: base} }
+// NewMeter returns a meter that reads all of base, from its first window on.
+func NewMeter(base *BaseReader) *Meter { return &Meter{base: base} }
 
 // Window compares the next window: rows has the model's logits at its scored positions, in order.
-func (m *KLMeter) Window(rows [][]float32) error {
+func (m *Meter) Window(rows [][]float32) error {
 	b := m.base
 	if len(rows) != b.Rows() || m.next == b.Windows() {
 		return fmt.Errorf("window %d with %d positions does not fit base logits of %d with %d each", m.next, len(rows), b.Windows(), b.Rows())
@@ -31,7 +31,7 @@ func (m *KLMeter) Window(rows [][]float32) error {
 	}
 	first := m.next*b.Context + b.Context/2
 	m.next++
-	got := make([]klPosition, len(rows))
+	got := make([]position, len(rows))
 	inParallel(len(rows), func(i int) {
 		got[i] = comparePosition(rows[i], want[i], b.Tokens[first+i+1])
 	})
@@ -45,10 +45,10 @@ func (m *KLMeter) Window(rows [][]float32) error {
 }
 
 // Report returns the statistics of the windows so far.
-func (m *KLMeter) Report() KLReport { return m.sums.report(m.klds, m.deltas) }
+func (m *Meter) Report() Report { return m.sums.report(m.klds, m.deltas) }
 
 // Finite reports whether the model's predictions were numbers throughout.
-func (r KLReport) Finite() bool {
+func (r Report) Finite() bool {
 	return !math.IsNaN(r.PPL.Value) && !math.IsInf(r.PPL.Value, 0) && !math.IsNaN(r.KLD.Value) && !math.IsInf(r.KLD.Value, 0)
 }
 

@@ -1,4 +1,4 @@
-package perplexity
+package kld
 
 import (
 	"bytes"
@@ -15,6 +15,7 @@ import (
 
 // expf is within 0.502 of the last place of the true value, and monotone at its ends.
 func TestExpf(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		x := rapid.Float32Range(-87, 88).Draw(t, "x")
 		want := math.Exp(float64(x))
@@ -41,6 +42,7 @@ func genRow(t *rapid.T, vocab int, name string) []float32 {
 
 // A quantised row holds each log-probability to half of its scale, down to the end of its range.
 func TestQuantizedRow(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		vocab := rapid.IntRange(2, 40).Draw(t, "vocab")
 		logits := genRow(t, vocab, "logits")
@@ -100,6 +102,7 @@ func genShape(t *rapid.T) BaseShape {
 
 // The statistics are those of the definitions, in double precision and without quantising, but for rounding.
 func TestMeterAgainstDefinition(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		shape := genShape(t)
 		file, base := exampleBase(t, shape)
@@ -110,7 +113,7 @@ func TestMeterAgainstDefinition(t *testing.T) {
 		if shape.Bytes() != int64(len(file)) {
 			t.Fatalf("the file has %d bytes, its shape %d", len(file), shape.Bytes())
 		}
-		m := NewKLMeter(r)
+		m := NewMeter(r)
 		var nll, kld, dp, n, same, tied float64
 		for w := range base {
 			// The other model is the same with noise: at most 12 nats lie between its tokens.
@@ -206,6 +209,7 @@ func argmax(p []float64) int {
 
 // A damaged file is an error, whatever is wrong with it, and never a panic or a large allocation.
 func TestDamagedBase(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		shape := genShape(t)
 		file, _ := exampleBase(t, shape)
@@ -262,6 +266,7 @@ func baseWithToken(t engine.Token) []byte {
 
 // A writer takes exactly the windows that its header tells of.
 func TestBaseWriterCounts(t *testing.T) {
+	t.Parallel()
 	w, err := NewBaseWriter(new(bytes.Buffer), BaseShape{Context: 4, Vocab: 2, Tokens: make([]engine.Token, 4)})
 	if err != nil {
 		t.Fatal(err)
@@ -282,6 +287,7 @@ func TestBaseWriterCounts(t *testing.T) {
 
 // Quantiles by llama-perplexity's rules, worked out by hand.
 func TestQuantiles(t *testing.T) {
+	t.Parallel()
 	q := quantiles([]float32{5, 1, 3, 2})
 	if q.Min != 1 || q.Max != 5 || q.Median != 2.5 || q.P75 != 3.5 || q.P25 != 1.75 {
 		t.Errorf("%+v", q)
@@ -296,12 +302,13 @@ func TestQuantiles(t *testing.T) {
 
 // Logits that are no numbers give a report that says so.
 func TestMeterNotFinite(t *testing.T) {
+	t.Parallel()
 	file := baseWithToken(1)
 	r, err := OpenBase(bytes.NewReader(file), int64(len(file)))
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := NewKLMeter(r)
+	m := NewMeter(r)
 	if err := m.Window([][]float32{{float32(math.NaN()), 1}}); err != nil {
 		t.Fatal(err)
 	}

@@ -1,13 +1,13 @@
-package perplexity
+package kld
 
 import (
 	"math"
 	"slices"
 )
 
-// KLReport is how one model's predictions differ from another's, the base's: the statistics that llama-perplexity prints with
+// Report is how one model's predictions differ from another's, the base's: the statistics that llama-perplexity prints with
 // --kl-divergence, over the whole vocabulary. On the same base file, text and batches its digits are the same.
-type KLReport struct {
+type Report struct {
 	Positions   int     // scored
 	PPL         Mean    // of the model
 	BasePPL     Mean    // of the base, from its quantised predictions
@@ -29,11 +29,11 @@ type Quantiles struct {
 }
 
 // report computes the statistics from the sums and each position's KL divergence and change of probability, which it sorts.
-func (s *klSums) report(klds, deltas []float32) KLReport {
+func (s *sums) report(klds, deltas []float32) Report {
 	n := s.count
 	ln, lnBase := meanOf(s.nll, s.nll2, n), meanOf(s.base, s.base2, n)
 	cov := covariance(s.nll, s.base, s.nllBase, n)
-	r := KLReport{
+	r := Report{
 		Positions: n, PPL: expMean(ln), BasePPL: expMean(lnBase), Correlation: cov / (ln.StdErr * lnBase.StdErr),
 		LnRatio: Mean{ln.Value - lnBase.Value, errorOfDifference(ln.StdErr, lnBase.StdErr, cov)},
 		KLD:     meanOf(s.kld, s.kld2, n), KLDs: quantiles(klds),

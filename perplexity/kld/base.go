@@ -1,4 +1,4 @@
-package perplexity
+package kld
 
 import (
 	"bufio"
@@ -20,11 +20,12 @@ import (
 //	int32     tokens, (n_chunk, n_ctx), each window's first one as in the text: not yet BOS
 //	rows      (n_chunk, n_ctx - 1 - n_ctx/2, nv) words of 16 bits, nv = n_vocab made even + 4: see quantizeRow
 //
-// Window's scored positions are n_ctx/2 .. n_ctx-2, as in [Windows].
+// Window's scored positions are n_ctx/2 .. n_ctx-2, as in the windows of package perplexity.
 
 const (
 	baseMagic  = "_logits_"
 	baseHeader = len(baseMagic) + 3*4
+	minContext = 4       // the least that leaves a window a position to score
 	maxVocab   = 1 << 24 // beyond these a header is damaged
 	maxContext = 1 << 24
 )

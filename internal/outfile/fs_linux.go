@@ -1,17 +1,13 @@
-package gguf
+package outfile
 
 import (
 	"errors"
-	"os"
 	"syscall"
 
 	"golang.org/x/sys/unix"
 )
 
-// willRead tells the kernel that f is read front to back, which lets it read further ahead.
-func willRead(f *os.File) { _ = unix.Fadvise(int(f.Fd()), 0, 0, unix.FADV_SEQUENTIAL) }
-
-func (f osFile) preallocate(n int64) error {
+func (f osFile) Preallocate(n int64) error {
 	err := unix.Fallocate(int(f.Fd()), 0, 0, n)
 	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG) {
 		return err
@@ -19,7 +15,7 @@ func (f osFile) preallocate(n int64) error {
 	return nil
 }
 
-func (f osFile) writeback(off, n, lag int64) {
+func (f osFile) Writeback(off, n, lag int64) {
 	// Only a hint: what fails here fails again, and is reported, in Sync.
 	fd := int(f.Fd())
 	_ = unix.SyncFileRange(fd, off, n, unix.SYNC_FILE_RANGE_WRITE)

@@ -1,17 +1,13 @@
-package gguf
+package outfile
 
 import (
 	"errors"
-	"os"
 	"syscall"
 
 	"golang.org/x/sys/unix"
 )
 
-// willRead does nothing: macOS reads ahead by itself.
-func willRead(*os.File) {}
-
-func (f osFile) preallocate(n int64) error {
+func (f osFile) Preallocate(n int64) error {
 	store := unix.Fstore_t{Flags: unix.F_ALLOCATEALL, Posmode: unix.F_PEOFPOSMODE, Length: n}
 	if err := unix.FcntlFstore(f.Fd(), unix.F_PREALLOCATE, &store); errors.Is(err, syscall.ENOSPC) {
 		return err
@@ -19,8 +15,8 @@ func (f osFile) preallocate(n int64) error {
 	return nil
 }
 
-// writeback has no counterpart; macOS writes back on its own.
-func (f osFile) writeback(_, _, _ int64) {}
+// Writeback has no counterpart; macOS writes back on its own.
+func (f osFile) Writeback(_, _, _ int64) {}
 
 func renameNoReplace(from, to string) error {
 	err := unix.RenamexNp(from, to, unix.RENAME_EXCL)

@@ -1,4 +1,4 @@
-package perplexity
+package kld
 
 import "math"
 
