@@ -61,6 +61,9 @@ func parseItem(item string) (run, error) {
 	if !ok {
 		return run{}, badItem(item, "unknown kind "+quote(name)+": attn (mha, mixer) or ffn (mlp)")
 	}
+	if strings.Contains(layers, "=") {
+		return run{}, badItem(item, "how many channels or experts stay does not say which; take the mask from a plan file")
+	}
 	from, to, isRange := strings.Cut(layers, "-")
 	first, err := parseLayer(item, from)
 	if err != nil {

@@ -60,7 +60,7 @@ func openApply(ctx context.Context, j Job, rep Reporter, oneFile bool) (*applica
 	a := &application{job: j, rep: rep, read: j.Plan}
 	var err error
 	if j.Plan != "" {
-		if a.plan, err = search.ReadPlan(j.Plan); err != nil {
+		if a.plan, err = readPlan(j.Plan); err != nil {
 			return nil, err
 		}
 		a.job.Plan = ""
@@ -215,5 +215,5 @@ func (j Job) fromMask(blocks []layout.Block, hash string) (blockmask.Mask, layou
 	if err := j.Mask.Check(plainBlocks(blocks)); err != nil {
 		return nil, layout.Provenance{}, err
 	}
-	return j.Mask, layout.Provenance{SourceSHA256: hash, Tool: j.Tool, LlamaCpp: llamabind.LlamaTag, Removed: j.Mask}, nil
+	return j.Mask, layout.Provenance{SourceSHA256: hash, Tool: j.Tool, LlamaCpp: llamabind.LlamaTag, Removed: j.Mask.Blocks()}, nil
 }

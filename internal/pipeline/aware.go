@@ -5,7 +5,6 @@ import (
 	"errors"
 	"slices"
 
-	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/engine"
 	"github.com/ggufprune/ggufprune/fit"
 	"github.com/ggufprune/ggufprune/perplexity"
@@ -34,7 +33,7 @@ func (s *Source) aware(ctx context.Context, q SearchRequest, session engine.Sess
 	if q.Journal != nil {
 		a.Notes = q.Journal
 	}
-	if all := BlockWeights(s.File, q.Blocks, blockmask.New(a.Cost.Blocks...)).Params; all > 0 {
+	if all := s.sizes(q.Blocks).Of(a.Cost.Blocks...).Params; all > 0 {
 		width := float64(s.Model.Info().NEmbd)
 		a.MapCost = 3 * width * width * float64(len(a.Cost.Blocks)) / float64(all)
 	}

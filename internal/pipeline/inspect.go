@@ -24,7 +24,7 @@ type Inspection struct {
 // InspectedBlock is one block and what it holds.
 type InspectedBlock struct {
 	Block blockmask.Block
-	Weights
+	layout.Weights
 }
 
 // InspectedLayout says how a file would be written without the blocks of Mask.
@@ -67,7 +67,7 @@ func Inspect(ctx context.Context, r Runtime, mask blockmask.Mask, kind layout.Ki
 		return in, nil
 	}
 	for _, b := range blocks {
-		in.Blocks = append(in.Blocks, InspectedBlock{b.Block, BlockWeights(src.File, blocks, blockmask.New(b.Block))})
+		in.Blocks = append(in.Blocks, InspectedBlock{b.Block, src.sizes(blocks).Of(b.Block)})
 	}
 	if err := mask.Check(plainBlocks(blocks)); err != nil {
 		return nil, err

@@ -84,3 +84,14 @@ func defaultContext(given int, info engine.ModelInfo) int {
 	}
 	return min(usual, cmp.Or(info.NCtxTrain, usual))
 }
+
+// readPlan reads a plan that removes whole blocks.
+func readPlan(path string) (*search.Plan, error) {
+	p, err := search.ReadPlan(path)
+	if err == nil {
+		if err = p.WholeBlocks(); err != nil {
+			err = &search.PlanError{Path: path, Err: err}
+		}
+	}
+	return p, err
+}

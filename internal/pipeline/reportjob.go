@@ -41,7 +41,7 @@ func Report(ctx context.Context, j ReportJob) (*ReportOutcome, error) {
 	if err := j.Files.Check(j.Force, inputs...); err != nil {
 		return nil, err
 	}
-	plan, err := search.ReadPlan(j.Plan)
+	plan, err := readPlan(j.Plan)
 	if err != nil {
 		return nil, err
 	}
@@ -75,7 +75,7 @@ func readSource(ctx context.Context, path string, plan *search.Plan) (*report.Mo
 	if m.SHA256, err = f.SHA256(ctx); err != nil {
 		return nil, err
 	}
-	return m, plan.CheckModel(m.SHA256, plan.Model.Blocks)
+	return m, plan.CheckModel(m.SHA256, plan.Model.Blocks.Blocks())
 }
 
 // readPruned reads what a pruned file says, and finds how many steps of the plan made it.

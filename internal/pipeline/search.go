@@ -91,7 +91,7 @@ func (s *Source) Search(ctx context.Context, session engine.Session, set *perple
 // so that two runs of a search end with the same plan.
 func (s *Source) cost(blocks []layout.Block) search.Cost {
 	c := search.Cost{Blocks: plainBlocks(blocks)}
-	all := BlockWeights(s.File, blocks, blockmask.New(c.Blocks...)).Params
+	all := s.sizes(blocks).Of(c.Blocks...).Params
 	for _, name := range []string{"output.weight", "token_embd.weight"} {
 		if t, ok := s.File.Tensor(name); ok && all > 0 {
 			c.Head = float64(t.Elements()) * float64(len(c.Blocks)) / float64(all)
@@ -106,7 +106,7 @@ func (s *Source) searchModel(q SearchRequest) *search.Model {
 	m := &search.Model{Params: map[blockmask.Block]uint64{}, Total: s.File.Params()}
 	for _, b := range q.Blocks {
 		m.Blocks = append(m.Blocks, b.Block)
-		m.Params[b.Block] = BlockWeights(s.File, q.Blocks, blockmask.New(b.Block)).Params
+		m.Params[b.Block] = s.sizes(q.Blocks).Of(b.Block).Params
 	}
 	m.Size = func(removed blockmask.Mask) (int64, error) {
 		return layout.Size(s.layoutRequest(q, removed))
@@ -118,7 +118,7 @@ func (s *Source) searchModel(q SearchRequest) *search.Model {
 func (s *Source) layoutRequest(q SearchRequest, removed blockmask.Mask) layout.Request {
 	p := q.Provenance
 	p.SourceSHA256 = fmt.Sprintf("%064d", 0)
-	p.Removed = removed
+	p.Removed = removed.Blocks()
 	p.Scores = make([]float64, removed.Len())
 	p.Repair = s.expectedRepair(q.Repair, q.Text, q.Blocks, removed)
 	return layout.Request{Source: s.File, Blocks: q.Blocks, Removed: removed, Kind: q.Layout, Provenance: p}

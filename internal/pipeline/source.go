@@ -10,7 +10,6 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/engine"
 	"github.com/ggufprune/ggufprune/gguf"
 	"github.com/ggufprune/ggufprune/layout"
@@ -27,6 +26,7 @@ type Source struct {
 	types   map[string]gguf.Type // of tensors that the loaded model has in another type than the file
 	fresh   bool                 // the model was loaded since they were set
 	noise   *Noise               // of the quantiser on the whole model, once it is measured
+	weighed *layout.Sizes        // of the model's blocks, once they are asked for
 
 	hash func() (string, error)
 	stop context.CancelFunc // of the hashing
@@ -234,35 +234,10 @@ func LayoutBlocks(s engine.Session) []layout.Block {
 	return out
 }
 
-// Weights counts what is stored of some blocks.
-type Weights struct {
-	Params uint64
-	Bytes  int64 // of tensor data
-}
-
-// BlockWeights returns what the blocks of mask hold in f: Params as package layout counts them, norms included, Bytes of
-// their matrices and biases. A tensor that blocks share counts once.
-func BlockWeights(f *gguf.File, blocks []layout.Block, mask blockmask.Mask) Weights {
-	var w Weights
-	seen := map[string]bool{}
-	for _, b := range blocks {
-		if !mask.Has(b.Block) {
-			continue
-		}
-		var params uint64
-		for _, name := range b.Weights {
-			if t, ok := f.Tensor(name); ok && !seen[name] {
-				seen[name] = true
-				params += t.Elements()
-				w.Bytes += t.Size
-			}
-		}
-		// The engine does not list norms. A block that no layout can do without keeps the count of its matrices.
-		res, err := layout.Build(layout.Request{Source: f, Blocks: blocks, Removed: blockmask.New(b.Block)})
-		if err == nil {
-			params = res.ParamsRemoved
-		}
-		w.Params += params
+// sizes knows what each of the model's blocks holds.
+func (s *Source) sizes(blocks []layout.Block) *layout.Sizes {
+	if s.weighed == nil {
+		s.weighed = layout.Weigh(s.File, blocks)
 	}
-	return w
+	return s.weighed
 }

@@ -65,7 +65,7 @@ func (s *Source) predictSpeed(ctx context.Context, model *search.Model, q Search
 	bytes := map[blockmask.Block]float64{}
 	var sum [2]float64
 	for _, b := range model.Blocks {
-		bytes[b] = float64(max(1, BlockWeights(s.File, q.Blocks, blockmask.New(b)).Bytes))
+		bytes[b] = float64(max(1, s.sizes(q.Blocks).Of(b).Bytes))
 		sum[b.Kind] += bytes[b]
 	}
 	of := [2]float64{blockmask.Mixer: t.Mixers, blockmask.FFN: t.FFNs}
