@@ -89,6 +89,9 @@ func (r *Refine) Improve(ctx context.Context, start blockmask.Mask) (*Refined, e
 	if len(r.Search) == 0 || len(r.Validation) == 0 {
 		return nil, fmt.Errorf("refining needs at least two sequences of calibration text")
 	}
+	if err := start.WholeBlocks(); err != nil {
+		return nil, err
+	}
 	r.rng = rand.New(rand.NewPCG(r.Seed, 0x7265666e))
 	r.tried = map[string]bool{start.Key(): true}
 	spent := r.Ledger.Spent()
