@@ -52,17 +52,30 @@ func (m Mask) Len() int {
 
 // Cut returns what m does to b; ok is false if b stays as it is.
 func (m Mask) Cut(b Block) (c Cut, ok bool) {
-	i, ok := slices.BinarySearchFunc(m, b, func(c Cut, b Block) int { return Compare(c.Block, b) })
-	if !ok {
-		return Cut{}, false
+	if i, ok := m.find(b); ok {
+		return m[i], true
 	}
-	return m[i], true
+	return Cut{}, false
+}
+
+// find is a binary search that copies no cuts: searches ask Has all the time.
+func (m Mask) find(b Block) (i int, ok bool) {
+	lo, hi := 0, len(m)
+	for lo < hi {
+		mid := (lo + hi) / 2
+		if Compare(m[mid].Block, b) < 0 {
+			lo = mid + 1
+		} else {
+			hi = mid
+		}
+	}
+	return lo, lo < len(m) && m[lo].Block == b
 }
 
 // Has reports whether b is gone.
 func (m Mask) Has(b Block) bool {
-	c, ok := m.Cut(b)
-	return ok && c.Gone()
+	i, ok := m.find(b)
+	return ok && m[i].Gone()
 }
 
 // HasAll reports whether m removes everything that o does.
@@ -113,7 +126,23 @@ func (m Mask) Without(b ...Block) Mask {
 }
 
 // Union returns the mask that does what m and what o does: of a block stays what both keep.
-func (m Mask) Union(o Mask) Mask { return join(slices.Concat(m, o)) }
+func (m Mask) Union(o Mask) Mask {
+	if len(m)+len(o) == 0 {
+		return nil
+	}
+	out := make(Mask, 0, len(m)+len(o))
+	for len(m) > 0 && len(o) > 0 {
+		switch c := Compare(m[0].Block, o[0].Block); {
+		case c < 0:
+			out, m = append(out, m[0]), m[1:]
+		case c > 0:
+			out, o = append(out, o[0]), o[1:]
+		default:
+			out, m, o = append(out, m[0].and(o[0])), m[1:], o[1:]
+		}
+	}
+	return slices.Clip(append(append(out, m...), o...))
+}
 
 // Equal reports whether m and o do the same.
 func (m Mask) Equal(o Mask) bool { return slices.Equal(m, o) }
