@@ -62,7 +62,7 @@ func parseItem(item string) (run, error) {
 		return run{}, badItem(item, "unknown kind "+quote(name)+": attn (mha, mixer) or ffn (mlp)")
 	}
 	if strings.Contains(layers, "=") {
-		return run{}, badItem(item, "how many channels or experts stay does not say which; take the mask from a plan file")
+		return run{}, badItem(item, "a count does not say which channels or experts stay; a plan file does")
 	}
 	from, to, isRange := strings.Cut(layers, "-")
 	first, err := parseLayer(item, from)
