@@ -36,7 +36,7 @@ func TestCandidatesPartitionWhatIsLeft(t *testing.T) {
 		var all []Block
 		cands := Candidates(unit, blocks, removed)
 		for _, c := range cands {
-			all = append(all, c...)
+			all = append(all, c.Blocks()...)
 			if unit != Whole && len(c) != 1 {
 				t.Fatalf("candidate %v of %s", c, unit)
 			}

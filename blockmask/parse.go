@@ -61,6 +61,9 @@ func parseItem(item string) (run, error) {
 	if !ok {
 		return run{}, badItem(item, "unknown kind "+quote(name)+": attn (mha, mixer) or ffn (mlp)")
 	}
+	if strings.Contains(layers, "=") {
+		return run{}, badItem(item, "a count does not say which channels or experts stay; a plan file does")
+	}
 	from, to, isRange := strings.Cut(layers, "-")
 	first, err := parseLayer(item, from)
 	if err != nil {

@@ -19,6 +19,7 @@ import "github.com/ggufprune/ggufprune/blockmask"
 type (
 	Block = blockmask.Block
 	Mask  = blockmask.Mask
+	Cut   = blockmask.Cut
 )
 
 // The kinds of blocks.

@@ -67,7 +67,7 @@ type awareStep struct {
 
 // Choose implements search.Strategy.
 func (a *Aware) Choose(ctx context.Context, removed blockmask.Mask, candidates []blockmask.Mask) (search.Choice, error) {
-	key := AwareNotes + removed.String() + "/" + Digest(a.Fit, a.Held)
+	key := AwareNotes + removed.Key() + "/" + Digest(a.Fit, a.Held)
 	admitted := a.admit(candidates)
 	step, ok := a.noted(key, admitted)
 	if ok {
@@ -87,7 +87,7 @@ func (a *Aware) Choose(ctx context.Context, removed blockmask.Mask, candidates [
 	a.last = map[string]float64{}
 	for i, m := range step.Masks {
 		c := search.Candidate{Mask: m, Score: infinite(step.Scores[i]), Sequences: step.Seen[i]}
-		a.last[m.String()] = c.Score
+		a.last[m.Key()] = c.Score
 		out.Scored = append(out.Scored, c)
 		if best := out.Scored[out.Best]; c.Sequences == 0 && (best.Sequences > 0 || c.Score < best.Score) {
 			out.Best = i
@@ -221,7 +221,7 @@ func (a *Aware) admit(candidates []blockmask.Mask) []blockmask.Mask {
 		return candidates
 	}
 	stale := func(m blockmask.Mask) float64 {
-		if v, ok := a.last[m.String()]; ok {
+		if v, ok := a.last[m.Key()]; ok {
 			return v
 		}
 		return math.Inf(1)

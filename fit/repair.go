@@ -101,6 +101,9 @@ type state struct {
 
 // Run repairs the model that e runs. The loaded model is left repaired, or as it was when the repair is undone or an error ends it.
 func Run(ctx context.Context, e engine.BlockRunner, w Weights, q Request) (res *Result, err error) {
+	if err := q.Removed.WholeBlocks(); err != nil {
+		return nil, err
+	}
 	s := &state{Request: q, e: e, w: w, res: &Result{Weights: map[string][]byte{}}}
 	for i, part := range [][][]engine.Sequence{q.Fit, q.Held} {
 		for _, seqs := range part {

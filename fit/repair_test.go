@@ -247,6 +247,19 @@ func request(removed string) Request {
 	return q
 }
 
+// A repair behind a part of a block would be fitted to the wrong stream.
+func TestRunRefusesParts(t *testing.T) {
+	t.Parallel()
+	kept, err := blockmask.NewIndices([]int{0, 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	part := blockmask.Mask{{Block: blockmask.Block{Layer: 1, Kind: blockmask.FFN}, Channels: kept}}
+	if _, err := Run(t.Context(), nil, nil, Request{Removed: part}); err == nil || !strings.Contains(err.Error(), "ffn:1=2 keeps a part") {
+		t.Error(err)
+	}
+}
+
 func TestRepairLowersTheLoss(t *testing.T) {
 	for _, removed := range []string{"attn:1", "ffn:2,attn:3", "attn:0", "attn:0,ffn:3"} {
 		for _, method := range []Method{Full, Map, Auto} {

@@ -99,10 +99,18 @@ var builders = []struct {
 // Build plans the file. The Plan refers to Source, which must stay open until it is written. Errors are a *RefusedError
 // where the request is sound but has no exact layout, otherwise what is wrong with the source or the mask.
 func Build(r Request) (*Result, error) {
-	kind := cmp.Or(r.Kind, Auto)
 	m, err := newModel(r)
 	if err != nil {
 		return nil, err
+	}
+	return m.build(r)
+}
+
+// build is Build of what m.removed has.
+func (m *model) build(r Request) (*Result, error) {
+	kind := cmp.Or(r.Kind, Auto)
+	if parts := m.removed.Parts(); len(parts) > 0 {
+		return nil, &RefusedError{kind, m.arch, fmt.Sprintf("%s keeps a part of a block, which cannot be written yet", parts[0]), "use a mask of whole blocks"}
 	}
 	var reasons []string
 	for _, b := range builders {

@@ -224,7 +224,7 @@ func (m *model) remains(i int, h half) bool {
 // paramsOf counts the weights of the blocks in mask.
 func (m *model) paramsOf(mask blockmask.Mask) uint64 {
 	n := uint64(0)
-	for _, b := range mask {
+	for _, b := range mask.Blocks() {
 		for _, t := range m.layers[b.Layer].tensors {
 			if t.half == halfOf(b.Kind) {
 				n += t.Elements()

@@ -68,7 +68,7 @@ func addProvenance(meta *metadata, m *model, p Provenance, res *Result) error {
 	}
 	removed := p.Removed
 	if removed == nil {
-		removed = m.removed
+		removed = m.removed.Blocks()
 	}
 	var mixers, ffns []int32
 	for _, l := range res.Layers {

@@ -89,7 +89,7 @@ func (s *Session) boundaries(removed engine.Mask, candidates []engine.Mask) (mas
 	masks = make([][]byte, len(candidates))
 	need = make([]byte, len(s.blocks))
 	for i, c := range candidates {
-		if masks[i], err = s.bytes(c.Without(removed...)); err != nil {
+		if masks[i], err = s.bytes(c.Without(removed.Blocks()...)); err != nil {
 			return nil, nil, err
 		}
 		first := firstOf(masks[i])

@@ -192,6 +192,11 @@ func TestBadInput(t *testing.T) {
 	none := func(int, [][]float64) error { return nil }
 	unknown := []engine.Sequence{{Tokens: []engine.Token{1 << 20}, Targets: []engine.Token{0}}}
 	unscored := []engine.Sequence{{Tokens: []engine.Token{1}, Targets: []engine.Token{engine.Unscored}}}
+	kept, err := blockmask.NewIndices([]int{0, 1, 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	part := engine.Mask{{Block: engine.Block{Layer: 1, Kind: engine.FFN}, Channels: kept}}
 	uneven := []engine.Sequence{{Tokens: []engine.Token{1, 2}, Targets: []engine.Token{0}}}
 	for name, err := range map[string]error{
 		"too long":       s.Eval(t.Context(), sequences(t, m, 17), nil, nil, none),
@@ -202,6 +207,9 @@ func TestBadInput(t *testing.T) {
 		"uneven":         s.Eval(t.Context(), uneven, nil, nil, none),
 		"unknown block":  s.Eval(t.Context(), good, mask(t, "attn:12"), nil, none),
 		"empty choice":   s.Eval(t.Context(), good, mask(t, "attn:1"), []engine.Mask{mask(t, "attn:1")}, none),
+		"a part":         s.Eval(t.Context(), good, part, nil, none),
+		"choice of part": s.Eval(t.Context(), good, nil, []engine.Mask{part}, none),
+		"stock, part":    stock.Eval(t.Context(), good, part, nil, none),
 		"stock, masked":  stock.Eval(t.Context(), good, mask(t, "attn:1"), nil, none),
 		"stock, choice":  stock.Eval(t.Context(), good, nil, []engine.Mask{mask(t, "attn:1")}, none),
 	} {

@@ -6,6 +6,7 @@ package llamabind
 import "C"
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -137,12 +138,12 @@ func (s *Session) run(ctx context.Context, op string, call func(*C.bp_err) C.bp_
 // bytes turns a mask into one byte for each block.
 func (s *Session) bytes(m engine.Mask) ([]byte, error) {
 	if s.params.Unedited {
-		if m.Len() > 0 {
+		if len(m) > 0 {
 			return nil, &engine.Error{Code: engine.BadInput, Op: "evaluate", Text: "an unedited session cannot leave blocks out"}
 		}
 		return nil, nil
 	}
-	if err := m.Check(s.blocks); err != nil {
+	if err := cmp.Or(m.Check(s.blocks), m.WholeBlocks()); err != nil {
 		return nil, &engine.Error{Code: engine.BadInput, Op: "evaluate", Text: err.Error()}
 	}
 	out := make([]byte, len(s.blocks))

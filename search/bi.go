@@ -26,7 +26,7 @@ func BI(s Scorer, influence func(context.Context) (engine.Influence, error)) *Ra
 				values[i] = 1 - cos
 				continue
 			}
-			for _, b := range c {
+			for _, b := range c.Blocks() {
 				cos, ok := got.Blocks[b]
 				if !ok {
 					return nil, fmt.Errorf("the engine reported no influence of block %s", b)

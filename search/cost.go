@@ -32,7 +32,7 @@ func (c Cost) eval(removed blockmask.Mask, candidates []blockmask.Mask, base, br
 		last = max(last, before)
 	}
 	if base || !branches {
-		last = len(c.Blocks) - len(removed)
+		last = len(c.Blocks) - removed.Len()
 		u.heads++
 	}
 	u.blocks += float64(last) + c.Embedding
@@ -44,7 +44,7 @@ func (c Cost) around(removed, candidate blockmask.Mask) (before, after int) {
 	for _, b := range c.Blocks {
 		switch {
 		case removed.Has(b) || candidate.Has(b):
-		case len(candidate) > 0 && blockmask.Compare(b, candidate[0]) < 0:
+		case len(candidate) > 0 && blockmask.Compare(b, candidate[0].Block) < 0:
 			before++
 		default:
 			after++
@@ -57,7 +57,7 @@ func (c Cost) around(removed, candidate blockmask.Mask) (before, after int) {
 func (c Cost) paper(removed blockmask.Mask, candidates []blockmask.Mask) usage {
 	var u usage
 	for _, cand := range candidates {
-		u.blocks += float64(len(c.Blocks)-len(removed.Union(cand))) + c.Embedding
+		u.blocks += float64(len(c.Blocks)-removed.Union(cand).Len()) + c.Embedding
 		u.heads++
 	}
 	return u

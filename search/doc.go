@@ -24,7 +24,8 @@
 // Scores are lower for better models; null is a score that is not finite. size_bytes is 0 or absent where no output size
 // could be predicted. "cost" is what the step's decision took and "paper_cost" what the paper's procedure would have, in block-tokens
 // (see [Cost]). A candidate's score with "sequences" is an estimate from that many sequences, else it was measured on all. Masks are
-// written as in package blockmask; a step of kind "layer" removes two blocks at once.
+// written as in package blockmask; a step of kind "layer" removes two blocks at once. Where a mask keeps a part of a block, the version
+// is 2, which programs that know whole blocks only refuse.
 //
 // The package is pure but for reading and writing that file. It reports through events and never prints.
 package search

@@ -143,15 +143,15 @@ func (f *Fast) rule(n int) Rule {
 func (f *Fast) admit(candidates []blockmask.Mask) []blockmask.Mask {
 	n := admitted(f.Admit, len(candidates))
 	known := slices.DeleteFunc(slices.Clone(candidates), func(m blockmask.Mask) bool {
-		_, ok := f.behind[m.String()]
+		_, ok := f.behind[m.Key()]
 		return !ok
 	})
-	slices.SortStableFunc(known, func(a, b blockmask.Mask) int { return cmp.Compare(f.behind[a.String()], f.behind[b.String()]) })
+	slices.SortStableFunc(known, func(a, b blockmask.Mask) int { return cmp.Compare(f.behind[a.Key()], f.behind[b.Key()]) })
 	out := map[string]bool{}
 	for _, m := range known[min(n, len(known)):] {
-		out[m.String()] = true
+		out[m.Key()] = true
 	}
-	return slices.DeleteFunc(slices.Clone(candidates), func(m blockmask.Mask) bool { return out[m.String()] })
+	return slices.DeleteFunc(slices.Clone(candidates), func(m blockmask.Mask) bool { return out[m.Key()] })
 }
 
 // sampler measures arms in the order drawn for the step.
@@ -282,7 +282,7 @@ func (f *Fast) remember(r *race, removed blockmask.Mask, arms []blockmask.Mask, 
 		f.told = foretold{}
 	}
 	for a, m := range arms {
-		f.behind[m.String()] = r.gap(a, best)
+		f.behind[m.Key()] = r.gap(a, best)
 		f.told.learn(m, f.rises(removed, m, use))
 	}
 }

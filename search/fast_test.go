@@ -135,7 +135,7 @@ func TestFastWithExplodingCandidates(t *testing.T) {
 		model := plainModel(4)
 		explodes := mask(t, "attn:0-2,ffn:1")
 		src := &texts{n: 32, noise: .01, mean: func(m blockmask.Mask) float64 {
-			for _, b := range explodes {
+			for _, b := range explodes.Blocks() {
 				if m.Has(b) {
 					return bad
 				}

@@ -25,7 +25,7 @@ type foretold map[string][]float64
 
 // adjust takes out of the mean losses x of candidate m on the sequences which what was known of them beforehand.
 func (f foretold) adjust(m blockmask.Mask, which []int, x []float64) {
-	rise := f[m.String()]
+	rise := f[m.Key()]
 	if rise == nil {
 		return
 	}
@@ -39,7 +39,7 @@ func (f foretold) adjust(m blockmask.Mask, which []int, x []float64) {
 
 // learn takes in what candidate m was measured to raise; NaN or infinite where it was not.
 func (f foretold) learn(m blockmask.Mask, rise []float64) {
-	old := f[m.String()]
+	old := f[m.Key()]
 	if old == nil {
 		old = nowhere(len(rise))
 	}
@@ -61,7 +61,7 @@ func (f foretold) learn(m blockmask.Mask, rise []float64) {
 		}
 	}
 	if !math.IsNaN(meanOf(out)) {
-		f[m.String()] = out
+		f[m.Key()] = out
 	}
 }
 

@@ -58,7 +58,7 @@ func TestGoalsStopAtTheFirstStepThatReaches(t *testing.T) {
 func TestImpossibleGoalsFailBeforeAnyEvaluation(t *testing.T) {
 	noSize := plainModel(3)
 	noSize.Size = nil
-	mixers := &Model{Blocks: mask(t, "attn:0-2"), Params: map[blockmask.Block]uint64{}, Total: 1000}
+	mixers := &Model{Blocks: mask(t, "attn:0-2").Blocks(), Params: map[blockmask.Block]uint64{}, Total: 1000}
 	for _, b := range mixers.Blocks {
 		mixers.Params[b] = 100
 	}

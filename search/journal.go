@@ -269,7 +269,7 @@ func (j *Journal) losses(part string, n int) map[string][]float64 {
 			inside = inside && i >= 0 && i < n
 		}
 		if m.Part == part && inside {
-			keep(out, m.Mask.String(), n, m.Sequences, m.Losses)
+			keep(out, m.Mask.Key(), n, m.Sequences, m.Losses)
 		}
 	}
 	return out

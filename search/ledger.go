@@ -116,7 +116,7 @@ func (l *Ledger) ScoreOn(ctx context.Context, which []int, removed blockmask.Mas
 func (l *Ledger) fold(which []int, m blockmask.Mask) float64 {
 	losses := make([]float64, len(which))
 	for j, i := range which {
-		losses[j] = l.known[m.String()][i]
+		losses[j] = l.known[m.Key()][i]
 	}
 	return l.source.Fold(which, losses)
 }
@@ -124,7 +124,7 @@ func (l *Ledger) fold(which []int, m blockmask.Mask) float64 {
 // Means returns the mean loss of a mask on each of the sequences which, NaN where it was not measured.
 func (l *Ledger) Means(which []int, m blockmask.Mask) []float64 {
 	means := make([]float64, len(which))
-	known := l.known[m.String()]
+	known := l.known[m.Key()]
 	for j, i := range which {
 		means[j] = math.NaN()
 		if known != nil {
@@ -164,10 +164,10 @@ func (l *Ledger) Measure(ctx context.Context, which []int, removed blockmask.Mas
 func (l *Ledger) unknown(which []int, removed blockmask.Mask, candidates []blockmask.Mask, base bool) []int {
 	var rows [][]float64
 	if base {
-		rows = append(rows, l.known[removed.String()])
+		rows = append(rows, l.known[removed.Key()])
 	}
 	for _, c := range candidates {
-		rows = append(rows, l.known[removed.Union(c).String()])
+		rows = append(rows, l.known[removed.Union(c).Key()])
 	}
 	return slices.DeleteFunc(slices.Clone(which), func(i int) bool {
 		return !slices.ContainsFunc(rows, func(row []float64) bool { return row == nil || math.IsNaN(row[i]) })
@@ -175,7 +175,7 @@ func (l *Ledger) unknown(which []int, removed blockmask.Mask, candidates []block
 }
 
 func (l *Ledger) has(in map[string][]float64, batch []int, m blockmask.Mask) bool {
-	losses := in[m.String()]
+	losses := in[m.Key()]
 	for _, i := range batch {
 		if losses == nil || math.IsNaN(losses[i]) {
 			return false
@@ -243,13 +243,13 @@ func (l *Ledger) stopped() error {
 
 // learn keeps losses where none are known yet.
 func (l *Ledger) learn(batch []int, m blockmask.Mask, losses []float64) {
-	keep(l.known, m.String(), len(l.all), batch, losses)
+	keep(l.known, m.Key(), len(l.all), batch, losses)
 }
 
 func (l *Ledger) recall(batch []int, m blockmask.Mask) {
 	losses := make([]float64, len(batch))
 	for j, i := range batch {
-		losses[j] = l.replay[m.String()][i]
+		losses[j] = l.replay[m.Key()][i]
 	}
 	l.learn(batch, m, losses)
 }

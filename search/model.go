@@ -30,10 +30,10 @@ type Model struct {
 	Size func(removed blockmask.Mask) (int64, error)
 }
 
-// ParamsOf returns the parameters of the blocks in m.
+// ParamsOf returns the parameters of the blocks that mask removes. Parts of blocks count nothing: no unit of a search is one.
 func (m *Model) ParamsOf(mask blockmask.Mask) uint64 {
 	var n uint64
-	for _, b := range mask {
+	for _, b := range mask.Blocks() {
 		n += m.Params[b]
 	}
 	return n
@@ -41,7 +41,7 @@ func (m *Model) ParamsOf(mask blockmask.Mask) uint64 {
 
 // state describes the model without removed.
 func (m *Model) state(removed blockmask.Mask) state {
-	s := state{blocks: len(removed), ratio: float64(m.ParamsOf(removed)) / float64(m.Total)}
+	s := state{blocks: removed.Len(), ratio: float64(m.ParamsOf(removed)) / float64(m.Total)}
 	if m.Size != nil {
 		if size, err := m.Size(removed); err == nil {
 			s.size = size
@@ -114,7 +114,7 @@ func (m *Model) validate() error {
 // without blocks is no model.
 func (m *Model) next(unit blockmask.Unit, removed blockmask.Mask) []blockmask.Mask {
 	cands := blockmask.Candidates(unit, m.Blocks, removed)
-	if len(cands) == 1 && len(removed)+len(cands[0]) == len(m.Blocks) {
+	if len(cands) == 1 && removed.Len()+cands[0].Len() == len(m.Blocks) {
 		return nil
 	}
 	return cands
@@ -127,12 +127,12 @@ func (m *Model) most(unit blockmask.Unit) blockmask.Mask {
 		return m.mostPairs()
 	}
 	cands := blockmask.Candidates(unit, m.Blocks, nil)
-	all := blockmask.New(slices.Concat(cands...)...)
+	all := blockmask.Of(slices.Concat(cands...)...)
 	if len(all) < len(m.Blocks) {
 		return all
 	}
 	keep := slices.MaxFunc(cands, func(a, b blockmask.Mask) int { return cmp.Compare(m.ParamsOf(a), m.ParamsOf(b)) })
-	return all.Without(keep...)
+	return all.Without(keep.Blocks()...)
 }
 
 // mostPairs is most for pairs. However pairs go, each takes a mixer and an FFN, and it goes on until one kind is gone; or, with

@@ -68,17 +68,23 @@ type Settings struct {
 	Sequences int `json:"sequences,omitempty"`
 }
 
-// Removed returns the blocks that the first k steps remove, in the order in which they go.
+// Removed returns the whole blocks that the first k steps remove, in the order in which they go. Parts are in Mask.
 func (p *Plan) Removed(k int) []blockmask.Block {
 	var blocks []blockmask.Block
 	for _, s := range p.Steps[:k] {
-		blocks = append(blocks, s.Removed...)
+		blocks = append(blocks, s.Removed.Blocks()...)
 	}
 	return blocks
 }
 
 // Mask returns the mask of the first k steps.
-func (p *Plan) Mask(k int) blockmask.Mask { return blockmask.New(p.Removed(k)...) }
+func (p *Plan) Mask(k int) blockmask.Mask {
+	var cuts []blockmask.Cut
+	for _, s := range p.Steps[:k] {
+		cuts = append(cuts, s.Removed...)
+	}
+	return blockmask.Of(cuts...)
+}
 
 // Scores returns the score after each of the first k steps.
 func (p *Plan) Scores(k int) []float64 {
@@ -173,6 +179,8 @@ func (p *Plan) validate() error {
 		return fmt.Errorf("model.params is missing")
 	case len(p.Model.Blocks) == 0:
 		return fmt.Errorf("model.blocks is missing")
+	case p.Model.Blocks.WholeBlocks() != nil:
+		return fmt.Errorf("model.blocks has %s, a part of a block", p.Model.Blocks.Parts()[0])
 	case p.Metric == "":
 		return fmt.Errorf("metric is missing")
 	case p.Metric != perplexity.NLL.String() && p.Metric != perplexity.KLD.String():
@@ -186,7 +194,7 @@ func (p *Plan) validate() error {
 	}
 	if r := p.Refine; r != nil {
 		for _, m := range []blockmask.Mask{r.Start, r.Mask} {
-			if err := m.Check(p.Model.Blocks); err != nil {
+			if err := m.Check(p.Model.Blocks.Blocks()); err != nil {
 				return fmt.Errorf("refine: %w", err)
 			}
 		}
@@ -236,17 +244,17 @@ func (p *Plan) validateStep(i int, s Step, removed blockmask.Mask) error {
 	return nil
 }
 
-// validateMask checks that m names blocks of the model that are not removed yet.
+// validateMask checks that m names blocks of the model, and that each loses something that is not removed yet.
 func (p *Plan) validateMask(m, removed blockmask.Mask) error {
 	if len(m) == 0 {
 		return fmt.Errorf("a mask is empty")
 	}
-	if err := m.Check(p.Model.Blocks); err != nil {
+	if err := m.Check(p.Model.Blocks.Blocks()); err != nil {
 		return err
 	}
-	for _, b := range m {
-		if removed.Has(b) {
-			return fmt.Errorf("block %s was removed before", b)
+	for _, c := range m {
+		if removed.HasAll(blockmask.Mask{c}) {
+			return fmt.Errorf("block %s was removed before", c)
 		}
 	}
 	return nil

@@ -156,7 +156,7 @@ func TestPlanAccessors(t *testing.T) {
 		if len(blocks) != k || !p.Mask(k).Equal(blockmask.New(blocks...)) || len(p.Scores(k)) != k {
 			t.Errorf("%d steps: %v, %v", k, blocks, p.Scores(k))
 		}
-		if k > 0 && (blocks[k-1] != p.Steps[k-1].Removed[0] || p.Scores(k)[k-1] != p.Steps[k-1].Score) {
+		if k > 0 && (blocks[k-1] != p.Steps[k-1].Removed[0].Block || p.Scores(k)[k-1] != p.Steps[k-1].Score) {
 			t.Errorf("step %d: %v, %v", k, blocks, p.Scores(k))
 		}
 	}
@@ -222,7 +222,7 @@ func TestPrefix(t *testing.T) {
 
 func TestLayerStepsCountBlocks(t *testing.T) {
 	p := samplePlan(t, blockmask.Whole, 4)
-	if k, err := p.Prefix(Goal{Blocks: 3}, nil); err != nil || k != 2 || !slices.IsSortedFunc(p.Mask(2), blockmask.Compare) {
+	if k, err := p.Prefix(Goal{Blocks: 3}, nil); err != nil || k != 2 || !slices.IsSortedFunc(p.Mask(2).Blocks(), blockmask.Compare) {
 		t.Errorf("3 blocks of whole layers: %d steps, %v", k, err)
 	}
 }

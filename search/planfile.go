@@ -40,7 +40,7 @@ type planJSON struct {
 
 type stepJSON struct {
 	Index         int             `json:"index"`
-	Removed       string          `json:"removed"`
+	Removed       planMask        `json:"removed"`
 	Score         *float64        `json:"score"`
 	ParamsRemoved uint64          `json:"params_removed"`
 	Ratio         float64         `json:"params_removed_ratio"`
@@ -52,7 +52,7 @@ type stepJSON struct {
 }
 
 type candidateJSON struct {
-	Block     string   `json:"block"`
+	Block     planMask `json:"block"`
 	Score     *float64 `json:"score"`
 	Sequences int      `json:"sequences,omitempty"`
 }
@@ -115,8 +115,8 @@ func DecodePlan(data []byte) (*Plan, error) {
 	if head.Format != planFormat {
 		return nil, fmt.Errorf(`its "format" is %.80q, not %q`, head.Format, planFormat)
 	}
-	if head.Version != planVersion {
-		return nil, fmt.Errorf("version %d, this program reads %d; use the program that made it", head.Version, planVersion)
+	if head.Version != planVersion && head.Version != partsVersion {
+		return nil, fmt.Errorf("version %d, this program reads %d and %d; use the program that made it", head.Version, planVersion, partsVersion)
 	}
 	var file planJSON
 	dec := json.NewDecoder(bytes.NewReader(data))
@@ -127,6 +127,9 @@ func DecodePlan(data []byte) (*Plan, error) {
 	p, err := file.plan()
 	if err != nil {
 		return nil, err
+	}
+	if p.version() > head.Version {
+		return nil, fmt.Errorf("version %d has whole blocks only, but a mask keeps a part of one; write %d", planVersion, partsVersion)
 	}
 	return p, p.validate()
 }
@@ -167,8 +170,8 @@ func (f *planJSON) plan() (*Plan, error) {
 // masks are kept: the candidates of a step name each of the model's blocks a few times at most.
 func (s *stepJSON) step(blocks int) (Step, error) {
 	left := 4 * blocks
-	parse := func(text string) (blockmask.Mask, error) {
-		m, err := blockmask.Parse(text)
+	parse := func(in planMask) (blockmask.Mask, error) {
+		m, err := in.parse()
 		if left -= len(m); err == nil && left < 0 {
 			err = errors.New("the masks name more blocks than the model has")
 		}
@@ -195,19 +198,19 @@ func (s *stepJSON) step(blocks int) (Step, error) {
 
 func (p *Plan) file() *planJSON {
 	f := &planJSON{
-		Format: planFormat, Version: planVersion, Tool: p.Tool, LlamaCpp: p.LlamaCpp, Model: p.Model,
+		Format: planFormat, Version: p.version(), Tool: p.Tool, LlamaCpp: p.LlamaCpp, Model: p.Model,
 		Calibration: p.Calibration, Metric: p.Metric, Settings: p.Settings, Base: toJSON(p.Base), Audit: p.Audit, Refine: p.Refine,
 		HeldOut: p.HeldOut,
 		Steps:   []stepJSON{},
 	}
 	for _, s := range p.Steps {
 		step := stepJSON{
-			Index: s.Index, Removed: s.Removed.String(), Score: toJSON(s.Score),
+			Index: s.Index, Removed: planMask{mask: s.Removed}, Score: toJSON(s.Score),
 			ParamsRemoved: s.ParamsRemoved, Ratio: s.Ratio, Size: s.Size,
 			Speedup: s.Speedup, Cost: s.Cost, PaperCost: s.PaperCost, Candidates: []candidateJSON{},
 		}
 		for _, c := range s.Candidates {
-			step.Candidates = append(step.Candidates, candidateJSON{Block: c.Mask.String(), Score: toJSON(c.Score), Sequences: c.Sequences})
+			step.Candidates = append(step.Candidates, candidateJSON{Block: planMask{mask: c.Mask}, Score: toJSON(c.Score), Sequences: c.Sequences})
 		}
 		f.Steps = append(f.Steps, step)
 	}
@@ -244,4 +247,15 @@ func WritePlan(path string, p *Plan) error {
 		return fmt.Errorf("write plan: %w", err)
 	}
 	return nil
+}
+
+// ReadWholePlan is [ReadPlan] for a plan that removes whole blocks.
+func ReadWholePlan(path string) (*Plan, error) {
+	p, err := ReadPlan(path)
+	if err == nil {
+		if err = p.WholeBlocks(); err != nil {
+			err = &PlanError{Path: path, Err: err}
+		}
+	}
+	return p, err
 }

@@ -31,7 +31,7 @@ func TestEvilPlans(t *testing.T) {
 	params := func(i int) string { return fmt.Sprintf(`"params_removed": %d`, p.Steps[i].ParamsRemoved) }
 	bomb := strings.TrimSuffix(strings.Repeat(`{"block": "attn:0-65535", "score": 1},`, 1000), ",")
 	for _, tt := range []struct{ name, old, new, want string }{
-		{"version 2", `"version": 1`, `"version": 2`, "version 2, this program reads 1"},
+		{"version 3", `"version": 1`, `"version": 3`, "version 3, this program reads 1 and 2"},
 		{"no version", `"version": 1,`, ``, "version 0"},
 		{"another file", "ggufprune-plan", "cookbook", `"format" is "cookbook"`},
 		{"unknown field", `"metric"`, `"surprise": 1, "metric"`, "surprise"},

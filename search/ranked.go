@@ -52,7 +52,7 @@ func perBlock(value func(blockmask.Block) (float64, error)) func(context.Context
 	return func(_ context.Context, candidates []blockmask.Mask) ([]float64, error) {
 		values := make([]float64, len(candidates))
 		for i, m := range candidates {
-			for _, b := range m {
+			for _, b := range m.Blocks() {
 				v, err := value(b)
 				if err != nil {
 					return nil, err

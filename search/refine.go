@@ -89,8 +89,11 @@ func (r *Refine) Improve(ctx context.Context, start blockmask.Mask) (*Refined, e
 	if len(r.Search) == 0 || len(r.Validation) == 0 {
 		return nil, fmt.Errorf("refining needs at least two sequences of calibration text")
 	}
+	if err := start.WholeBlocks(); err != nil {
+		return nil, err
+	}
 	r.rng = rand.New(rand.NewPCG(r.Seed, 0x7265666e))
-	r.tried = map[string]bool{start.String(): true}
+	r.tried = map[string]bool{start.Key(): true}
 	spent := r.Ledger.Spent()
 	out := &Refined{Start: start, Mask: start}
 	var err error
@@ -151,11 +154,11 @@ func (r *Refine) generation(ctx context.Context, out *Refined, children []blockm
 	arms := append([]blockmask.Mask{out.Mask}, children...)
 	common := arms[0]
 	for _, m := range arms[1:] {
-		common = common.Without(common.Without(m...)...)
+		common = common.Without(common.Without(m.Blocks()...).Blocks()...)
 	}
 	rest := make([]blockmask.Mask, len(arms))
 	for i, m := range arms {
-		rest[i] = m.Without(common...)
+		rest[i] = m.Without(common.Blocks()...)
 	}
 	order := r.rng.Perm(len(r.Search))
 	for i, k := range order {

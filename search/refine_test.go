@@ -17,7 +17,7 @@ func decoys(trap, best blockmask.Mask) func(blockmask.Mask) float64 {
 	return func(m blockmask.Mask) float64 {
 		sum := layered("decoy")(m)
 		in := 0
-		for _, b := range m {
+		for _, b := range m.Blocks() {
 			switch {
 			case trap.Has(b):
 				sum -= 0.2
@@ -92,7 +92,7 @@ func TestRefineIsNeverWorse(t *testing.T) {
 		if moved := !got.Mask.Equal(got.Start); moved != (got.Accepted > 0) || moved && !(got.Validation < got.StartValidation) {
 			t.Fatalf("%+v", got)
 		}
-		if unit == blockmask.Attn && slices.ContainsFunc(got.Mask, func(b blockmask.Block) bool { return b.Kind != blockmask.Mixer }) {
+		if unit == blockmask.Attn && slices.ContainsFunc(got.Mask.Blocks(), func(b blockmask.Block) bool { return b.Kind != blockmask.Mixer }) {
 			t.Fatalf("mixers became %v", got.Mask)
 		}
 		if unit == blockmask.Pairs || unit == blockmask.Whole {

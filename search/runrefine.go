@@ -46,7 +46,7 @@ func RunRefine(ctx context.Context, fast *Fast, refine *Refine, order Strategy, 
 	if err != nil {
 		return r, nil, err
 	}
-	ordered, err := Run(ctx, Within{order, refined.Mask}, model, unit, Goal{Blocks: len(refined.Mask)}, on)
+	ordered, err := Run(ctx, Within{order, refined.Mask}, model, unit, Goal{Blocks: refined.Mask.Len()}, on)
 	return ordered, refined, err
 }
 

@@ -60,10 +60,10 @@ func (r *Refine) newSwaps(ctx context.Context, parent, start blockmask.Mask) (*s
 	common := parent
 	var rest []blockmask.Mask
 	for _, u := range ins {
-		common = common.Without(u...)
+		common = common.Without(u.Blocks()...)
 	}
 	for _, u := range ins {
-		rest = append(rest, parent.Without(u...).Without(common...))
+		rest = append(rest, parent.Without(u.Blocks()...).Without(common.Blocks()...))
 	}
 	if len(ins) == 1 { // then nothing but the unit distinguishes them
 		if err := r.Ledger.Measure(ctx, few, common, nil, true); err != nil {
@@ -73,7 +73,7 @@ func (r *Refine) newSwaps(ctx context.Context, parent, start blockmask.Mask) (*s
 		return nil, err
 	}
 	for _, u := range ins {
-		s.in = append(s.in, unitValue{u, delta(parent.Without(u...))})
+		s.in = append(s.in, unitValue{u, delta(parent.Without(u.Blocks()...))})
 	}
 	s.combine()
 	return s, nil
@@ -84,17 +84,17 @@ func (r *Refine) units(parent blockmask.Mask) []blockmask.Mask {
 	var out []blockmask.Mask
 	switch r.Unit {
 	case blockmask.Whole:
-		out = blockmask.Candidates(r.Unit, parent, nil)
+		out = blockmask.Candidates(r.Unit, parent.Blocks(), nil)
 	case blockmask.Pairs:
-		for _, a := range parent {
-			for _, b := range parent {
-				if u := blockmask.New(a, b); a.Kind == blockmask.Mixer && b.Kind == blockmask.FFN && r.paired(parent.Without(u...)) {
+		for _, a := range parent.Blocks() {
+			for _, b := range parent.Blocks() {
+				if u := blockmask.New(a, b); a.Kind == blockmask.Mixer && b.Kind == blockmask.FFN && r.paired(parent.Without(u.Blocks()...)) {
 					out = append(out, u)
 				}
 			}
 		}
 	default:
-		for _, b := range parent {
+		for _, b := range parent.Blocks() {
 			out = append(out, blockmask.New(b))
 		}
 	}
@@ -122,7 +122,7 @@ func (r *Refine) allowed(start blockmask.Mask) func(blockmask.Mask) bool {
 		case r.Unit == blockmask.Pairs && !r.paired(m):
 			return false
 		case r.Goal.Blocks > 0 || r.Goal.ofQuality():
-			return len(m) == len(start)
+			return m.Len() == start.Len()
 		}
 		return r.Goal.reached(r.Model.state(m))
 	}
@@ -136,9 +136,9 @@ func (s *swaps) combine() {
 	ins, outs := s.in[:min(len(s.in), swapUnits)], s.out[:min(len(s.out), swapUnits)]
 	for k := 1; k <= swapMost; k++ {
 		for _, a := range choices(ins, k) {
-			kept := s.parent.Without(a.mask...)
+			kept := s.parent.Without(a.mask.Blocks()...)
 			for _, b := range choices(outs, k) {
-				if len(a.mask) == len(b.mask) || s.allow(kept.Union(b.mask)) {
+				if a.mask.Len() == b.mask.Len() || s.allow(kept.Union(b.mask)) {
 					s.moves = append(s.moves, move{kept.Union(b.mask), a.delta + b.delta})
 				}
 			}
@@ -169,8 +169,8 @@ func (r *Refine) children(s *swaps) []blockmask.Mask {
 	}
 	var out []blockmask.Mask
 	take := func(m blockmask.Mask) {
-		if !r.tried[m.String()] && s.allow(m) {
-			r.tried[m.String()] = true
+		if !r.tried[m.Key()] && s.allow(m) {
+			r.tried[m.Key()] = true
 			out = append(out, m)
 		}
 	}

@@ -73,7 +73,7 @@ func plainModel(n int) *Model {
 			m.Blocks = append(m.Blocks, b)
 		}
 	}
-	m.Blocks = blockmask.New(m.Blocks...)
+	m.Blocks = blockmask.New(m.Blocks...).Blocks()
 	m.Size = func(removed blockmask.Mask) (int64, error) { return 64 + 2*int64(m.Total-m.ParamsOf(removed)), nil }
 	return m
 }

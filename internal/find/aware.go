@@ -5,12 +5,10 @@ import (
 	"errors"
 	"slices"
 
-	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/engine"
 	"github.com/ggufprune/ggufprune/fit"
 	"github.com/ggufprune/ggufprune/internal/interrupt"
 	"github.com/ggufprune/ggufprune/internal/repair"
-	"github.com/ggufprune/ggufprune/internal/source"
 	"github.com/ggufprune/ggufprune/perplexity"
 )
 
@@ -37,7 +35,7 @@ func (f *finder) aware(ctx context.Context) (*fit.Aware, string, error) {
 	if f.journal != nil {
 		a.Notes = f.journal
 	}
-	if all := source.BlockWeights(f.src.File, f.blocks, blockmask.New(a.Cost.Blocks...)).Params; all > 0 {
+	if all := f.src.Sizes(f.blocks).Of(a.Cost.Blocks...).Params; all > 0 {
 		width := float64(f.src.Model.Info().NEmbd)
 		a.MapCost = 3 * width * width * float64(len(a.Cost.Blocks)) / float64(all)
 	}

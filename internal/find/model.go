@@ -14,7 +14,7 @@ import (
 // so that two runs of a search end with the same plan.
 func (f *finder) cost() search.Cost {
 	c := search.Cost{Blocks: source.PlainBlocks(f.blocks)}
-	all := source.BlockWeights(f.src.File, f.blocks, blockmask.New(c.Blocks...)).Params
+	all := f.src.Sizes(f.blocks).Of(c.Blocks...).Params
 	for _, name := range []string{"output.weight", "token_embd.weight"} {
 		if t, ok := f.src.File.Tensor(name); ok && all > 0 {
 			c.Head = float64(t.Elements()) * float64(len(c.Blocks)) / float64(all)
@@ -29,7 +29,7 @@ func (f *finder) model() *search.Model {
 	m := &search.Model{Params: map[blockmask.Block]uint64{}, Total: f.src.File.Params()}
 	for _, b := range f.blocks {
 		m.Blocks = append(m.Blocks, b.Block)
-		m.Params[b.Block] = source.BlockWeights(f.src.File, f.blocks, blockmask.New(b.Block)).Params
+		m.Params[b.Block] = f.src.Sizes(f.blocks).Of(b.Block).Params
 	}
 	m.Size = func(removed blockmask.Mask) (int64, error) {
 		return layout.Size(f.layoutRequest(removed))
@@ -41,7 +41,7 @@ func (f *finder) model() *search.Model {
 func (f *finder) layoutRequest(removed blockmask.Mask) layout.Request {
 	p := f.provenance()
 	p.SourceSHA256 = fmt.Sprintf("%064d", 0)
-	p.Removed = removed
+	p.Removed = removed.Blocks()
 	p.Scores = make([]float64, removed.Len())
 	p.Repair = repair.Expected(f.src, f.Repair, f.Text, f.blocks, removed)
 	return layout.Request{Source: f.src.File, Blocks: f.blocks, Removed: removed, Kind: f.Layout, Provenance: p}

@@ -66,7 +66,7 @@ func (f *finder) predictSpeed(ctx context.Context, model *search.Model, kind lay
 	bytes := map[blockmask.Block]float64{}
 	var sum [2]float64
 	for _, b := range model.Blocks {
-		bytes[b] = float64(max(1, source.BlockWeights(f.src.File, f.blocks, blockmask.New(b)).Bytes))
+		bytes[b] = float64(max(1, f.src.Sizes(f.blocks).Of(b).Bytes))
 		sum[b.Kind] += bytes[b]
 	}
 	of := [2]float64{blockmask.Mixer: t.Mixers, blockmask.FFN: t.FFNs}

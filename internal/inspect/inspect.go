@@ -26,7 +26,7 @@ type Inspection struct {
 // InspectedBlock is one block and what it holds.
 type InspectedBlock struct {
 	Block blockmask.Block
-	source.Weights
+	layout.Weights
 }
 
 // InspectedLayout says how a file would be written without the blocks of Mask.
@@ -69,7 +69,7 @@ func Run(ctx context.Context, spec source.Spec, mask blockmask.Mask, kind layout
 		return in, nil
 	}
 	for _, b := range blocks {
-		in.Blocks = append(in.Blocks, InspectedBlock{b.Block, source.BlockWeights(src.File, blocks, blockmask.New(b.Block))})
+		in.Blocks = append(in.Blocks, InspectedBlock{b.Block, src.Sizes(blocks).Of(b.Block)})
 	}
 	if err := mask.Check(source.PlainBlocks(blocks)); err != nil {
 		return nil, err

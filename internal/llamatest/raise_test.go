@@ -70,7 +70,7 @@ func TestExpectedRepair(t *testing.T) {
 	size, err := layout.Size(layout.Request{
 		Source: src.File, Blocks: blocks, Removed: j.Mask, Kind: j.Layout,
 		Provenance: layout.Provenance{
-			SourceSHA256: strings.Repeat("0", 64), Tool: j.Tool, LlamaCpp: llamabind.LlamaTag, Removed: j.Mask,
+			SourceSHA256: strings.Repeat("0", 64), Tool: j.Tool, LlamaCpp: llamabind.LlamaTag, Removed: j.Mask.Blocks(),
 			Repair: repair.Expected(src, r, j.Text, blocks, j.Mask),
 		},
 	})

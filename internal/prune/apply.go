@@ -61,7 +61,7 @@ func openApply(ctx context.Context, j ApplyJob, sink progress.Sink, oneFile bool
 	var err error
 	inputs := j.inputs()
 	if j.Plan != "" {
-		if a.plan, err = search.ReadPlan(j.Plan); err != nil {
+		if a.plan, err = search.ReadWholePlan(j.Plan); err != nil {
 			return nil, err
 		}
 		inputs = append(inputs, j.Plan)
@@ -197,5 +197,5 @@ func (a *application) fromMask() (blockmask.Mask, layout.Provenance, error) {
 	if err := a.job.Mask.Check(source.PlainBlocks(a.blocks)); err != nil {
 		return nil, layout.Provenance{}, err
 	}
-	return a.job.Mask, layout.Provenance{SourceSHA256: a.hash, Tool: a.job.Tool, LlamaCpp: a.job.Spec.Engine.Version().Tag, Removed: a.job.Mask}, nil
+	return a.job.Mask, layout.Provenance{SourceSHA256: a.hash, Tool: a.job.Tool, LlamaCpp: a.job.Spec.Engine.Version().Tag, Removed: a.job.Mask.Blocks()}, nil
 }

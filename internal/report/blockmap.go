@@ -50,7 +50,7 @@ func (in Input) blockMap() (m blockMap, ok bool) {
 	y := 4.0
 	for _, kind := range []panelKind{{blockmask.Mixer, "attention"}, {blockmask.FFN, "FFN"}} {
 		row := mapRow{Name: kind.name, Y: y}
-		for _, b := range p.Model.Blocks {
+		for _, b := range p.Model.Blocks.Blocks() {
 			if b.Kind != kind.kind {
 				continue
 			}

@@ -90,7 +90,7 @@ func cellWidth(layers int) float64 {
 
 // layers is how many layers the model has by its blocks' numbers, and whether that many can be drawn.
 func (in Input) layers() (n int, drawn bool) {
-	for _, b := range in.Plan.Model.Blocks {
+	for _, b := range in.Plan.Model.Blocks.Blocks() {
 		n = max(n, b.Layer+1)
 	}
 	return n, n <= maxLayers
@@ -120,7 +120,7 @@ func (in Input) heatMap() (h heat, ok bool) {
 			row := heatRow{Index: k + 1, Label: in.stepName(k), Y: panel.Y + float64(k)*h.RowSize}
 			for l := range layers {
 				b := blockmask.Block{Layer: l, Kind: kind.kind}
-				if !slices.Contains(p.Model.Blocks, b) {
+				if !p.Model.Blocks.Has(b) {
 					continue
 				}
 				row.Cells = append(row.Cells, in.heatCell(&h, cells[k], b, k, bounds))
@@ -179,7 +179,7 @@ func (in Input) heatCells() (cells []map[blockmask.Block]scored, values []float6
 			if !math.IsInf(d, 0) && !math.IsNaN(d) {
 				values = append(values, d)
 			}
-			for _, b := range c.Mask {
+			for _, b := range c.Mask.Blocks() {
 				if old, ok := step[b]; !ok || c.Score < old.Score {
 					step[b] = scored{c, d}
 				}

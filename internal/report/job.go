@@ -40,7 +40,7 @@ func Run(ctx context.Context, j Job) (*Outcome, error) {
 	if err := j.Files.Check(j.Force, inputs...); err != nil {
 		return nil, err
 	}
-	plan, err := search.ReadPlan(j.Plan)
+	plan, err := search.ReadWholePlan(j.Plan)
 	if err != nil {
 		return nil, err
 	}
@@ -74,7 +74,7 @@ func readSource(ctx context.Context, path string, plan *search.Plan) (*Model, er
 	if m.SHA256, err = f.SHA256(ctx); err != nil {
 		return nil, err
 	}
-	return m, plan.CheckModel(m.SHA256, plan.Model.Blocks)
+	return m, plan.CheckModel(m.SHA256, plan.Model.Blocks.Blocks())
 }
 
 // readPruned reads what a pruned file says, and finds how many steps of the plan made it.

@@ -36,7 +36,7 @@ func plan(layers, steps int) *search.Plan {
 		s.Ratio = float64(s.ParamsRemoved) / float64(p.Model.Params)
 		gone := p.Mask(k)
 		next := blockmask.Block{Layer: (7*k + 3) % layers, Kind: blockmask.Kind(k % 2)}
-		for _, b := range p.Model.Blocks {
+		for _, b := range p.Model.Blocks.Blocks() {
 			if gone.Has(b) {
 				continue
 			}

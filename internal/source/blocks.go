@@ -5,7 +5,6 @@ import (
 
 	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/engine"
-	"github.com/ggufprune/ggufprune/gguf"
 	"github.com/ggufprune/ggufprune/layout"
 )
 
@@ -18,37 +17,12 @@ func LayoutBlocks(s engine.Session) []layout.Block {
 	return out
 }
 
-// Weights counts what is stored of some blocks.
-type Weights struct {
-	Params uint64
-	Bytes  int64 // of tensor data
-}
-
-// BlockWeights returns what the blocks of mask hold in f: Params as package layout counts them, norms included, Bytes of
-// their matrices and biases. A tensor that blocks share counts once.
-func BlockWeights(f *gguf.File, blocks []layout.Block, mask blockmask.Mask) Weights {
-	var w Weights
-	seen := map[string]bool{}
-	for _, b := range blocks {
-		if !mask.Has(b.Block) {
-			continue
-		}
-		var params uint64
-		for _, name := range b.Weights {
-			if t, ok := f.Tensor(name); ok && !seen[name] {
-				seen[name] = true
-				params += t.Elements()
-				w.Bytes += t.Size
-			}
-		}
-		// The engine does not list norms. A block that no layout can do without keeps the count of its matrices.
-		res, err := layout.Build(layout.Request{Source: f, Blocks: blocks, Removed: blockmask.New(b.Block)})
-		if err == nil {
-			params = res.ParamsRemoved
-		}
-		w.Params += params
+// Sizes tells what the source's blocks hold. It is worked out once.
+func (s *Source) Sizes(blocks []layout.Block) *layout.Sizes {
+	if s.sizes == nil {
+		s.sizes = layout.Weigh(s.File, blocks)
 	}
-	return w
+	return s.sizes
 }
 
 // sessionTokens is the batch of a context that is opened only to find the model's blocks.

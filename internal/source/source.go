@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"sync"
 
+	"github.com/ggufprune/ggufprune/layout"
+
 	"github.com/ggufprune/ggufprune/engine"
 	"github.com/ggufprune/ggufprune/gguf"
 )
@@ -18,6 +20,8 @@ type Source struct {
 	changed map[string][]byte    // see SetWeights
 	types   map[string]gguf.Type // see LoadAs
 	fresh   bool                 // the model was loaded since they were set
+
+	sizes *layout.Sizes // of its blocks, once they are asked for
 
 	hash func() (string, error)
 	stop context.CancelFunc // of the hashing

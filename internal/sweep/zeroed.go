@@ -51,13 +51,13 @@ func (z *zeroed) close() {
 
 // logits runs the file with the mask's output projections zeroed, unedited.
 func (z *zeroed) logits(ctx context.Context, mask blockmask.Mask, batch []engine.Sequence) ([]float32, error) {
-	for _, b := range mask {
+	for _, b := range mask.Blocks() {
 		if err := z.patch(b, true); err != nil {
 			return nil, err
 		}
 	}
 	m, err := llamabind.LoadModel(ctx, z.path, z.params)
-	for _, b := range mask {
+	for _, b := range mask.Blocks() {
 		if err := z.patch(b, false); err != nil {
 			return nil, err
 		}

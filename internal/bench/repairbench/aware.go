@@ -172,7 +172,7 @@ func steps(ctx context.Context, s search.Strategy, blocks []blockmask.Block, n i
 	}
 	var order []blockmask.Block
 	for _, step := range res.Steps {
-		order = append(order, step.Removed...)
+		order = append(order, step.Removed.Blocks()...)
 	}
 	return order, nil
 }

@@ -51,7 +51,7 @@ func readOrders(path string) (map[string][]blockmask.Block, error) {
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", path, err)
 			}
-			order = append(order, m...)
+			order = append(order, m.Blocks()...)
 		}
 		if len(order) > len(out[got[1]]) {
 			out[got[1]] = order

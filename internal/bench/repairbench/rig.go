@@ -12,7 +12,6 @@ import (
 	"github.com/ggufprune/ggufprune/gguf"
 	"github.com/ggufprune/ggufprune/internal/corpus"
 	"github.com/ggufprune/ggufprune/internal/repair"
-	"github.com/ggufprune/ggufprune/internal/source"
 	"github.com/ggufprune/ggufprune/layout"
 	"github.com/ggufprune/ggufprune/llamabind"
 	"github.com/ggufprune/ggufprune/perplexity"
@@ -121,7 +120,7 @@ func (r *rig) open(ctx context.Context, path string) (*open, error) {
 
 // gone is the part of the parameters that a mask removes.
 func (o *open) gone(mask blockmask.Mask) float64 {
-	return float64(source.BlockWeights(o.file, o.blocks, mask).Params) / float64(o.file.Params())
+	return float64(layout.Weigh(o.file, o.blocks).Of(mask.Blocks()...).Params) / float64(o.file.Params())
 }
 
 func (o *open) close() {
@@ -190,7 +189,7 @@ func (r *rig) order(ctx context.Context, path string, seed uint64, n int) ([]blo
 	if r.mask != "" {
 		masks := strings.Split(r.mask, ";")
 		m, err := blockmask.Parse(masks[int(seed-r.from)%len(masks)])
-		return m, err
+		return m.Blocks(), err
 	}
 	return r.once(fmt.Sprintf("sample %d: fast on instructions", seed), func() ([]blockmask.Block, error) {
 		o, err := r.open(ctx, path)

@@ -55,12 +55,12 @@ const (
 
 func (s *landscape) loss(seq int, m blockmask.Mask) float64 {
 	sum := 2.0
-	for _, b := range m {
+	for _, b := range m.Blocks() {
 		sum += s.price[b]
 	}
 	sum += togetherBy * float64(len(m)*(len(m)-1)/2)
 	var h uint64 = 14695981039346656037
-	for _, b := range m {
+	for _, b := range m.Blocks() {
 		h = (h ^ uint64(b.Layer*2+int(b.Kind)+1)) * 1099511628211
 	}
 	return sum + noise/math.Sqrt2*rand.New(rand.NewPCG(h, uint64(seq))).NormFloat64()

@@ -26,7 +26,6 @@ import (
 	"github.com/ggufprune/ggufprune/internal/publish"
 	"github.com/ggufprune/ggufprune/internal/quantize"
 	"github.com/ggufprune/ggufprune/internal/report"
-	"github.com/ggufprune/ggufprune/internal/source"
 	"github.com/ggufprune/ggufprune/internal/ui"
 	"github.com/ggufprune/ggufprune/internal/version"
 	"github.com/ggufprune/ggufprune/internal/write"
@@ -103,8 +102,8 @@ func fullOutcome() *prune.Outcome {
 	o.Repair = &fit.Result{
 		Weights: map[string][]byte{"blk.2.attn_output.weight": nil}, Positions: 36864, NLLBefore: math.Log(12), NLLAfter: math.Log(10),
 		Blocks: []fit.Block{
-			{Block: mask("attn:2")[0], Tensor: "blk.2.attn_output.weight", Method: fit.Full, Lambda: 0.1, Before: 0.02, After: 0.01},
-			{Block: mask("ffn:3")[0], Tensor: "blk.3.ffn_down.weight", Method: fit.Full, Before: 0.02, Skipped: "no fit lowers the held-out loss"},
+			{Block: mask("attn:2")[0].Block, Tensor: "blk.2.attn_output.weight", Method: fit.Full, Lambda: 0.1, Before: 0.02, After: 0.01},
+			{Block: mask("ffn:3")[0].Block, Tensor: "blk.3.ffn_down.weight", Method: fit.Full, Before: 0.02, Skipped: "no fit lowers the held-out loss"},
 		},
 	}
 	o.Publish = &publish.Publication{Modelfile: "o.Modelfile", Name: "m:pruned"}
@@ -154,7 +153,7 @@ func TestGoldenOutcomes(t *testing.T) {
 func TestGoldenInspect(t *testing.T) {
 	in := &inspect.Inspection{
 		Facts: exampleOutcome().Model, Name: "A model", Description: "llama ?B Q8_0", Context: 4096, Vocabulary: 32000,
-		Blocks: []inspect.InspectedBlock{{Block: mask("attn:0")[0], Weights: source.Weights{Params: 10, Bytes: 12}}},
+		Blocks: []inspect.InspectedBlock{{Block: mask("attn:0")[0].Block, Weights: layout.Weights{Params: 10, Bytes: 12}}},
 		Layouts: []inspect.InspectedLayout{
 			{Case: "one attention", Mask: mask("attn:1"), Kind: layout.Deci, Exact: true, Bytes: 90},
 			{Case: "one FFN", Mask: mask("ffn:1"), Refused: "a reason"},

@@ -216,7 +216,7 @@ func TestInspectJSON(t *testing.T) {
 	}
 	ffn := blockmask.Block{Layer: 2, Kind: blockmask.FFN}
 	got = marshal(t, newInspectJSON(&inspect.Inspection{
-		Blocks:  []inspect.InspectedBlock{{Block: ffn, Weights: source.Weights{Params: 9, Bytes: 36}}},
+		Blocks:  []inspect.InspectedBlock{{Block: ffn, Weights: layout.Weights{Params: 9, Bytes: 36}}},
 		Layouts: []inspect.InspectedLayout{{Case: "one FFN", Mask: blockmask.New(ffn), Refused: "why"}},
 	}))
 	if d := cmp.Diff([]any{map[string]any{"block": "ffn:2", "params": 9.0, "bytes": 36.0}}, got["blocks"]); d != "" {
