@@ -8,7 +8,7 @@ import (
 
 	"github.com/ggufprune/ggufprune/internal/pipeline"
 	"github.com/ggufprune/ggufprune/perplexity"
-	"github.com/ggufprune/ggufprune/search"
+	"github.com/ggufprune/ggufprune/search/plan"
 )
 
 // calibFlags say how a search's text fits the model.
@@ -64,7 +64,7 @@ func (c *calibFlags) take(fs *pflag.FlagSet, t *textFlags) (pipeline.Calibration
 }
 
 // heldOutText says how the loss on text that the search has not seen compares.
-func heldOutText(h *search.HeldOut) string {
+func heldOutText(h *plan.HeldOut) string {
 	ratio := func(x *float64) string {
 		if x == nil {
 			return "beyond measure"

@@ -5,6 +5,7 @@ import (
 	"github.com/ggufprune/ggufprune/internal/pipeline"
 	"github.com/ggufprune/ggufprune/perplexity"
 	"github.com/ggufprune/ggufprune/search"
+	"github.com/ggufprune/ggufprune/search/plan"
 )
 
 // The types of this file are what --json prints. docs/CLI_JSON.md documents every field: TestJSONIsDocumented holds the two
@@ -25,7 +26,7 @@ type resultJSON struct {
 	BasePPL     *float64         `json:"base_ppl,omitempty"`
 	Audit       *search.Audit    `json:"audit,omitempty"`
 	Refine      *refineJSON      `json:"refine,omitempty"`
-	HeldOut     *search.HeldOut  `json:"held_out,omitempty"`
+	HeldOut     *plan.HeldOut    `json:"held_out,omitempty"`
 	Steps       []stepJSON       `json:"steps"`
 	Mask        blockmask.Mask   `json:"mask"`
 	Plan        string           `json:"plan,omitempty"`
@@ -57,8 +58,8 @@ type calibrationJSON struct {
 	Sequences    int    `json:"sequences"`
 	Tokens       int    `json:"tokens"`
 
-	Chat bool             `json:"chat_template,omitempty"`
-	Self *search.SelfText `json:"self,omitempty"`
+	Chat bool           `json:"chat_template,omitempty"`
+	Self *plan.SelfText `json:"self,omitempty"`
 }
 
 // stepJSON is one removal; its numbers describe the model after it.

@@ -10,7 +10,7 @@ import (
 	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/internal/pipeline"
 	"github.com/ggufprune/ggufprune/perplexity"
-	"github.com/ggufprune/ggufprune/search"
+	"github.com/ggufprune/ggufprune/search/strategy"
 )
 
 // methodFlags say how a search decides.
@@ -39,7 +39,7 @@ func (m *methodFlags) add(fs *pflag.FlagSet) {
 	fs.StringVar(&m.strategy, "strategy", "", "")
 	fs.StringVar(&m.metric, "metric", "", "")
 	fs.DurationVar(&m.time, "time", 0, "")
-	fs.Float64Var(&m.confidence, "confidence", search.DefaultConfidence, "")
+	fs.Float64Var(&m.confidence, "confidence", strategy.DefaultConfidence, "")
 }
 
 // method checks the flags.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/ggufprune/ggufprune/fit"
 	"github.com/ggufprune/ggufprune/gguf"
+	"github.com/ggufprune/ggufprune/internal/jsonnum"
 	"github.com/ggufprune/ggufprune/internal/pipeline"
 	"github.com/ggufprune/ggufprune/internal/ui"
 	"github.com/ggufprune/ggufprune/search"
@@ -113,14 +114,14 @@ type repairJSON struct {
 
 // repairBlockJSON is what a repair did to a block.
 type repairBlockJSON struct {
-	Block   string  `json:"block"`
-	Tensor  string  `json:"tensor,omitempty"`
-	Type    string  `json:"type,omitempty"`
-	Method  string  `json:"method,omitempty"`
-	Lambda  float64 `json:"lambda,omitempty"`
-	Before  float64 `json:"mse_before,omitempty"`
-	After   float64 `json:"mse_after,omitempty"`
-	Skipped string  `json:"skipped,omitempty"`
+	Block   string        `json:"block"`
+	Tensor  string        `json:"tensor,omitempty"`
+	Type    string        `json:"type,omitempty"`
+	Method  string        `json:"method,omitempty"`
+	Lambda  float64       `json:"lambda,omitempty"`
+	Before  jsonnum.Float `json:"mse_before,omitempty"`
+	After   jsonnum.Float `json:"mse_after,omitempty"`
+	Skipped string        `json:"skipped,omitempty"`
 }
 
 func newRepairJSON(o *pipeline.Outcome) *repairJSON {

@@ -8,9 +8,11 @@ import (
 	"strings"
 
 	"github.com/ggufprune/ggufprune/blockmask"
+	"github.com/ggufprune/ggufprune/internal/planfile"
 	"github.com/ggufprune/ggufprune/layout"
 	"github.com/ggufprune/ggufprune/llamabind"
 	"github.com/ggufprune/ggufprune/search"
+	"github.com/ggufprune/ggufprune/search/plan"
 )
 
 // sessionTokens is the batch of a context that is opened only to find the model's blocks.
@@ -47,9 +49,9 @@ var errNothing = errors.New("the plan removes nothing; search again with a large
 type application struct {
 	job    Job
 	rep    Reporter
-	read   string       // the plan's file
-	plan   *search.Plan // nil for a mask
-	step   int          // of the plan, after which it is the mask of the job's pruned file; 0 is not known
+	read   string     // the plan's file
+	plan   *plan.Plan // nil for a mask
+	step   int        // of the plan, after which it is the mask of the job's pruned file; 0 is not known
 	src    *Source
 	blocks []layout.Block
 	hash   string
@@ -60,7 +62,7 @@ func openApply(ctx context.Context, j Job, rep Reporter, oneFile bool) (*applica
 	a := &application{job: j, rep: rep, read: j.Plan}
 	var err error
 	if j.Plan != "" {
-		if a.plan, err = search.ReadPlan(j.Plan); err != nil {
+		if a.plan, err = planfile.Read(j.Plan); err != nil {
 			return nil, err
 		}
 		a.job.Plan = ""
@@ -199,7 +201,7 @@ func (a *application) steps(goal search.Goal) (int, error) {
 }
 
 // stepsOf returns how many steps of plan remove m.
-func stepsOf(plan *search.Plan, m blockmask.Mask) int {
+func stepsOf(plan *plan.Plan, m blockmask.Mask) int {
 	k := 0
 	for k < len(plan.Steps) && len(plan.Removed(k)) < m.Len() {
 		k++

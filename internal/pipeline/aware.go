@@ -1,7 +1,6 @@
 package pipeline
 
 import (
-	"context"
 	"errors"
 	"slices"
 
@@ -9,40 +8,32 @@ import (
 	"github.com/ggufprune/ggufprune/engine"
 	"github.com/ggufprune/ggufprune/fit"
 	"github.com/ggufprune/ggufprune/perplexity"
+	"github.com/ggufprune/ggufprune/search/strategy"
 )
 
 // AwareTokens are what the strategy aware fits and scores on.
 const AwareTokens = 12288
 
-// aware is the strategy that scores what a repair leaves of the loss, and the text that it does so on.
-func (s *Source) aware(ctx context.Context, q SearchRequest, session engine.Session, set *perplexity.Set) (*fit.Aware, string, error) {
+// repairing is what a strategy needs that counts on a repair.
+func (s *Source) repairing(q SearchRequest, session engine.Session, set *perplexity.Set) (*strategy.Repair, error) {
 	runner, ok := session.(engine.BlockRunner)
 	if !ok {
-		return nil, "", errors.New("this engine cannot repair")
-	}
-	if q.Method.Metric != perplexity.NLL {
-		return nil, "", errors.New("--strategy aware scores by perplexity; leave out --metric")
+		return nil, errors.New("this engine cannot repair")
 	}
 	texts, err := q.Repair.texts(q.Text)
 	if err != nil {
-		return nil, "", err
+		return nil, err
 	}
-	a := &fit.Aware{
-		Runner: runner, Weights: Projections(s.File, q.Blocks), Admit: fit.DefaultAdmit, Drop: fit.DefaultDrop, Cost: s.cost(q.Blocks),
-		Stop: func() error { return stopRequested(ctx) },
-	}
-	if q.Journal != nil {
-		a.Notes = q.Journal
-	}
-	if all := BlockWeights(s.File, q.Blocks, blockmask.New(a.Cost.Blocks...)).Params; all > 0 {
-		width := float64(s.Model.Info().NEmbd)
-		a.MapCost = 3 * width * width * float64(len(a.Cost.Blocks)) / float64(all)
+	r := &strategy.Repair{
+		Runner: runner, Weights: Projections(s.File, q.Blocks), Width: s.Model.Info().NEmbd,
+		Params: BlockWeights(s.File, q.Blocks, blockmask.New(plainBlocks(q.Blocks)...)).Params,
 	}
 	nSeq, length := q.Text.shape(set.Longest())
-	a.Fit, a.Held, err = fit.Batches(s.Model, texts, length, AwareTokens, nSeq, q.Text.Seed)
+	r.Fit, r.Held, err = fit.Batches(s.Model, texts, length, AwareTokens, nSeq, q.Text.Seed)
 	tokens := 0
-	for _, batch := range slices.Concat(a.Fit, a.Held) {
+	for _, batch := range slices.Concat(r.Fit, r.Held) {
 		tokens += len(batch) * length
 	}
-	return a, describeTexts(texts, tokens), err
+	r.Text = describeTexts(texts, tokens)
+	return r, err
 }

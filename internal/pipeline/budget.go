@@ -9,18 +9,19 @@ import (
 	"github.com/ggufprune/ggufprune/engine"
 	"github.com/ggufprune/ggufprune/perplexity"
 	"github.com/ggufprune/ggufprune/search"
+	"github.com/ggufprune/ggufprune/search/strategy"
 )
 
 // schedule chooses how a search uses its time, from the speed of its first batches; nil without a limit. began is when the time
 // began to run. A search that is resumed keeps the schedule that it had.
 func schedule(ctx context.Context, q SearchRequest, session engine.Session, set *perplexity.Set, cost search.Cost,
 	eval *perplexity.Evaluator, steps int, began time.Time, rep Reporter,
-) (*search.Schedule, error) {
+) (*strategy.Schedule, error) {
 	m := q.Method
 	if m.Time == 0 {
 		return nil, nil
 	}
-	var plan search.Schedule
+	var plan strategy.Schedule
 	if raw := q.Journal.Note("schedule"); raw != nil && json.Unmarshal(raw, &plan) == nil {
 		return &plan, nil
 	}
@@ -29,10 +30,14 @@ func schedule(ctx context.Context, q SearchRequest, session engine.Session, set 
 	if err != nil {
 		return nil, err
 	}
+	spec, err := strategy.Find(m.Strategy)
+	if err != nil {
+		return nil, err
+	}
 	n := len(set.Sequences)
-	plan, err = search.Fit{
+	plan, err = strategy.Limit{
 		Cost: cost, Unit: q.Unit, Steps: steps, Available: n, Tokens: set.Tokens() / n, Scored: set.Scored() / n,
-		Speed: speed, Time: m.Time - time.Since(began), Refine: m.Strategy == "refine",
+		Speed: speed, Time: m.Time - time.Since(began), Refine: spec.Refines,
 	}.Schedule()
 	if err != nil {
 		return nil, fmt.Errorf("--time %v is %w", m.Time, err)

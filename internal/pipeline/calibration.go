@@ -11,7 +11,7 @@ import (
 	"github.com/ggufprune/ggufprune/engine"
 	"github.com/ggufprune/ggufprune/llamabind"
 	"github.com/ggufprune/ggufprune/perplexity"
-	"github.com/ggufprune/ggufprune/search"
+	"github.com/ggufprune/ggufprune/search/plan"
 )
 
 // Calibration says how a search's text fits its model, and what of it is held out.
@@ -50,7 +50,7 @@ type calibration struct {
 	set  *perplexity.Set
 	held *perplexity.Set // nil: nothing was held out
 	chat bool
-	self *search.SelfText
+	self *plan.SelfText
 }
 
 // read reads the text, without a model; nil where the model will write it.
@@ -115,8 +115,8 @@ func (*calibration) both(t Text, seen, held *perplexity.Corpus, tok engine.Token
 }
 
 // describe is the calibration as the plan has it.
-func (c *calibration) describe() search.Calibration {
-	return search.Calibration{
+func (c *calibration) describe() plan.Calibration {
+	return plan.Calibration{
 		Description: c.set.Describe(), TokensSHA256: c.set.SHA256(), Convention: string(c.set.Convention), Context: c.set.Context,
 		Sequences: len(c.set.Sequences), Tokens: c.set.Tokens(), Chat: c.chat, Self: c.self,
 	}
@@ -196,7 +196,7 @@ func chatReason(err error) string {
 
 // judge measures what was removed on the calibration and on what was held out, and warns when the loss does not carry over. used
 // are the sequences that the search decided on, nil for all.
-func (c *calibration) judge(ctx context.Context, session engine.Session, removed blockmask.Mask, used []int, rep Reporter) (*search.HeldOut, error) {
+func (c *calibration) judge(ctx context.Context, session engine.Session, removed blockmask.Mask, used []int, rep Reporter) (*plan.HeldOut, error) {
 	if c.held == nil {
 		return nil, nil
 	}
@@ -232,7 +232,7 @@ func (c *calibration) judge(ctx context.Context, session engine.Session, removed
 	if err != nil {
 		return nil, err
 	}
-	out := search.NewHeldOut(c.held, seen, held)
+	out := plan.NewHeldOut(c.held, seen, held)
 	if out.Verdict == perplexity.NotOver {
 		rep.Warnf("what the search found does not carry over to text that it has not seen: perplexity x%.3f there, x%.3f on the calibration; "+
 			"search on more text (--chunks), or on text more like yours", held.Ratio(), seen.Ratio())

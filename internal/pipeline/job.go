@@ -8,10 +8,12 @@ import (
 	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/fit"
 	"github.com/ggufprune/ggufprune/gguf"
+	"github.com/ggufprune/ggufprune/internal/repairlog"
 	"github.com/ggufprune/ggufprune/layout"
 	"github.com/ggufprune/ggufprune/llamabind"
 	"github.com/ggufprune/ggufprune/perplexity"
 	"github.com/ggufprune/ggufprune/search"
+	"github.com/ggufprune/ggufprune/search/plan"
 )
 
 // Job is what prune, search and apply are asked to do.
@@ -45,7 +47,7 @@ type Job struct {
 // Outcome is what a job did.
 type Outcome struct {
 	Model   ModelFacts
-	Plan    *search.Plan // nil when a mask was applied
+	Plan    *plan.Plan // nil when a mask was applied
 	Steps   []search.Step
 	Removed blockmask.Mask
 	Write   *WriteResult         // nil for search
@@ -59,7 +61,7 @@ type Outcome struct {
 
 // HeldOut is how the file does on text that the search has not seen; nil where nobody looked, or the file has fewer steps than the
 // plan that was looked at.
-func (o *Outcome) HeldOut() *search.HeldOut {
+func (o *Outcome) HeldOut() *plan.HeldOut {
 	if o.Plan == nil || len(o.Steps) < len(o.Plan.Steps) {
 		return nil
 	}
@@ -140,7 +142,7 @@ func (j Job) checkOutputs(write bool, inputs ...string) error {
 			return err
 		}
 		if j.Repair.wanted() {
-			if err := checkRepairLog(j.Output); err != nil {
+			if err := repairlog.Check(j.Output); err != nil {
 				return err
 			}
 		}
@@ -202,14 +204,14 @@ func (j Job) search(ctx context.Context, src *Source, corpus *perplexity.Corpus,
 	}, rep)
 	res := found.Result
 	var goal *search.GoalError
-	if res == nil && journal.Found() == 0 && !errors.Is(searchErr, context.Canceled) || errors.As(searchErr, &goal) {
+	if res == nil && len(journal.Records()) == 0 && !errors.Is(searchErr, context.Canceled) || errors.As(searchErr, &goal) {
 		// The goal or the layout cannot be. A journal would only be in the way.
 		searchErr = errors.Join(searchErr, journal.Remove())
 	}
 	if searchErr != nil && (res == nil || len(res.Steps) == 0 || j.Plan == "") {
 		return nil, nil, searchErr
 	}
-	var held *search.HeldOut
+	var held *plan.HeldOut
 	if searchErr == nil && len(res.Steps) > 0 {
 		held, searchErr = calib.judge(ctx, session, res.Removed(), found.Used, rep)
 	}
@@ -249,7 +251,7 @@ func (j Job) write(ctx context.Context, src *Source, q WriteRequest, out *Outcom
 		return err
 	}
 	q.Layout, q.Output, q.Force, q.NoCheck, q.Text, q.Evaluation = j.Layout, j.Output, j.Force, j.NoCheck, j.Text, evaluation
-	var log *repairLog
+	var log *repairlog.Log
 	if out.Repair, log, err = j.repair(ctx, src, &q, rep); err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/ggufprune/ggufprune/gguf"
 	"github.com/ggufprune/ggufprune/search"
+	"github.com/ggufprune/ggufprune/search/plan"
 )
 
 func TestCheckOutput(t *testing.T) {
@@ -58,9 +59,9 @@ func TestCheckOutput(t *testing.T) {
 
 // What held-out text said is of a plan's last step.
 func TestHeldOutIsOfAllSteps(t *testing.T) {
-	plan := &search.Plan{Steps: make([]search.Step, 2), HeldOut: &search.HeldOut{}}
-	for steps, want := range map[int]*search.HeldOut{1: nil, 2: plan.HeldOut} {
-		if got := (&Outcome{Plan: plan, Steps: plan.Steps[:steps]}).HeldOut(); got != want {
+	p := &plan.Plan{Steps: make([]search.Step, 2), HeldOut: &plan.HeldOut{}}
+	for steps, want := range map[int]*plan.HeldOut{1: nil, 2: p.HeldOut} {
+		if got := (&Outcome{Plan: p, Steps: p.Steps[:steps]}).HeldOut(); got != want {
 			t.Errorf("%d of 2 steps: %v", steps, got)
 		}
 	}

@@ -6,13 +6,15 @@ import (
 
 	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/engine"
+	"github.com/ggufprune/ggufprune/internal/planfile"
 	"github.com/ggufprune/ggufprune/layout"
 	"github.com/ggufprune/ggufprune/llamabind"
 	"github.com/ggufprune/ggufprune/search"
+	"github.com/ggufprune/ggufprune/search/plan"
 )
 
 // newPlan records a search with all that identifies what it was made from.
-func (s *Source) newPlan(j Job, c *calibration, blocks []layout.Block, found Found) (*search.Plan, error) {
+func (s *Source) newPlan(j Job, c *calibration, blocks []layout.Block, found Found) (*plan.Plan, error) {
 	hash, err := s.SHA256()
 	if err != nil {
 		return nil, err
@@ -25,10 +27,10 @@ func (s *Source) newPlan(j Job, c *calibration, blocks []layout.Block, found Fou
 	if found.ScoredOn != "" {
 		text.Description += "; scored after a repair, on " + found.ScoredOn
 	}
-	return &search.Plan{
+	return &plan.Plan{
 		Tool:     j.Tool,
 		LlamaCpp: llamabind.LlamaTag,
-		Model: search.PlanModel{
+		Model: plan.Model{
 			Path: s.Runtime.Path, SHA256: hash, Arch: s.File.Arch(), Params: s.File.Params(), Size: s.File.Bytes(), Blocks: all,
 		},
 		Calibration: text,
@@ -43,7 +45,7 @@ func (s *Source) newPlan(j Job, c *calibration, blocks []layout.Block, found Fou
 
 // provenance is what a file made by the first k steps of p says of its origin. Blocks that a step removed together have
 // the same score.
-func provenance(p *search.Plan, k int) layout.Provenance {
+func provenance(p *plan.Plan, k int) layout.Provenance {
 	var scores []float64
 	for _, s := range p.Steps[:k] {
 		scores = append(scores, slices.Repeat([]float64{s.Score}, s.Removed.Len())...)
@@ -61,15 +63,15 @@ func provenance(p *search.Plan, k int) layout.Provenance {
 }
 
 // savePlan writes the plan to j.Plan, if that is asked for.
-func savePlan(j Job, p *search.Plan) error {
+func savePlan(j Job, p *plan.Plan) error {
 	if j.Plan == "" {
 		return nil
 	}
-	return search.WritePlan(j.Plan, p)
+	return planfile.Write(j.Plan, p)
 }
 
 // plannedSteps chooses how many steps of a plan to apply: all, or as many as goal needs.
-func plannedSteps(p *search.Plan, goal search.Goal, size func(blockmask.Mask) (int64, error)) (int, error) {
+func plannedSteps(p *plan.Plan, goal search.Goal, size func(blockmask.Mask) (int64, error)) (int, error) {
 	if goal == (search.Goal{}) {
 		return len(p.Steps), nil
 	}

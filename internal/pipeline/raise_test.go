@@ -11,6 +11,7 @@ import (
 	"github.com/ggufprune/ggufprune/engine"
 	"github.com/ggufprune/ggufprune/fit"
 	"github.com/ggufprune/ggufprune/gguf"
+	"github.com/ggufprune/ggufprune/internal/repairlog"
 	"github.com/ggufprune/ggufprune/layout"
 	"github.com/ggufprune/ggufprune/llamabind"
 )
@@ -40,7 +41,7 @@ func TestRaisedType(t *testing.T) {
 // What a repair is done with must have its place, also where nobody asked for one: it may be another repair's.
 func TestRepairThatCannotBeKept(t *testing.T) {
 	j := applyJob(t, func(string) error { return nil })
-	_, weights := repairLogPaths(j.Output)
+	_, weights := repairlog.Paths(j.Output)
 	if err := os.Mkdir(weights, 0o755); err != nil {
 		t.Fatal(err)
 	}

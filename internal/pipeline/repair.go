@@ -14,10 +14,11 @@ import (
 	"github.com/ggufprune/ggufprune/engine"
 	"github.com/ggufprune/ggufprune/fit"
 	"github.com/ggufprune/ggufprune/gguf"
+	"github.com/ggufprune/ggufprune/internal/journal"
+	"github.com/ggufprune/ggufprune/internal/repairlog"
 	"github.com/ggufprune/ggufprune/layout"
 	"github.com/ggufprune/ggufprune/llamabind"
 	"github.com/ggufprune/ggufprune/perplexity"
-	"github.com/ggufprune/ggufprune/search"
 )
 
 // Repair says how weights are re-fitted before a file is written.
@@ -75,7 +76,7 @@ type RepairRequest struct {
 
 // Repair re-fits the loaded model without what was removed. From now on sessions of s run with the new weights. It returns the log of
 // what is done, nil if nothing is, for the caller to close, or to remove when the file is written.
-func (s *Source) Repair(ctx context.Context, q RepairRequest, rep Reporter) (_ *fit.Result, text string, log *repairLog, err error) {
+func (s *Source) Repair(ctx context.Context, q RepairRequest, rep Reporter) (_ *fit.Result, text string, log *repairlog.Log, err error) {
 	r, t := q.Repair, q.Text
 	texts, err := r.texts(t)
 	if err != nil {
@@ -120,7 +121,7 @@ func (s *Source) Repair(ctx context.Context, q RepairRequest, rep Reporter) (_ *
 		if !log.Kept() {
 			return nil, "", nil, errors.Join(err, log.Remove())
 		}
-		rep.Notef("the blocks that are repaired so far are kept in %s: the same repair goes on from there", log.path())
+		rep.Notef("the blocks that are repaired so far are kept in %s: the same repair goes on from there", log.Path())
 		return nil, "", nil, errors.Join(err, log.Close())
 	}
 	s.changed = res.Weights
@@ -128,7 +129,7 @@ func (s *Source) Repair(ctx context.Context, q RepairRequest, rep Reporter) (_ *
 }
 
 // repairLog opens the log of a repair.
-func (s *Source) repairLog(q RepairRequest, nSeq int, tokens string, rep Reporter) (*repairLog, error) {
+func (s *Source) repairLog(q RepairRequest, nSeq int, tokens string, rep Reporter) (*repairlog.Log, error) {
 	hash, err := s.SHA256()
 	if err != nil {
 		return nil, err
@@ -143,22 +144,22 @@ func (s *Source) repairLog(q RepairRequest, nSeq int, tokens string, rep Reporte
 	if err != nil {
 		return nil, err
 	}
-	header := search.Header{ModelSHA256: hash, TokensSHA256: tokens, Config: config, Tool: q.Tool, LlamaCpp: llamabind.LlamaTag}
+	header := journal.Header{ModelSHA256: hash, TokensSHA256: tokens, Config: config, Tool: q.Tool, LlamaCpp: llamabind.LlamaTag}
 	output := q.Output
 	if output == "" {
 		if output, err = s.unnamed(header); err != nil {
 			return nil, err
 		}
 	}
-	log, err := openRepairLog(output, header, q.Anew)
+	log, err := repairlog.Open(output, header, q.Anew)
 	if err != nil {
 		return nil, &repairLogError{err}
 	}
-	if log.replaced {
-		rep.Notef("what an interrupted repair of other blocks had left in %s is replaced", filepath.Base(log.path()))
+	if log.Replaced {
+		rep.Notef("what an interrupted repair of other blocks had left in %s is replaced", filepath.Base(log.Path()))
 	}
 	if log.Kept() {
-		rep.Notef("the repair goes on from %s", filepath.Base(log.path()))
+		rep.Notef("the repair goes on from %s", filepath.Base(log.Path()))
 	}
 	return log, nil
 }
@@ -169,7 +170,7 @@ type repairLogError struct{ error }
 func (e *repairLogError) Unwrap() error { return e.error }
 
 // unnamed is what stands for the output where that gets its name only when it is written: the same for the same repair.
-func (s *Source) unnamed(h search.Header) (string, error) {
+func (s *Source) unnamed(h journal.Header) (string, error) {
 	data, err := json.Marshal(h)
 	if err != nil {
 		return "", err
@@ -187,7 +188,7 @@ func describeTexts(texts []*perplexity.Corpus, tokens int) string {
 }
 
 // repair repairs the source before q is written, and completes q. The log is nil, or to be closed; see [Source.Repair].
-func (j Job) repair(ctx context.Context, src *Source, q *WriteRequest, rep Reporter) (*fit.Result, *repairLog, error) {
+func (j Job) repair(ctx context.Context, src *Source, q *WriteRequest, rep Reporter) (*fit.Result, *repairlog.Log, error) {
 	src.changed, src.types = nil, nil
 	if !j.Repair.wanted() {
 		return nil, nil, nil

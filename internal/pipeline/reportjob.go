@@ -8,9 +8,10 @@ import (
 	"strings"
 
 	"github.com/ggufprune/ggufprune/gguf"
+	"github.com/ggufprune/ggufprune/internal/planfile"
 	"github.com/ggufprune/ggufprune/internal/report"
 	"github.com/ggufprune/ggufprune/layout"
-	"github.com/ggufprune/ggufprune/search"
+	"github.com/ggufprune/ggufprune/search/plan"
 )
 
 // ReportJob is what the command report is asked to do.
@@ -25,7 +26,7 @@ type ReportJob struct {
 
 // ReportOutcome is what a report was made of.
 type ReportOutcome struct {
-	Plan    *search.Plan
+	Plan    *plan.Plan
 	Steps   int // of the plan, that the report says are carried out
 	Written *WrittenReport
 }
@@ -41,7 +42,7 @@ func Report(ctx context.Context, j ReportJob) (*ReportOutcome, error) {
 	if err := j.Files.Check(j.Force, inputs...); err != nil {
 		return nil, err
 	}
-	plan, err := search.ReadPlan(j.Plan)
+	plan, err := planfile.Read(j.Plan)
 	if err != nil {
 		return nil, err
 	}
@@ -65,7 +66,7 @@ func Report(ctx context.Context, j ReportJob) (*ReportOutcome, error) {
 }
 
 // readSource reads what the whole model's file says, and makes sure that the plan is for it.
-func readSource(ctx context.Context, path string, plan *search.Plan) (*report.Model, error) {
+func readSource(ctx context.Context, path string, plan *plan.Plan) (*report.Model, error) {
 	f, err := gguf.Open(path)
 	if err != nil {
 		return nil, err
@@ -79,7 +80,7 @@ func readSource(ctx context.Context, path string, plan *search.Plan) (*report.Mo
 }
 
 // readPruned reads what a pruned file says, and finds how many steps of the plan made it.
-func readPruned(ctx context.Context, path string, plan *search.Plan) (*report.Model, int, error) {
+func readPruned(ctx context.Context, path string, plan *plan.Plan) (*report.Model, int, error) {
 	f, err := gguf.Open(path)
 	if err != nil {
 		return nil, 0, err

@@ -23,7 +23,7 @@ type SearchRequest struct {
 	Method  Method
 	Repair  Repair // its texts are what the strategy aware looks at
 	Text    Text
-	Journal *search.Journal // what was measured before, and is from now on; may be nil
+	Journal *searchJournal // what was measured before, and is from now on; may be nil
 }
 
 // Found is what a search came to.
@@ -77,14 +77,14 @@ func (s *Source) Search(ctx context.Context, session engine.Session, set *perple
 	if err != nil {
 		return Found{}, err
 	}
-	d, err := s.decider(ctx, q, session, set, ledger, steps, plan)
+	d, err := s.prepare(ctx, q, session, set, ledger, steps, plan)
 	if err != nil {
 		return Found{}, err
 	}
 	w := newWatcher(rep, ledger, d, q, steps)
 	defer w.stop()
-	res, err := d.run(ctx, model, q.Unit, q.Goal, w.event)
-	return Found{Result: res, Settings: d.settings(q), Audit: d.audit(), Refined: d.refined, Used: d.use, ScoredOn: d.scoredOn}, err
+	res, err := d.Run(ctx, model, w.event)
+	return Found{Result: res, Settings: d.Settings, Audit: d.Audit, Refined: d.Refined, Used: d.Use, ScoredOn: d.ScoredOn}, err
 }
 
 // cost is what running the source costs, in blocks. The head's part is that of its weights: it is the same on every machine,

@@ -10,7 +10,7 @@ import (
 	"github.com/ggufprune/ggufprune/engine"
 	"github.com/ggufprune/ggufprune/internal/selftext"
 	"github.com/ggufprune/ggufprune/perplexity"
-	"github.com/ggufprune/ggufprune/search"
+	"github.com/ggufprune/ggufprune/search/plan"
 )
 
 const (
@@ -21,7 +21,7 @@ const (
 
 // writeSelf has the model write the calibration: conversations, of which it makes up both sides, where it has a chat template
 // that works, else texts from BOS on. A chat template that cannot be used is an error only if the user insists on it.
-func (j Job) writeSelf(ctx context.Context, src *Source, rep Reporter) (*perplexity.Corpus, *search.SelfText, error) {
+func (j Job) writeSelf(ctx context.Context, src *Source, rep Reporter) (*perplexity.Corpus, *plan.SelfText, error) {
 	m := src.Model
 	frame, chat, err := j.selfFrame(m, rep)
 	if err != nil {
@@ -61,7 +61,7 @@ func (j Job) writeSelf(ctx context.Context, src *Source, rep Reporter) (*perplex
 		texts[i] = spell(m, tokens)
 	}
 	rep.Notef("the model wrote %d documents itself (temperature %g, seed %d), the first: %s", len(texts), o.Temperature, o.Seed, excerpt(texts[0]))
-	return perplexity.Special("the model's own text", texts), &search.SelfText{Seed: o.Seed, Temperature: o.Temperature, Chat: chat}, nil
+	return perplexity.Special("the model's own text", texts), &plan.SelfText{Seed: o.Seed, Temperature: o.Temperature, Chat: chat}, nil
 }
 
 // selfFrame returns what the model's documents are given: the opening of the user's turn, and from its end to the opening of the reply; or

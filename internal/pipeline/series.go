@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/ggufprune/ggufprune/internal/repairlog"
 	"github.com/ggufprune/ggufprune/layout"
 	"github.com/ggufprune/ggufprune/search"
 )
@@ -90,7 +91,7 @@ func (a *application) name(steps []int) ([]planned, error) {
 			return nil, err
 		}
 		if a.job.Repair.wanted() {
-			if err := checkRepairLog(files[i].path); err != nil {
+			if err := repairlog.Check(files[i].path); err != nil {
 				return nil, err
 			}
 		}
