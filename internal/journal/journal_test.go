@@ -223,7 +223,7 @@ func TestNoJournal(t *testing.T) {
 	}
 }
 
-func FuzzRead(f *testing.F) {
+func FuzzJournal(f *testing.F) {
 	text, err := line(note{Name: "x", Value: json.RawMessage("1")})
 	if err != nil {
 		f.Fatal(err)

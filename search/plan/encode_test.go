@@ -77,7 +77,7 @@ func TestEvilPlans(t *testing.T) {
 	}
 }
 
-func FuzzDecode(f *testing.F) {
+func FuzzDecodePlan(f *testing.F) {
 	data, err := sample(f, blockmask.Whole, 4).Encode()
 	if err != nil {
 		f.Fatal(err)
