@@ -172,7 +172,9 @@ func measureArms(ctx context.Context, l *search.Ledger, removed blockmask.Mask, 
 }
 
 // decide measures finalists on the whole set, if there are several, and writes down what the race found.
-func (f *Fast) decide(ctx context.Context, r *race.Race, removed blockmask.Mask, arms []blockmask.Mask, use, order []int, best int) (search.Choice, error) {
+func (f *Fast) decide(ctx context.Context, r *race.Race, removed blockmask.Mask, arms []blockmask.Mask, use, order []int, best int) (
+	search.Choice, error,
+) {
 	c := search.Choice{}
 	var final []blockmask.Mask
 	for _, a := range r.Alive() {

@@ -30,9 +30,9 @@ func (w Within) Choose(ctx context.Context, removed blockmask.Mask, candidates [
 // RunRefine searches with fast on the search half of refine, improves the result, and returns the steps of an order that ends at
 // the improved mask, scored on the whole set. order chooses that order; it should be a strategy on the whole set. refine's Model, Unit and
 // Goal are set here.
-func RunRefine(ctx context.Context, fast *Fast, refine *Refine, order search.Strategy, model *search.Model, unit blockmask.Unit, goal search.Goal, on func(search.Event)) (
-	*search.Result, *search.Refined, error,
-) {
+func RunRefine(ctx context.Context, fast *Fast, refine *Refine, order search.Strategy, model *search.Model, unit blockmask.Unit,
+	goal search.Goal, on func(search.Event),
+) (*search.Result, *search.Refined, error) {
 	if on == nil {
 		on = func(search.Event) {}
 	}
