@@ -7,35 +7,18 @@ import (
 	"slices"
 
 	"github.com/ggufprune/ggufprune/blockmask"
+	"github.com/ggufprune/ggufprune/internal/jsonnum"
 )
 
-// part is an output projection of a block, and what is collected about it.
-type part struct {
-	*Projection
-	block blockmask.Block
-	power []float64 // (matrices, In) sums of squares of what comes in, from all positions
-	rows  []int     // (matrices) how many
-	out   Block
-}
+// MaxFull is the most inputs of a projection that Auto fits in full: k x k doubles are kept twice, and the solve takes k^3/3
+// multiplications for each lambda.
+const MaxFull = 6144
 
-func newPart(b blockmask.Block, p *Projection) *part {
-	return &part{
-		Projection: p, block: b, out: Block{Block: b, Tensor: p.Name},
-		power: make([]float64, p.matrices()*p.In), rows: make([]int, p.matrices()),
-	}
-}
+// minGain is the part of the held-out loss that a block's repair must win.
+const minGain = 1e-3
 
 // affordable reports whether a fit of every single weight is.
 func (p *part) affordable() bool { return p.In <= MaxFull && bytesOf(p.In, p.Out) <= maxExpertBytes }
-
-func (p *part) fitted() bool { return p.out.Method != "" }
-
-// left says why a part was left alone, unless it was fitted.
-func (p *part) left(reason string) {
-	if !p.fitted() {
-		p.out.Skipped = reason
-	}
-}
 
 // block brings both streams to boundary stop, and repairs the block at index at on the way.
 func (s *state) block(ctx context.Context, b blockmask.Block, at, stop int) error {
@@ -199,7 +182,7 @@ func (s *state) round(ctx context.Context, at, stop int, parts []*part, fits []f
 	}
 	for _, f := range fits {
 		for _, p := range f.parts() {
-			p.out.Before = before / float64(held)
+			p.out.Before = jsonnum.Float(before / float64(held))
 			p.left(reason)
 		}
 	}
@@ -265,7 +248,7 @@ func (s *state) adopt(ctx context.Context, at, stop int, f fit, c candidate, bef
 	}
 	for _, p := range f.parts() {
 		p.out.Skipped, p.out.Method, p.out.Lambda = "", f.method(), c.lambda
-		p.out.Before, p.out.After = before/held, after/held
+		p.out.Before, p.out.After = jsonnum.Float(before/held), jsonnum.Float(after/held)
 	}
 	return "", nil
 }

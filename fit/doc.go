@@ -1,4 +1,4 @@
-// Package repair re-fits the output projections of the blocks that are left after pruning, so that the residual stream comes close to
+// Package fit re-fits the output projections of the blocks that are left after pruning, so that the residual stream comes close to
 // the unpruned model's again. It is least squares in closed form: no gradient, no new tensor, the same shapes.
 //
 // # Method

@@ -12,9 +12,10 @@ import (
 
 	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/engine"
+	"github.com/ggufprune/ggufprune/internal/jsonnum"
 )
 
-// Notes remember values by name across runs; search.Journal does.
+// Notes remember values by name across runs. A journal.Journal does, in a file.
 type Notes interface {
 	Note(name string) json.RawMessage // nil: there is none
 	SetNote(name string, value any) error
@@ -47,13 +48,6 @@ func (s *state) keep(b blockmask.Block, from int, had map[string]bool) error {
 		return nil
 	}
 	d := done{Blocks: s.res.Blocks[from:], Waits: s.waiting != nil}
-	for i := range d.Blocks {
-		for _, x := range []*float64{&d.Blocks[i].Before, &d.Blocks[i].After} {
-			if math.IsNaN(*x) || math.IsInf(*x, 0) {
-				*x = -1 // JSON has no such numbers
-			}
-		}
-	}
 	for name, data := range s.res.Weights {
 		if had[name] {
 			continue
@@ -91,6 +85,13 @@ func (s *state) logged(blocks []blockmask.Block, kept []int) (known []done, weig
 		var d done
 		if raw := s.Log.Note(noteOf(blocks[at])); raw == nil || json.Unmarshal(raw, &d) != nil {
 			return known, weights, nil
+		}
+		for i := range d.Blocks {
+			for _, x := range []*jsonnum.Float{&d.Blocks[i].Before, &d.Blocks[i].After} {
+				if *x == -1 { // an earlier version's null
+					*x = jsonnum.Float(math.Inf(1))
+				}
+			}
 		}
 		of := map[string][]byte{}
 		for _, name := range d.Tensors {

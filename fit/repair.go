@@ -11,94 +11,6 @@ import (
 	"github.com/ggufprune/ggufprune/engine"
 )
 
-// Method says what is fitted.
-type Method string
-
-// The methods; see the package comment. Auto is Full where the solve is affordable, else Map.
-const (
-	Auto Method = "auto"
-	Full Method = "full"
-	Map  Method = "map"
-	Off  Method = "off"
-)
-
-// ParseMethod reads a method's name; "" is Auto.
-func ParseMethod(s string) (Method, error) {
-	m := Method(s)
-	if s == "" {
-		m = Auto
-	}
-	if !slices.Contains([]Method{Auto, Full, Map, Off}, m) {
-		return "", fmt.Errorf("unknown repair %q; use auto, full, map or off", s)
-	}
-	return m, nil
-}
-
-// MaxFull is the most inputs of a projection that Auto fits in full: k x k doubles are kept twice, and the solve takes k^3/3
-// multiplications for each lambda.
-const MaxFull = 6144
-
-// Lambdas are the ridge parameters that are tried, in parts of the mean of G's diagonal.
-var Lambdas = []float64{0.01, 0.03, 0.1, 0.3, 1, 3, 10}
-
-// minGain is the part of the held-out loss that a block's repair must win.
-const minGain = 1e-3
-
-// Request asks for a repair.
-type Request struct {
-	Removed blockmask.Mask
-	Method  Method
-	// Fit and Held are batches of sequences of one length in each batch; Held is what choices are made on.
-	Fit, Held [][]engine.Sequence
-	Progress  func(done, total int, block blockmask.Block)
-	Log       Log // what is done already; nil: nothing, and nothing is kept
-}
-
-// Block says what became of an output projection of a block. A block of experts may have two.
-type Block struct {
-	Block   blockmask.Block `json:"block"`
-	Tensor  string          `json:"tensor"`  // "" if there is none
-	Skipped string          `json:"skipped"` // why it was left alone; "" if it was repaired
-	Method  Method          `json:"method"`
-	Lambda  float64         `json:"lambda"`
-	Before  float64         `json:"before"` // mean square of the relative distance to the unpruned stream on the held part, without this block's repair
-	After   float64         `json:"after"`  // and with it, as encoded
-}
-
-// Result is a repair.
-type Result struct {
-	Blocks    []Block
-	Weights   map[string][]byte // the new tensors by name, as files hold them
-	Positions int               // of the fit and the held part
-	NLLBefore float64           // mean on the held part, nats
-	NLLAfter  float64
-	Undone    bool // it did not lower the held part's NLL, so nothing is changed
-}
-
-// ErrNothing says that no block can be repaired.
-var ErrNothing = errors.New("nothing to repair")
-
-// batch is one batch on its way through the model.
-type batch struct {
-	seqs   []engine.Sequence
-	held   bool
-	dense  []float32 // the unpruned stream
-	pruned []float32
-	next   []float32 // of a held batch: the pruned stream behind the block that is being fitted, as the model is now; nil: unknown
-}
-
-func (b *batch) positions() int { return len(b.seqs) * len(b.seqs[0].Tokens) }
-
-// state is a repair under way.
-type state struct {
-	Request
-	e       engine.BlockRunner
-	w       Weights
-	batches []*batch
-	waiting []*part // of a block that the next one runs beside
-	res     *Result
-}
-
 // Run repairs the model that e runs. The loaded model is left repaired, or as it was when the repair is undone or an error ends it.
 func Run(ctx context.Context, e engine.BlockRunner, w Weights, q Request) (res *Result, err error) {
 	if err := q.Removed.WholeBlocks(); err != nil {
@@ -262,4 +174,15 @@ func (s *state) restore() error {
 	}
 	s.res.Weights = map[string][]byte{}
 	return errors.Join(errs...)
+}
+
+// sum adds up the losses of all positions that something follows.
+func sum(losses [][]float64) (total float64, n int) {
+	for _, row := range losses {
+		for _, l := range row[:len(row)-1] {
+			total += l
+			n++
+		}
+	}
+	return total, n
 }

@@ -8,6 +8,9 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
+// Lambdas are the ridge parameters that are tried, in parts of the mean of G's diagonal.
+var Lambdas = []float64{0.01, 0.03, 0.1, 0.3, 1, 3, 10}
+
 // normal are the normal equations of a least-squares problem: sums over n positions of features f (k) and residuals r (d).
 type normal struct {
 	n, k, d int

@@ -38,6 +38,7 @@ func flat(m *mat.Dense) *mat.VecDense { d := m.RawMatrix().Data; return mat.NewV
 
 // The ridge solution by another route: QR of the features with sqrt(lambda) I below them.
 func TestSolveEqualsQR(t *testing.T) {
+	t.Parallel()
 	const n, k, d, lambda = 40, 9, 4, 0.1
 	f, r, eq := random(n, k, d, 1)
 	got, used, err := eq.solve(lambda)
@@ -69,6 +70,7 @@ func TestSolveEqualsQR(t *testing.T) {
 }
 
 func TestSolveRaisesLambda(t *testing.T) {
+	t.Parallel()
 	_, _, eq := random(5, 30, 3, 2) // fewer positions than features
 	_, used, err := eq.solve(1e-12)
 	if err != nil || used <= 1e-12 || used > 1e-5 {
@@ -77,6 +79,7 @@ func TestSolveRaisesLambda(t *testing.T) {
 }
 
 func TestSolveRefusesNothing(t *testing.T) {
+	t.Parallel()
 	for _, v := range []float64{0, math.NaN(), math.Inf(1)} {
 		eq := newNormal(3, 2)
 		for i := range eq.g {
@@ -89,6 +92,7 @@ func TestSolveRefusesNothing(t *testing.T) {
 }
 
 func TestPlus(t *testing.T) {
+	t.Parallel()
 	_, _, a := random(10, 4, 2, 3)
 	_, _, b := random(20, 4, 2, 4)
 	s := a.plus(b)
@@ -116,6 +120,7 @@ func rounded(n int, a, b []float32, acc []float64) error {
 
 // The blocked solution is gonum's, whatever the last block's size.
 func TestBlockedSolveEqualsPlain(t *testing.T) {
+	t.Parallel()
 	for _, k := range []int{1, 7, 8, 20, 31, 64} {
 		_, _, eq := random(50, k, 5, uint64(k))
 		want, err := eq.ridge(0.5)
@@ -143,6 +148,7 @@ func TestBlockedSolveEqualsPlain(t *testing.T) {
 
 // Large systems go that way, and their losses too; what has no solution is found out, and an engine's error is none of the matrix.
 func TestLargeSolve(t *testing.T) {
+	t.Parallel()
 	const k, d = blockedFrom + 100, 3
 	_, _, eq := random(200, k, d, 9)
 	want, _, err := eq.solve(0.1)

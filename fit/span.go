@@ -12,19 +12,28 @@ import (
 	"github.com/ggufprune/ggufprune/engine"
 )
 
-// span is a candidate: the kept blocks between two boundaries, and where the kept block before it begins.
-type span struct {
-	mask        blockmask.Mask
-	before      int // boundary before the kept block in front; -1: there is none, or none that could be changed
-	start, stop int // boundaries
-	after       int // kept blocks behind stop
-	eq          *normal
-	x           *mat.Dense // nil: no map
-	losses      []float64  // mean of each held sequence that it has run on
+// Span is a candidate of a search: kept blocks that follow each other, and what a repair of the kept block before them could do in their
+// place. Boundaries count as those of [engine.BlockRunner]: block i begins at boundary i.
+//
+// Let y(t) be what the block before adds to the stream at position t, and s(t) what the span adds, of d = n_embd numbers each. A linear
+// map M (d, d) is fitted so that M y comes close to s: ridge, positions weighted as in [Run]. [Span.Add] takes batches in, [Span.Solve]
+// fits, [Span.Behind] tells the stream with M y in the span's place.
+type Span struct {
+	Mask   blockmask.Mask
+	Before int // boundary before the kept block in front; -1: there is none, or none that could be changed
+	Start  int // boundary before the span's first block
+	Stop   int // boundary before the kept block behind it, or behind the last block
+	After  int // kept blocks behind Stop
+
+	eq *normal
+	x  *mat.Dense // nil: no map
 }
 
-// keptBlocks lists the indices of the blocks that are not removed.
-func keptBlocks(blocks []blockmask.Block, removed blockmask.Mask) (kept []int) {
+// spanLambda is the ridge parameter of the maps, in parts of the mean square of a feature.
+const spanLambda = 0.1
+
+// Kept lists the indices of the blocks that are not removed.
+func Kept(blocks []blockmask.Block, removed blockmask.Mask) (kept []int) {
 	for i, b := range blocks {
 		if !removed.Has(b) {
 			kept = append(kept, i)
@@ -33,26 +42,27 @@ func keptBlocks(blocks []blockmask.Block, removed blockmask.Mask) (kept []int) {
 	return kept
 }
 
-// newSpan finds a candidate among the kept blocks, where it must be in one piece.
-func newSpan(blocks []blockmask.Block, kept []int, c blockmask.Mask) (*span, error) {
-	s := &span{mask: c, before: -1, start: -1}
+// NewSpan finds a candidate among the kept blocks, where it must be in one piece. mappable says of each block whether a repair could
+// change what it adds: see [Mappable].
+func NewSpan(blocks []blockmask.Block, kept []int, c blockmask.Mask, mappable []bool) (*Span, error) {
+	s := &Span{Mask: c, Before: -1, Start: -1}
 	n := 0
 	for i, at := range kept {
 		if !c.Has(blocks[at]) {
 			continue
 		}
-		if s.start < 0 {
-			s.start = at
-			if i > 0 {
-				s.before = kept[i-1]
+		if s.Start < 0 {
+			s.Start = at
+			if i > 0 && mappable[kept[i-1]] {
+				s.Before = kept[i-1]
 			}
 		}
 		n++
-		s.stop, s.after = len(blocks), len(kept)-i-1
+		s.Stop, s.After = len(blocks), len(kept)-i-1
 		if i+1 < len(kept) {
-			s.stop = kept[i+1]
+			s.Stop = kept[i+1]
 		}
-		if first := slices.Index(kept, s.start); i-first+1 != n {
+		if first := slices.Index(kept, s.Start); i-first+1 != n {
 			return nil, fmt.Errorf("the blocks of %s do not follow each other; a search that knows of repair cannot remove them together", c)
 		}
 	}
@@ -62,8 +72,8 @@ func newSpan(blocks []blockmask.Block, kept []int, c blockmask.Mask) (*span, err
 	return s, nil
 }
 
-// mappable tells of every block whether a repair could change what it adds, by its form on one batch of the unpruned model.
-func mappable(ctx context.Context, e engine.BlockRunner, w Weights, seqs []engine.Sequence) ([]bool, error) {
+// Mappable tells of every block whether a repair could change what it adds, by its form on one batch of the unpruned model.
+func Mappable(ctx context.Context, e engine.BlockRunner, w Weights, seqs []engine.Sequence) ([]bool, error) {
 	x := &batch{seqs: seqs}
 	s := &state{e: e, w: w, batches: []*batch{x}}
 	blocks := e.Blocks()
@@ -106,11 +116,12 @@ func mappable(ctx context.Context, e engine.BlockRunner, w Weights, seqs []engin
 	return out, nil
 }
 
-// streams runs the pruned model over a batch and returns the stream at every kept block's boundary, and behind the last.
-func (a *Aware) streams(ctx context.Context, seqs []engine.Sequence, removed blockmask.Mask, kept []int) (map[int][]float32, error) {
-	n := len(a.Runner.Blocks())
+// Streams runs the model without removed over a batch of sequences of one length, and returns the stream at the boundary of every kept
+// block, and behind the last: n_embd numbers for each position, one sequence after the other.
+func Streams(ctx context.Context, e engine.BlockRunner, seqs []engine.Sequence, removed blockmask.Mask, kept []int) (map[int][]float32, error) {
+	n := len(e.Blocks())
 	out := map[int][]float32{}
-	x, err := a.Runner.Segment(ctx, seqs, removed, -1, kept[0], nil)
+	x, err := e.Segment(ctx, seqs, removed, -1, kept[0], nil)
 	for i, at := range kept {
 		if err != nil {
 			return nil, err
@@ -120,60 +131,46 @@ func (a *Aware) streams(ctx context.Context, seqs []engine.Sequence, removed blo
 		if i+1 < len(kept) {
 			next = kept[i+1]
 		}
-		x, err = a.Runner.Segment(ctx, seqs, removed, at, next, x)
+		x, err = e.Segment(ctx, seqs, removed, at, next, x)
 		out[next] = x
 	}
 	return out, err
 }
 
-// fit fits the map of every candidate.
-func (a *Aware) fit(ctx context.Context, removed blockmask.Mask, kept []int, spans []*span) error {
-	for _, seqs := range a.Fit {
-		x, err := a.streams(ctx, seqs, removed, kept)
-		if err != nil {
-			return err
-		}
-		n := len(seqs) * len(seqs[0].Tokens)
-		for _, s := range spans {
-			if s.before < 0 {
-				continue
-			}
-			y, target := difference(x[s.start], x[s.before]), difference(x[s.stop], x[s.start])
-			scaleRows(x[s.stop], n, y, target)
-			if d := len(y) / n; s.eq == nil {
-				s.eq = newNormal(d, d)
-			}
-			s.eq.n += n
-			if err := a.Runner.Product(ctx, "", n, y, y, s.eq.g); err != nil {
-				return err
-			}
-			if err := a.Runner.Product(ctx, "", n, y, target, s.eq.c); err != nil {
-				return err
-			}
-		}
-		a.ran(nil, n, float64(len(kept))+float64(len(spans))*a.MapCost)
-		if err := a.stopped(); err != nil {
-			return err
-		}
+// Add takes in a batch of n positions, whose streams x has by boundary: see [Streams].
+func (s *Span) Add(ctx context.Context, e engine.BlockRunner, x map[int][]float32, n int) error {
+	if s.Before < 0 {
+		return nil
 	}
-	for _, s := range spans {
-		if s.eq == nil {
-			continue
-		}
-		if x, _, err := s.eq.solve(awareLambda); err == nil {
-			s.x = x // else the candidate stands as it is
-		}
-		s.eq = nil
+	y, target := difference(x[s.Start], x[s.Before]), difference(x[s.Stop], x[s.Start])
+	scaleRows(x[s.Stop], n, y, target)
+	if d := len(y) / n; s.eq == nil {
+		s.eq = newNormal(d, d)
 	}
-	return nil
+	s.eq.n += n
+	if err := e.Product(ctx, "", n, y, y, s.eq.g); err != nil {
+		return err
+	}
+	return e.Product(ctx, "", n, y, target, s.eq.c)
 }
 
-// repaired is the stream behind a candidate that is not there, with what its map makes of the block before.
-func (a *Aware) repaired(ctx context.Context, s *span, x map[int][]float32, n int) ([]float32, error) {
-	if s.x == nil {
-		return x[s.start], nil
+// Solve fits the map to what was taken in, and forgets that.
+func (s *Span) Solve() {
+	if s.eq == nil {
+		return
 	}
-	y := difference(x[s.start], x[s.before])
+	if x, _, err := s.eq.solve(spanLambda); err == nil {
+		s.x = x // else the candidate stands as it is
+	}
+	s.eq = nil
+}
+
+// Behind is the stream at Stop of a batch of n positions without the span, with what its map makes of the block before in its place.
+func (s *Span) Behind(ctx context.Context, e engine.BlockRunner, x map[int][]float32, n int) ([]float32, error) {
+	if s.x == nil {
+		return x[s.Start], nil
+	}
+	y := difference(x[s.Start], x[s.Before])
 	d := len(y) / n
 	turned, m := make([]float32, len(y)), make([]float32, d*d)
 	for i := range n {
@@ -185,23 +182,12 @@ func (a *Aware) repaired(ctx context.Context, s *span, x map[int][]float32, n in
 		m[i] = float32(v)
 	}
 	product := make([]float64, n*d)
-	if err := a.Runner.Product(ctx, "", d, turned, m, product); err != nil {
+	if err := e.Product(ctx, "", d, turned, m, product); err != nil {
 		return nil, err
 	}
-	out := slices.Clone(x[s.start])
+	out := slices.Clone(x[s.Start])
 	for i, v := range product {
 		out[i] += float32(v)
 	}
 	return out, nil
-}
-
-// sum adds up the losses of all positions that something follows.
-func sum(losses [][]float64) (total float64, n int) {
-	for _, row := range losses {
-		for _, l := range row[:len(row)-1] {
-			total += l
-			n++
-		}
-	}
-	return total, n
 }

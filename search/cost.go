@@ -10,32 +10,33 @@ type Cost struct {
 	Embedding float64           // the embedding, for each token, in blocks
 }
 
-// usage is a cost on sequences of any length: so many blocks on each token, so many heads on each scored position.
-type usage struct{ blocks, heads float64 }
+// Usage is a cost on sequences of any length: so many blocks on each token, so many heads on each scored position.
+type Usage struct{ Blocks, Heads float64 }
 
-func (u usage) times(c Cost, tokens, scored int) float64 {
-	return u.blocks*float64(tokens) + u.heads*c.Head*float64(scored)
+// Times returns the cost on so many tokens, of which so many are scored, in block-tokens.
+func (u Usage) Times(c Cost, tokens, scored int) float64 {
+	return u.Blocks*float64(tokens) + u.Heads*c.Head*float64(scored)
 }
 
-// eval returns the cost of one evaluation: removed alone, up to the last boundary needed if its result is not wanted, then each
+// Eval returns the cost of one evaluation: removed alone, up to the last boundary needed if its result is not wanted, then each
 // candidate from its first block on. Without candidates and base nothing runs.
-func (c Cost) eval(removed blockmask.Mask, candidates []blockmask.Mask, base, branches bool) usage {
+func (c Cost) Eval(removed blockmask.Mask, candidates []blockmask.Mask, base, branches bool) Usage {
 	if len(candidates) == 0 && !base {
-		return usage{}
+		return Usage{}
 	}
-	var u usage
+	var u Usage
 	last := 0
 	for _, cand := range candidates {
 		before, after := c.around(removed, cand)
-		u.blocks += float64(after)
-		u.heads++
+		u.Blocks += float64(after)
+		u.Heads++
 		last = max(last, before)
 	}
 	if base || !branches {
 		last = len(c.Blocks) - removed.Len()
-		u.heads++
+		u.Heads++
 	}
-	u.blocks += float64(last) + c.Embedding
+	u.Blocks += float64(last) + c.Embedding
 	return u
 }
 
@@ -54,11 +55,11 @@ func (c Cost) around(removed, candidate blockmask.Mask) (before, after int) {
 }
 
 // paper returns what the paper's procedure pays for the same candidates: a full pass for each.
-func (c Cost) paper(removed blockmask.Mask, candidates []blockmask.Mask) usage {
-	var u usage
+func (c Cost) paper(removed blockmask.Mask, candidates []blockmask.Mask) Usage {
+	var u Usage
 	for _, cand := range candidates {
-		u.blocks += float64(len(c.Blocks)-removed.Union(cand).Len()) + c.Embedding
-		u.heads++
+		u.Blocks += float64(len(c.Blocks)-removed.Union(cand).Len()) + c.Embedding
+		u.Heads++
 	}
 	return u
 }

@@ -1,31 +1,11 @@
 // Package search decides which blocks of a model to remove.
 //
 // A [Strategy] chooses, step by step, what goes next; [Run] drives it until a [Goal] is reached. The steps are nested: the
-// first k removals are the answer for every size on the way, so one search serves many outputs. A [Plan] is that nested order
-// with every score, and the file it is kept in:
+// first k removals are the answer for every size on the way, so one search serves many outputs. Package plan keeps that order.
 //
-//	{
-//	  "format": "ggufprune-plan", "version": 1,
-//	  "tool", "llama_cpp": versions that made it
-//	  "model":       {"path", "sha256", "arch", "params", "size_bytes", "blocks": mask of all blocks}
-//	  "calibration": {"description", "tokens_sha256", "convention", "n_ctx", "sequences", "tokens"}
-//	  "metric":      "ppl" | "kld"
-//	  "settings":    {"strategy", "kind", "seed", "confidence", "tolerance", "finalists", "admit", "audit_every", "sequences",
-//	                  "goal": {"blocks" | "ratio" | "size_bytes" | "speedup" | "max_ppl_ratio" | "max_kld"}}
-//	  "base_score":  score of the whole model
-//	  "audit":       see [Audit]; of strategies that race
-//	  "refine":      see [Refined]; of the strategy refine
-//	  "steps": [{"index": from 1, "removed": mask, "score", "params_removed", "params_removed_ratio", "size_bytes", "speedup",
-//	             "cost", "paper_cost",
-//	             "candidates": [{"block": mask, "score", "sequences"}, ...]}, ...]
-//	}
+// Strategies live in package strategy, which has a table of them. They measure with a [Ledger]: it stands between them and a [Source]
+// of losses, such as a model, and remembers what it has measured, in a [Journal] too if there is one. An [ETA] predicts when a search
+// ends.
 //
-// Everything in a step but "removed" and "candidates" describes the model after the step: all removals so far together.
-// Scores are lower for better models; null is a score that is not finite. size_bytes is 0 or absent where no output size
-// could be predicted. "cost" is what the step's decision took and "paper_cost" what the paper's procedure would have, in block-tokens
-// (see [Cost]). A candidate's score with "sequences" is an estimate from that many sequences, else it was measured on all. Masks are
-// written as in package blockmask; a step of kind "layer" removes two blocks at once. Where a mask keeps a part of a block, the version
-// is 2, which programs that know whole blocks only refuse.
-//
-// The package is pure but for reading and writing that file. It reports through events and never prints.
+// The package is pure: it opens no file, reports through events and never prints.
 package search

@@ -9,39 +9,6 @@ import (
 // StepCost predicts what a step costs, in block-tokens: the step-th, from 1, after removed.
 type StepCost func(step int, removed blockmask.Mask) float64
 
-// GreedyCost returns what a step of [Greedy] costs: exactly that.
-func GreedyCost(l *Ledger, unit blockmask.Unit) StepCost {
-	tokens, scored := l.size(l.all)
-	return func(step int, removed blockmask.Mask) float64 {
-		cands := blockmask.Candidates(unit, l.cost.Blocks, removed)
-		return l.cost.eval(removed, cands, step == 1, l.source.Branches()).times(l.cost, tokens, scored)
-	}
-}
-
-// RankedCost returns what a step of a [Ranked] strategy costs, apart from what its values take: one candidate is measured.
-func RankedCost(l *Ledger, unit blockmask.Unit) StepCost {
-	tokens, scored := l.size(l.all)
-	return func(_ int, removed blockmask.Mask) float64 {
-		cands := middle(blockmask.Candidates(unit, l.cost.Blocks, removed), 1)
-		return l.cost.eval(removed, cands, true, l.source.Branches()).times(l.cost, tokens, scored)
-	}
-}
-
-// likely is the part of what a schedule reckons with that fast's steps are likely to take: a schedule is to be kept, an ETA to be right
-// on easy and hard landscapes alike (TestETAOfFast).
-const likely = 0.93
-
-// StepCost returns what a step of f is expected to cost.
-func (f *Fast) StepCost(unit blockmask.Unit) StepCost {
-	l, use := f.Ledger, f.use()
-	tokens, scored := l.size(use)
-	per := func(n int) int { return (n + len(use) - 1) / max(1, len(use)) }
-	return func(step int, removed blockmask.Mask) float64 {
-		s := Schedule{Sequences: len(use), Admit: f.Admit, Finalists: f.Rule.Finalists}
-		return likely * predictStep(l.cost, unit, s, step, f.AuditEvery, removed, per(tokens), per(scored))
-	}
-}
-
 // ETA predicts when a search ends, from the predicted cost of the steps to come and the speed so far. It is fed by the search's
 // events and the ledger's runs; time comes from the caller. Where steps turn out to cost more or less than predicted, so will those
 // to come, a little more with each.

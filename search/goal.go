@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"math"
+
+	"github.com/ggufprune/ggufprune/internal/jsonnum"
 )
 
 // Goal says when enough is removed. Exactly one field is set.
@@ -28,8 +30,8 @@ type Goal struct {
 	MaxKLD      float64 `json:"max_kld,omitempty"`
 }
 
-// ofQuality reports whether the goal bounds the quality of what is left instead of asking for an amount to remove.
-func (g Goal) ofQuality() bool { return g.MaxPPLRatio != 0 || g.MaxKLD != 0 }
+// OfQuality reports whether the goal bounds the quality of what is left instead of asking for an amount to remove.
+func (g Goal) OfQuality() bool { return g.MaxPPLRatio != 0 || g.MaxKLD != 0 }
 
 // measure returns what the goal bounds: quality, what Model.Quality measured; or, if that is NaN, what follows from the whole
 // model's score base and the score.
@@ -43,8 +45,8 @@ func (g Goal) measure(quality, base, score float64) float64 {
 	return score
 }
 
-// allows reports whether such a model is within the bound.
-func (g Goal) allows(quality, base, score float64) bool {
+// Allows reports whether such a model is within the bound.
+func (g Goal) Allows(quality, base, score float64) bool {
 	bound := g.MaxKLD
 	if g.MaxPPLRatio != 0 {
 		bound = g.MaxPPLRatio
@@ -60,12 +62,13 @@ type GoalError struct {
 
 func (e *GoalError) Error() string { return e.Reason }
 
-func (g Goal) fail(format string, args ...any) error {
+// Fail returns a [GoalError] about the goal.
+func (g Goal) Fail(format string, args ...any) error {
 	return &GoalError{Goal: g, Reason: fmt.Sprintf(format, args...)}
 }
 
-// validate checks what can be checked without a model.
-func (g Goal) validate() error {
+// Validate checks what can be checked without a model.
+func (g Goal) Validate() error {
 	set := 0
 	for _, given := range []bool{g.Blocks != 0, g.Ratio != 0, g.Size != 0, g.Speedup != 0, g.MaxPPLRatio != 0, g.MaxKLD != 0} {
 		if given {
@@ -74,72 +77,73 @@ func (g Goal) validate() error {
 	}
 	switch {
 	case set == 0:
-		return g.fail("nothing to remove: give a number of blocks, a ratio above 0 or a target size")
+		return g.Fail("nothing to remove: give a number of blocks, a ratio above 0 or a target size")
 	case set > 1:
-		return g.fail("give only one of number of blocks, ratio and target size, speedup and bounds of quality")
+		return g.Fail("give only one of number of blocks, ratio and target size, speedup and bounds of quality")
 	case g.Blocks < 0:
-		return g.fail("cannot remove %d blocks; give 1 or more", g.Blocks)
+		return g.Fail("cannot remove %d blocks; give 1 or more", g.Blocks)
 	case g.Ratio != 0 && !(g.Ratio > 0 && g.Ratio < 1): // NaN too
-		return g.fail("ratio %v: give a ratio between 0 and 1, such as 0.2", g.Ratio)
+		return g.Fail("ratio %v: give a ratio between 0 and 1, such as 0.2", g.Ratio)
 	case g.Size < 0:
-		return g.fail("target size of %d bytes; give a size above 0", g.Size)
+		return g.Fail("target size of %d bytes; give a size above 0", g.Size)
 	}
 	return g.validateRatios()
 }
 
 func (g Goal) validateRatios() error {
 	switch {
-	case g.Speedup != 0 && !(g.Speedup > 1 && finite(g.Speedup)):
-		return g.fail("speedup %v: give a factor above 1, such as 1.3", g.Speedup)
-	case g.MaxPPLRatio != 0 && !(g.MaxPPLRatio > 1 && finite(g.MaxPPLRatio)):
-		return g.fail("perplexity ratio %v: give a factor above 1, such as 1.15", g.MaxPPLRatio)
-	case g.MaxKLD != 0 && !(g.MaxKLD > 0 && finite(g.MaxKLD)):
-		return g.fail("KL divergence %v: give a number of nats above 0, such as 0.1", g.MaxKLD)
+	case g.Speedup != 0 && !(g.Speedup > 1 && jsonnum.Finite(g.Speedup)):
+		return g.Fail("speedup %v: give a factor above 1, such as 1.3", g.Speedup)
+	case g.MaxPPLRatio != 0 && !(g.MaxPPLRatio > 1 && jsonnum.Finite(g.MaxPPLRatio)):
+		return g.Fail("perplexity ratio %v: give a factor above 1, such as 1.15", g.MaxPPLRatio)
+	case g.MaxKLD != 0 && !(g.MaxKLD > 0 && jsonnum.Finite(g.MaxKLD)):
+		return g.Fail("KL divergence %v: give a number of nats above 0, such as 0.1", g.MaxKLD)
 	}
 	return nil
 }
 
-// state is what a mask leaves of a model, as far as goals care.
-type state struct {
-	blocks int     // removed
-	ratio  float64 // of the parameters, removed
-	size   int64   // bytes of the output; 0 = unknown
+// State is what a mask leaves of a model, as far as goals care.
+type State struct {
+	Blocks int     // removed
+	Ratio  float64 // of the parameters, removed
+	Size   int64   // bytes of the output; 0 = unknown
 
-	speedup float64 // predicted; 0 = unknown
+	Speedup float64 // predicted; 0 = unknown
 }
 
-func (g Goal) reached(s state) bool {
+// Reached reports whether s is enough. A bound of quality never is: the search ends where the next step would leave it.
+func (g Goal) Reached(s State) bool {
 	switch {
 	case g.Blocks > 0:
-		return s.blocks >= g.Blocks
+		return s.Blocks >= g.Blocks
 	case g.Ratio > 0:
-		return s.ratio >= g.Ratio
+		return s.Ratio >= g.Ratio
 	case g.Speedup > 0:
-		return s.speedup >= g.Speedup
-	case g.ofQuality():
+		return s.Speedup >= g.Speedup
+	case g.OfQuality():
 		return false
 	default:
-		return s.size > 0 && s.size <= g.Size
+		return s.Size > 0 && s.Size <= g.Size
 	}
 }
 
 // progress returns how much of the way from start to the goal is done at s, 0 to 1.
-func (g Goal) progress(start, s state) float64 {
+func (g Goal) progress(start, s State) float64 {
 	part := 0.0
 	switch {
-	case g.reached(s):
+	case g.Reached(s):
 		return 1
 	case g.Blocks > 0:
-		part = float64(s.blocks) / float64(g.Blocks)
+		part = float64(s.Blocks) / float64(g.Blocks)
 	case g.Ratio > 0:
-		part = s.ratio / g.Ratio
+		part = s.Ratio / g.Ratio
 	case g.Speedup > 0:
 		// Speed is the inverse of what is left: the way there is even in time saved.
-		part = (1 - 1/max(1, s.speedup)) / (1 - 1/g.Speedup)
-	case g.ofQuality():
-		part = s.ratio // a bound of quality does not tell where it ends
-	case start.size > g.Size && s.size > 0:
-		part = float64(start.size-s.size) / float64(start.size-g.Size)
+		part = (1 - 1/max(1, s.Speedup)) / (1 - 1/g.Speedup)
+	case g.OfQuality():
+		part = s.Ratio // a bound of quality does not tell where it ends
+	case start.Size > g.Size && s.Size > 0:
+		part = float64(start.Size-s.Size) / float64(start.Size-g.Size)
 	}
 	return min(1, max(0, part))
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/ggufprune/ggufprune/blockmask"
+	"github.com/ggufprune/ggufprune/internal/jsonnum"
 )
 
 // Ledger is what strategies measure with. It remembers every loss, so that nothing is measured twice, counts what measuring
@@ -19,9 +20,11 @@ import (
 type Ledger struct {
 	source  Source
 	cost    Cost
-	journal *Journal
+	journal Journal // may be nil
 	part    string
 	all     []int
+	tokens  int // of all sequences
+	scored  int
 	known   map[string][]float64 // by mask: each sequence's loss, NaN where not measured
 	replay  map[string][]float64 // the same, of the journal as it was found
 	spent   float64
@@ -43,13 +46,14 @@ type BatchRun struct {
 }
 
 // NewLedger returns a ledger on source. journal may be nil; part tells sources apart that share a journal.
-func NewLedger(source Source, cost Cost, journal *Journal, part string) *Ledger {
+func NewLedger(source Source, cost Cost, journal Journal, part string) *Ledger {
 	l := &Ledger{source: source, cost: cost, journal: journal, part: part, known: map[string][]float64{}}
 	for i := range source.Sequences() {
 		l.all = append(l.all, i)
 	}
+	l.tokens, l.scored = l.Size(l.all)
 	if journal != nil {
-		l.replay = journal.losses(part, len(l.all))
+		l.replay = replay(journal.Records(), part, len(l.all))
 	}
 	return l
 }
@@ -62,8 +66,7 @@ func (l *Ledger) Spent() float64 { return l.spent }
 
 // PaperCost returns what the paper's procedure would pay for scoring candidates on the whole set: a full pass for each.
 func (l *Ledger) PaperCost(removed blockmask.Mask, candidates []blockmask.Mask) float64 {
-	tokens, scored := l.size(l.all)
-	return l.cost.paper(removed, candidates).times(l.cost, tokens, scored)
+	return l.cost.paper(removed, candidates).Times(l.cost, l.tokens, l.scored)
 }
 
 // PaperTotal returns what the paper's procedure would pay for steps removals of unit, taken from the middle of the model.
@@ -81,7 +84,22 @@ func (l *Ledger) PaperTotal(unit blockmask.Unit, steps int) float64 {
 	return total
 }
 
-func (l *Ledger) size(which []int) (tokens, scored int) {
+// Predict returns what one evaluation on the whole set costs, in block-tokens, as if nothing of it were known.
+func (l *Ledger) Predict(removed blockmask.Mask, candidates []blockmask.Mask, base bool) float64 {
+	return l.cost.Eval(removed, candidates, base, l.source.Branches()).Times(l.cost, l.tokens, l.scored)
+}
+
+// Cost returns what the ledger counts by.
+func (l *Ledger) Cost() Cost { return l.cost }
+
+// OfMean returns the score that goes with a mean loss.
+func (l *Ledger) OfMean(mean float64) float64 { return l.source.OfMean(mean) }
+
+// Known returns the score of the whole model where it follows from what losses are, without a measurement.
+func (l *Ledger) Known() (score float64, ok bool) { return l.source.Known() }
+
+// Size returns the tokens of the sequences which, and how many of them are scored.
+func (l *Ledger) Size(which []int) (tokens, scored int) {
 	for _, i := range which {
 		t, s := l.source.Size(i)
 		tokens += t
@@ -104,16 +122,16 @@ func (l *Ledger) ScoreOn(ctx context.Context, which []int, removed blockmask.Mas
 	}
 	base = math.NaN()
 	if wantBase {
-		base = l.fold(which, removed)
+		base = l.Fold(which, removed)
 	}
 	for _, c := range candidates {
-		scores = append(scores, l.fold(which, removed.Union(c)))
+		scores = append(scores, l.Fold(which, removed.Union(c)))
 	}
 	return base, scores, nil
 }
 
-// fold returns the score of a mask that was measured on which.
-func (l *Ledger) fold(which []int, m blockmask.Mask) float64 {
+// Fold returns the score of a mask that was measured on which.
+func (l *Ledger) Fold(which []int, m blockmask.Mask) float64 {
 	losses := make([]float64, len(which))
 	for j, i := range which {
 		losses[j] = l.known[m.Key()][i]
@@ -157,6 +175,9 @@ func (l *Ledger) Measure(ctx context.Context, which []int, removed blockmask.Mas
 			return err
 		}
 	}
+	if l.journal == nil {
+		return nil
+	}
 	return l.journal.Sync()
 }
 
@@ -186,9 +207,9 @@ func (l *Ledger) has(in map[string][]float64, batch []int, m blockmask.Mask) boo
 
 // batch learns the losses of one batch: from the journal what it knows, the rest from the source.
 func (l *Ledger) batch(ctx context.Context, batch []int, removed blockmask.Mask, candidates []blockmask.Mask, base bool) error {
-	tokens, scored := l.size(batch)
+	tokens, scored := l.Size(batch)
 	price := func(cands []blockmask.Mask, base bool) float64 {
-		return l.cost.eval(removed, cands, base, l.source.Branches()).times(l.cost, tokens, scored)
+		return l.cost.Eval(removed, cands, base, l.source.Branches()).Times(l.cost, tokens, scored)
 	}
 	l.spent += price(candidates, base)
 	var run []blockmask.Mask
@@ -210,14 +231,14 @@ func (l *Ledger) batch(ctx context.Context, batch []int, removed blockmask.Mask,
 	before := price(run, base)
 	for _, c := range run {
 		_, after := l.cost.around(removed, c)
-		before -= usage{blocks: float64(after), heads: 1}.times(l.cost, tokens, scored)
+		before -= Usage{Blocks: float64(after), Heads: 1}.Times(l.cost, tokens, scored)
 	}
 	return l.source.Losses(ctx, batch, removed, run, base, func(i int, losses []float64) error {
 		m, told := removed, BatchRun{Tokens: tokens, Cost: before}
 		if i >= 0 {
 			_, after := l.cost.around(removed, run[i])
 			m, told.Candidate = removed.Union(run[i]), run[i]
-			told.Cost = usage{blocks: float64(after), heads: 1}.times(l.cost, tokens, scored)
+			told.Cost = Usage{Blocks: float64(after), Heads: 1}.Times(l.cost, tokens, scored)
 			if i == 0 && !base {
 				told.Cost += before
 			}
@@ -227,11 +248,19 @@ func (l *Ledger) batch(ctx context.Context, batch []int, removed blockmask.Mask,
 		}
 		l.learn(batch, m, losses)
 		l.told(told)
-		if err := l.journal.append(measurement{Part: l.part, Mask: m, Sequences: batch, Losses: losses}); err != nil {
+		if err := l.note(batch, m, losses); err != nil {
 			return err
 		}
 		return l.stopped()
 	})
+}
+
+// note keeps a measurement in the journal.
+func (l *Ledger) note(batch []int, m blockmask.Mask, losses []float64) error {
+	if l.journal == nil {
+		return nil
+	}
+	return l.journal.Append(newMeasurement(l.part, m, batch, losses))
 }
 
 func (l *Ledger) stopped() error {
@@ -274,7 +303,7 @@ func keep(in map[string][]float64, key string, n int, batch []int, losses []floa
 		if !math.IsNaN(row[i]) {
 			continue
 		}
-		if row[i] = losses[j]; !finite(row[i]) {
+		if row[i] = losses[j]; !jsonnum.Finite(row[i]) {
 			row[i] = math.Inf(1)
 		}
 	}

@@ -1,4 +1,4 @@
-package search
+package search_test
 
 import (
 	"context"
@@ -11,14 +11,18 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/ggufprune/ggufprune/blockmask"
+	"github.com/ggufprune/ggufprune/search"
+	"github.com/ggufprune/ggufprune/search/searchtest"
+	"github.com/ggufprune/ggufprune/search/strategy"
 )
 
 // Nothing is measured twice, and what comes out is what the source would say.
 func TestLedgerMeasuresOnce(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		model := plainModel(3)
-		src := &texts{n: 10, mean: layered("a"), noise: .1}
-		l := NewLedger(src, plainCost(model), nil, "")
+		model := searchtest.PlainModel(3)
+		src := &searchtest.Texts{N: 10, Mean: searchtest.Layered("a"), Noise: .1}
+		l := search.NewLedger(src, searchtest.PlainCost(model), nil, "")
 		for range rapid.IntRange(1, 6).Draw(t, "requests") {
 			removed := blockmask.New(rapid.SliceOfN(rapid.SampledFrom(model.Blocks), 0, 2).Draw(t, "removed")...)
 			cands := rapid.SliceOfNDistinct(rapid.SampledFrom(blockmask.Candidates(blockmask.Mix, model.Blocks, removed)), 0, 3,
@@ -33,39 +37,40 @@ func TestLedgerMeasuresOnce(t *testing.T) {
 				m := removed.Union(c)
 				sum := 0.0
 				for _, s := range which {
-					sum += src.at(s, m) / float64(len(which))
+					sum += src.At(s, m) / float64(len(which))
 				}
 				if math.Abs(scores[i]-math.Exp(sum)) > 1e-9 {
 					t.Fatalf("%v scores %v, want %v", m, scores[i], math.Exp(sum))
 				}
 			}
-			runs, spent := src.runs, l.Spent()
-			if _, _, err := l.ScoreOn(t.Context(), which, removed, cands, base); err != nil || src.runs != runs || l.Spent() != spent {
-				t.Fatalf("asked again: %d more runs, cost %v more, %v", src.runs-runs, l.Spent()-spent, err)
+			runs, spent := src.Runs, l.Spent()
+			if _, _, err := l.ScoreOn(t.Context(), which, removed, cands, base); err != nil || src.Runs != runs || l.Spent() != spent {
+				t.Fatalf("asked again: %d more runs, cost %v more, %v", src.Runs-runs, l.Spent()-spent, err)
 			}
 		}
 	})
 }
 
-// Greedy through a ledger removes what greedy without one does.
+// strategy.Greedy through a ledger removes what greedy without one does.
 func TestGreedyThroughALedger(t *testing.T) {
-	model := plainModel(6)
-	src := &texts{n: 8, mean: layered("b"), noise: .05}
-	l := newLedger(t, src, model)
-	got, err := Run(t.Context(), Greedy{l}, model, blockmask.Mix, Goal{Blocks: 5}, nil)
+	t.Parallel()
+	model := searchtest.PlainModel(6)
+	src := &searchtest.Texts{N: 8, Mean: searchtest.Layered("b"), Noise: .05}
+	l := searchtest.NewLedger(t, src, model)
+	got, err := search.Run(t.Context(), strategy.Greedy{Scorer: l}, model, blockmask.Mix, search.Goal{Blocks: 5}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	plain := &synthetic{score: func(m blockmask.Mask) float64 {
+	plain := &searchtest.Synthetic{Of: func(m blockmask.Mask) float64 {
 		sum := 0.0
-		for s := range src.n {
-			sum += src.at(s, m) / float64(src.n)
+		for s := range src.N {
+			sum += src.At(s, m) / float64(src.N)
 		}
 		return math.Exp(sum)
 	}}
-	want, err := Run(t.Context(), Greedy{plain}, model, blockmask.Mix, Goal{Blocks: 5}, nil)
-	if err != nil || order(got) != order(want) {
-		t.Errorf("removed %q, without a ledger %q, %v", order(got), order(want), err)
+	want, err := search.Run(t.Context(), strategy.Greedy{Scorer: plain}, model, blockmask.Mix, search.Goal{Blocks: 5}, nil)
+	if err != nil || searchtest.Order(got) != searchtest.Order(want) {
+		t.Errorf("removed %q, without a ledger %q, %v", searchtest.Order(got), searchtest.Order(want), err)
 	}
 	// 12 blocks, head 3, embedding 0.5 on 8 sequences of 10 tokens, 9 of them scored.
 	const tokens, scored = 80, 80 - 8
@@ -91,27 +96,28 @@ func TestGreedyThroughALedger(t *testing.T) {
 }
 
 func TestCostOfARun(t *testing.T) {
-	m := plainModel(4)
-	c := Cost{Blocks: m.Blocks, Head: 2, Embedding: .25}
+	t.Parallel()
+	m := searchtest.PlainModel(4)
+	c := search.Cost{Blocks: m.Blocks, Head: 2, Embedding: .25}
 	for _, tt := range []struct {
 		removed, cands string
 		base, branches bool
-		want           usage
+		want           search.Usage
 	}{
-		{"", "", true, true, usage{8.25, 1}},
-		{"", "", false, true, usage{}},
-		{"ffn:0", "", true, false, usage{7.25, 1}},
-		{"", "attn:0", false, true, usage{0.25 + 7, 1}},
-		{"", "ffn:3", false, true, usage{7.25, 1}},
-		{"", "ffn:3", true, true, usage{8.25, 2}},
-		{"", "ffn:3", false, false, usage{8.25, 2}},
-		{"attn:0", "attn:1,ffn:2", false, true, usage{1.25 + 4, 1}},
+		{"", "", true, true, search.Usage{8.25, 1}},
+		{"", "", false, true, search.Usage{}},
+		{"ffn:0", "", true, false, search.Usage{7.25, 1}},
+		{"", "attn:0", false, true, search.Usage{0.25 + 7, 1}},
+		{"", "ffn:3", false, true, search.Usage{7.25, 1}},
+		{"", "ffn:3", true, true, search.Usage{8.25, 2}},
+		{"", "ffn:3", false, false, search.Usage{8.25, 2}},
+		{"attn:0", "attn:1,ffn:2", false, true, search.Usage{1.25 + 4, 1}},
 	} {
 		var cands []blockmask.Mask
 		if tt.cands != "" {
-			cands = []blockmask.Mask{mask(t, tt.cands)}
+			cands = []blockmask.Mask{searchtest.Mask(t, tt.cands)}
 		}
-		if got := c.eval(mask(t, tt.removed), cands, tt.base, tt.branches); got != tt.want {
+		if got := c.Eval(searchtest.Mask(t, tt.removed), cands, tt.base, tt.branches); got != tt.want {
 			t.Errorf("without %q, %q (base %v, branches %v): %+v, want %+v", tt.removed, tt.cands, tt.base, tt.branches, got, tt.want)
 		}
 	}
@@ -119,11 +125,12 @@ func TestCostOfARun(t *testing.T) {
 
 // What OnRun tells adds up to what was spent.
 func TestRunsAddUpToTheCost(t *testing.T) {
+	t.Parallel()
 	for _, branches := range []bool{false, true} {
-		model := plainModel(4)
-		l := newLedger(t, &texts{n: 7, mean: layered("c"), branches: branches}, model)
+		model := searchtest.PlainModel(4)
+		l := searchtest.NewLedger(t, &searchtest.Texts{N: 7, Mean: searchtest.Layered("c"), Branching: branches}, model)
 		sum, tokens := 0.0, 0
-		l.OnRun = func(r BatchRun) {
+		l.OnRun = func(r search.BatchRun) {
 			sum += r.Cost
 			tokens += r.Tokens
 		}
@@ -134,35 +141,36 @@ func TestRunsAddUpToTheCost(t *testing.T) {
 		if err := l.Measure(t.Context(), l.Sequences(), cands[0], cands[2:4], true); err != nil {
 			t.Fatal(err)
 		}
-		if math.Abs(sum-l.Spent()) > 1e-6 || tokens != 7*textTokens*(8+2) {
+		if math.Abs(sum-l.Spent()) > 1e-6 || tokens != 7*searchtest.TextTokens*(8+2) {
 			t.Errorf("branches %v: runs cost %v and had %d tokens, spent %v", branches, sum, tokens, l.Spent())
 		}
 	}
 }
 
-type badSource struct{ texts }
+type badSource struct{ searchtest.Texts }
 
 func (badSource) Losses(_ context.Context, _ []int, _ blockmask.Mask, _ []blockmask.Mask, _ bool, got func(int, []float64) error) error {
 	return got(-1, []float64{1})
 }
 
 func TestLedgerErrors(t *testing.T) {
-	model := plainModel(2)
-	l := newLedger(t, &badSource{texts{n: 5, mean: layered("d")}}, model)
+	t.Parallel()
+	model := searchtest.PlainModel(2)
+	l := searchtest.NewLedger(t, &badSource{searchtest.Texts{N: 5, Mean: searchtest.Layered("d")}}, model)
 	if _, _, err := l.Score(t.Context(), nil, nil); err == nil {
 		t.Error("one loss for three sequences is no error")
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	l = newLedger(t, &texts{n: 5, mean: layered("d")}, model)
+	l = searchtest.NewLedger(t, &searchtest.Texts{N: 5, Mean: searchtest.Layered("d")}, model)
 	if _, _, err := l.Score(ctx, nil, nil); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: %v", err)
 	}
-	nan := newLedger(t, &texts{n: 5, mean: func(blockmask.Mask) float64 { return math.NaN() }}, model)
+	nan := searchtest.NewLedger(t, &searchtest.Texts{N: 5, Mean: func(blockmask.Mask) float64 { return math.NaN() }}, model)
 	if score, _, err := nan.Score(t.Context(), nil, nil); err != nil || !math.IsInf(score, 1) {
 		t.Errorf("a model that gives no numbers scores %v, %v", score, err)
 	}
-	if got := nan.Means([]int{0, 1}, mask(t, "ffn:1")); !slices.ContainsFunc(got, math.IsNaN) {
+	if got := nan.Means([]int{0, 1}, searchtest.Mask(t, "ffn:1")); !slices.ContainsFunc(got, math.IsNaN) {
 		t.Errorf("means of what was not measured: %v", got)
 	}
 	if diff := cmp.Diff([]int{0, 1, 2, 3, 4}, nan.Sequences()); diff != "" {

@@ -39,15 +39,15 @@ func (m *Model) ParamsOf(mask blockmask.Mask) uint64 {
 	return n
 }
 
-// state describes the model without removed.
-func (m *Model) state(removed blockmask.Mask) state {
-	s := state{blocks: removed.Len(), ratio: float64(m.ParamsOf(removed)) / float64(m.Total)}
+// State describes the model without removed.
+func (m *Model) State(removed blockmask.Mask) State {
+	s := State{Blocks: removed.Len(), Ratio: float64(m.ParamsOf(removed)) / float64(m.Total)}
 	if m.Size != nil {
 		if size, err := m.Size(removed); err == nil {
-			s.size = size
+			s.Size = size
 		}
 	}
-	s.speedup = m.speedup(removed)
+	s.Speedup = m.speedup(removed)
 	return s
 }
 
@@ -77,13 +77,13 @@ func (m *Model) Check(unit blockmask.Unit, goal Goal) error {
 
 // Steps estimates how many steps a search by unit takes to goal, with units from the middle of the model; 0 if the goal does not tell.
 func (m *Model) Steps(unit blockmask.Unit, goal Goal) int {
-	if goal.ofQuality() {
+	if goal.OfQuality() {
 		return 0
 	}
 	var removed blockmask.Mask
 	for n := 0; ; n++ {
-		cands := m.next(unit, removed)
-		if goal.reached(m.state(removed)) || len(cands) == 0 {
+		cands := m.Next(unit, removed)
+		if goal.Reached(m.State(removed)) || len(cands) == 0 {
 			return n
 		}
 		removed = removed.Union(cands[len(cands)/2])
@@ -110,9 +110,9 @@ func (m *Model) validate() error {
 	return nil
 }
 
-// next returns what may be removed after removed. One unit always stays where the units are all that the model has: a model
+// Next returns what may be removed after removed. One unit always stays where the units are all that the model has: a model
 // without blocks is no model.
-func (m *Model) next(unit blockmask.Unit, removed blockmask.Mask) []blockmask.Mask {
+func (m *Model) Next(unit blockmask.Unit, removed blockmask.Mask) []blockmask.Mask {
 	cands := blockmask.Candidates(unit, m.Blocks, removed)
 	if len(cands) == 1 && removed.Len()+cands[0].Len() == len(m.Blocks) {
 		return nil
@@ -120,9 +120,9 @@ func (m *Model) next(unit blockmask.Unit, removed blockmask.Mask) []blockmask.Ma
 	return cands
 }
 
-// most returns a mask such that every search by unit can remove at least as much: all units, less the one with the most
+// Most returns a mask such that every search by unit can remove at least as much: all units, less the one with the most
 // parameters where one must stay.
-func (m *Model) most(unit blockmask.Unit) blockmask.Mask {
+func (m *Model) Most(unit blockmask.Unit) blockmask.Mask {
 	if unit == blockmask.Pairs {
 		return m.mostPairs()
 	}
@@ -135,7 +135,7 @@ func (m *Model) most(unit blockmask.Unit) blockmask.Mask {
 	return all.Without(keep.Blocks()...)
 }
 
-// mostPairs is most for pairs. However pairs go, each takes a mixer and an FFN, and it goes on until one kind is gone; or, with
+// mostPairs is Most for pairs. However pairs go, each takes a mixer and an FFN, and it goes on until one kind is gone; or, with
 // as many of each, until one pair is left. What stays is at most the largest of their kind.
 func (m *Model) mostPairs() blockmask.Mask {
 	var kinds [2][]blockmask.Block
@@ -156,41 +156,41 @@ func (m *Model) mostPairs() blockmask.Mask {
 
 // check returns an error if goal makes no sense for the model or cannot be reached, before anything is evaluated.
 func (m *Model) check(unit blockmask.Unit, goal Goal) error {
-	if err := goal.validate(); err != nil {
+	if err := goal.Validate(); err != nil {
 		return err
 	}
-	most := m.most(unit)
+	most := m.Most(unit)
 	if len(most) == 0 {
-		return goal.fail("this model has nothing to remove of kind %s", unit)
+		return goal.Fail("this model has nothing to remove of kind %s", unit)
 	}
-	end := m.state(most)
+	end := m.State(most)
 	switch {
-	case goal.Blocks > end.blocks:
-		return goal.fail("cannot remove %d blocks; of kind %s at most %d can go", goal.Blocks, unit, end.blocks)
-	case goal.Ratio > end.ratio:
-		return goal.fail("cannot remove %.4g of the parameters; of kind %s at most %.4g can go", goal.Ratio, unit, end.ratio)
+	case goal.Blocks > end.Blocks:
+		return goal.Fail("cannot remove %d blocks; of kind %s at most %d can go", goal.Blocks, unit, end.Blocks)
+	case goal.Ratio > end.Ratio:
+		return goal.Fail("cannot remove %.4g of the parameters; of kind %s at most %.4g can go", goal.Ratio, unit, end.Ratio)
 	case goal.Speedup > 0 && m.Times == nil:
-		return goal.fail("a target speedup needs the times of the blocks")
-	case goal.Speedup > end.speedup:
-		return goal.fail("cannot get %.4g times as fast; of kind %s at most %.4g times is possible", goal.Speedup, unit, end.speedup)
+		return goal.Fail("a target speedup needs the times of the blocks")
+	case goal.Speedup > end.Speedup:
+		return goal.Fail("cannot get %.4g times as fast; of kind %s at most %.4g times is possible", goal.Speedup, unit, end.Speedup)
 	case goal.Size > 0:
-		return m.checkSize(unit, goal, end.size)
+		return m.checkSize(unit, goal, end.Size)
 	}
 	return nil
 }
 
 func (m *Model) checkSize(unit blockmask.Unit, goal Goal, smallest int64) error {
 	if m.Size == nil {
-		return goal.fail("a target size needs a layout to predict sizes for")
+		return goal.Fail("a target size needs a layout to predict sizes for")
 	}
 	whole, err := m.Size(nil)
 	switch {
 	case err != nil:
 		return fmt.Errorf("predict the size of the whole model: %w", err)
 	case whole <= goal.Size:
-		return goal.fail("nothing to remove: the model has %d bytes already, the target is %d", whole, goal.Size)
+		return goal.Fail("nothing to remove: the model has %d bytes already, the target is %d", whole, goal.Size)
 	case smallest > goal.Size:
-		return goal.fail("cannot reach %d bytes; of kind %s the least is %d", goal.Size, unit, smallest)
+		return goal.Fail("cannot reach %d bytes; of kind %s the least is %d", goal.Size, unit, smallest)
 	}
 	return nil
 }

@@ -7,80 +7,8 @@ import (
 	"math"
 
 	"github.com/ggufprune/ggufprune/blockmask"
+	"github.com/ggufprune/ggufprune/internal/jsonnum"
 )
-
-// Strategy decides what is removed next.
-type Strategy interface {
-	// Name is the strategy's name in reports and plans.
-	Name() string
-
-	// Choose picks one of candidates (never empty, in the order in which ties break) to remove after removed.
-	Choose(ctx context.Context, removed blockmask.Mask, candidates []blockmask.Mask) (Choice, error)
-}
-
-// Finisher is a strategy that estimates scores, and measures the last one properly.
-type Finisher interface {
-	// Finish returns the score of the model without removed, which is what the last step left, as a choice's base.
-	Finish(ctx context.Context, removed blockmask.Mask) (Choice, error)
-}
-
-// Choice is a strategy's decision.
-type Choice struct {
-	Base   float64     // score of what was removed before
-	Scored []Candidate // what was evaluated for it
-	Best   int         // index into Scored of what to remove
-
-	// Cost of the choice in block-tokens, and of the same step by the paper's procedure; 0 where nobody counts.
-	Cost, PaperCost float64
-}
-
-// Candidate is something that a step could remove, with the score of the model without it and all earlier removals.
-type Candidate struct {
-	Mask  blockmask.Mask
-	Score float64
-
-	// Sequences is how many the score was estimated from; 0 means that it was measured on the whole set.
-	Sequences int
-}
-
-// Step is one removal. Its numbers describe the model after it.
-type Step struct {
-	Index         int // from 1
-	Removed       blockmask.Mask
-	Score         float64
-	ParamsRemoved uint64 // by all steps so far
-	Ratio         float64
-	Size          int64 // predicted bytes of the output; 0 = unknown
-	Candidates    []Candidate
-
-	Speedup         float64 // predicted, of the whole model; 0 = unknown
-	Cost, PaperCost float64 // of the choice, in block-tokens: see Choice
-}
-
-// Sequences returns how many sequences the step's score was estimated from; 0 means that it was measured on the whole set.
-func (s *Step) Sequences() int {
-	for _, c := range s.Candidates {
-		if c.Mask.Equal(s.Removed) {
-			return c.Sequences
-		}
-	}
-	return 0
-}
-
-// Result is how far a search came.
-type Result struct {
-	Base  float64 // score of the whole model; NaN before the first step
-	Steps []Step
-}
-
-// Removed returns everything that the steps remove.
-func (r *Result) Removed() blockmask.Mask {
-	var m blockmask.Mask
-	for _, s := range r.Steps {
-		m = m.Union(s.Removed)
-	}
-	return m
-}
 
 // ErrExploded is wrapped by the error of a search that finds no model with a finite score.
 var ErrExploded = errors.New("score is not finite")
@@ -98,16 +26,16 @@ func Run(ctx context.Context, s Strategy, model *Model, unit blockmask.Unit, goa
 	if err := model.Check(unit, goal); err != nil {
 		return nil, err
 	}
-	if f, ok := s.(*Fast); ok && goal.ofQuality() {
-		f.Exact = true // a bound is to be kept by what was measured
+	if e, ok := s.(Estimator); ok && goal.OfQuality() {
+		e.MeasureAll() // a bound is to be kept by what was measured
 	}
 	on(Started{Strategy: s.Name(), Unit: unit, Goal: goal, Blocks: len(model.Blocks)})
 	r := &Result{Base: math.NaN()}
-	start := model.state(nil)
+	start := model.State(nil)
 	var removed blockmask.Mask
 	for {
-		step, err := r.next(ctx, s, removed, model.next(unit, removed), on)
-		if goal.ofQuality() && (errors.Is(err, ErrGoalMissed) || errors.Is(err, errAllExploded)) && len(r.Steps) > 0 {
+		step, err := r.next(ctx, s, removed, model.Next(unit, removed), on)
+		if goal.OfQuality() && (errors.Is(err, ErrGoalMissed) || errors.Is(err, errAllExploded)) && len(r.Steps) > 0 {
 			on(Finished{Steps: len(r.Steps)})
 			return r, nil // nothing else can go within the bound
 		}
@@ -121,17 +49,17 @@ func Run(ctx context.Context, s Strategy, model *Model, unit blockmask.Unit, goa
 			on(Finished{Steps: len(r.Steps)})
 			return r, nil
 		}
-		now := model.state(removed)
-		step.ParamsRemoved, step.Ratio, step.Size = model.ParamsOf(removed), now.ratio, now.size
-		step.Speedup = now.speedup
-		if goal.reached(now) {
+		now := model.State(removed)
+		step.ParamsRemoved, step.Ratio, step.Size = model.ParamsOf(removed), now.Ratio, now.Size
+		step.Speedup = now.Speedup
+		if goal.Reached(now) {
 			if err := finish(ctx, s, removed, &step); err != nil {
 				return r, err
 			}
 		}
 		r.Steps = append(r.Steps, step)
 		on(StepDone{Step: step, Base: r.Base, Progress: goal.progress(start, now)})
-		if goal.reached(now) {
+		if goal.Reached(now) {
 			on(Finished{Steps: len(r.Steps)})
 			return r, nil
 		}
@@ -148,7 +76,7 @@ func finish(ctx context.Context, s Strategy, removed blockmask.Mask, step *Step)
 	if err != nil {
 		return fmt.Errorf("step %d: %w", step.Index, err)
 	}
-	if !finite(c.Base) {
+	if !jsonnum.Finite(c.Base) {
 		return fmt.Errorf("step %d: the %w; remove less", step.Index, ErrExploded)
 	}
 	step.Score, step.Cost = c.Base, step.Cost+c.Cost
@@ -162,7 +90,7 @@ func finish(ctx context.Context, s Strategy, removed blockmask.Mask, step *Step)
 
 // within reports whether step, the last of removed, leaves the bound of a goal of quality, so that the search ends before it.
 func (r *Result) within(ctx context.Context, model *Model, goal Goal, removed blockmask.Mask, step Step) (done bool, err error) {
-	if !goal.ofQuality() {
+	if !goal.OfQuality() {
 		return false, nil
 	}
 	quality := math.NaN()
@@ -171,11 +99,11 @@ func (r *Result) within(ctx context.Context, model *Model, goal Goal, removed bl
 			return false, fmt.Errorf("step %d: %w", step.Index, err)
 		}
 	}
-	if goal.allows(quality, r.Base, step.Score) {
+	if goal.Allows(quality, r.Base, step.Score) {
 		return false, nil
 	}
 	if len(r.Steps) == 0 {
-		return false, goal.fail("nothing can be removed within that bound: without %s it would be %.4g; allow more",
+		return false, goal.Fail("nothing can be removed within that bound: without %s it would be %.4g; allow more",
 			step.Removed, goal.measure(quality, r.Base, step.Score))
 	}
 	return true, nil
@@ -196,7 +124,7 @@ func (r *Result) next(ctx context.Context, s Strategy, removed blockmask.Mask, c
 		return Step{}, fmt.Errorf("step %d: %w", index, err)
 	}
 	if index == 1 {
-		if !finite(c.Base) {
+		if !jsonnum.Finite(c.Base) {
 			return Step{}, fmt.Errorf("the whole model's %w; is the file damaged?", ErrExploded)
 		}
 		r.Base = c.Base
@@ -206,10 +134,8 @@ func (r *Result) next(ctx context.Context, s Strategy, removed blockmask.Mask, c
 		on(CandidateScored{Index: index, Candidate: cand.Mask, Score: cand.Score})
 	}
 	best := c.Scored[c.Best]
-	if !finite(best.Score) {
+	if !jsonnum.Finite(best.Score) {
 		return Step{}, fmt.Errorf("step %d: %w", index, errAllExploded)
 	}
 	return Step{Index: index, Removed: best.Mask, Score: best.Score, Candidates: c.Scored, Cost: c.Cost, PaperCost: c.PaperCost}, nil
 }
-
-func finite(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }

@@ -14,7 +14,7 @@ import (
 	"github.com/ggufprune/ggufprune/internal/progress"
 	"github.com/ggufprune/ggufprune/internal/source"
 	"github.com/ggufprune/ggufprune/perplexity"
-	"github.com/ggufprune/ggufprune/search"
+	"github.com/ggufprune/ggufprune/search/plan"
 )
 
 // Options say how a search's text fits its model, and what of it is held out.
@@ -53,7 +53,7 @@ type Calibration struct {
 	Set  *perplexity.Set
 	Held *perplexity.Set // nil: nothing was held out
 	Chat bool            // conversations are in the chat template
-	Self *search.SelfText
+	Self *plan.SelfText
 }
 
 // Read reads the text, without a model; nil where the model will write it.
@@ -128,8 +128,8 @@ func both(t corpus.Text, seen, held *perplexity.Corpus, tok engine.Tokenizer) (a
 }
 
 // Describe is the calibration as the plan has it.
-func (c *Calibration) Describe() search.Calibration {
-	return search.Calibration{
+func (c *Calibration) Describe() plan.Calibration {
+	return plan.Calibration{
 		Description: c.Set.Describe(), TokensSHA256: c.Set.SHA256(), Convention: string(c.Set.Convention), Context: c.Set.Context,
 		Sequences: len(c.Set.Sequences), Tokens: c.Set.Tokens(), Chat: c.Chat, Self: c.Self,
 	}
@@ -210,7 +210,7 @@ func chatReason(err error) string {
 
 // Judge measures what was removed on the calibration and on what was held out, and warns when the loss does not carry over. used
 // are the sequences that the search decided on, nil for all.
-func (c *Calibration) Judge(ctx context.Context, session engine.Session, removed blockmask.Mask, used []int, sink progress.Sink) (*search.HeldOut, error) {
+func (c *Calibration) Judge(ctx context.Context, session engine.Session, removed blockmask.Mask, used []int, sink progress.Sink) (*plan.HeldOut, error) {
 	if c.Held == nil {
 		return nil, nil
 	}
@@ -246,7 +246,7 @@ func (c *Calibration) Judge(ctx context.Context, session engine.Session, removed
 	if err != nil {
 		return nil, err
 	}
-	out := search.NewHeldOut(c.Held, seen, held)
+	out := plan.NewHeldOut(c.Held, seen, held)
 	if out.Verdict == perplexity.NotOver {
 		sink.Warnf("what the search found does not carry over to text that it has not seen: perplexity x%.3f there, x%.3f on the calibration; "+
 			"search on more text (--chunks), or on text more like yours", held.Ratio(), seen.Ratio())

@@ -11,7 +11,7 @@ import (
 	"github.com/ggufprune/ggufprune/internal/selftext"
 	"github.com/ggufprune/ggufprune/internal/source"
 	"github.com/ggufprune/ggufprune/perplexity"
-	"github.com/ggufprune/ggufprune/search"
+	"github.com/ggufprune/ggufprune/search/plan"
 )
 
 const (
@@ -22,7 +22,7 @@ const (
 
 // writeSelf has the model write the calibration: conversations, of which it makes up both sides, where it has a chat template
 // that works, else texts from BOS on. A chat template that cannot be used is an error only if the user insists on it.
-func (w maker) writeSelf(ctx context.Context) (*perplexity.Corpus, *search.SelfText, error) {
+func (w maker) writeSelf(ctx context.Context) (*perplexity.Corpus, *plan.SelfText, error) {
 	m := w.src.Model
 	frame, chat, err := w.selfFrame()
 	if err != nil {
@@ -62,7 +62,7 @@ func (w maker) writeSelf(ctx context.Context) (*perplexity.Corpus, *search.SelfT
 		texts[i] = spell(m, tokens)
 	}
 	w.sink.Notef("the model wrote %d documents itself (temperature %g, seed %d), the first: %s", len(texts), o.Temperature, o.Seed, excerpt(texts[0]))
-	return perplexity.Special("the model's own text", texts), &search.SelfText{Seed: o.Seed, Temperature: o.Temperature, Chat: chat}, nil
+	return perplexity.Special("the model's own text", texts), &plan.SelfText{Seed: o.Seed, Temperature: o.Temperature, Chat: chat}, nil
 }
 
 // selfFrame returns what the model's documents are given: the opening of the user's turn, and from its end to the opening of the reply; or

@@ -225,4 +225,3 @@ func (c *comparer) run(ctx context.Context, r *runner, window func(rows [][]floa
 	return nil
 }
 
-func mebibytes(n int64) string { return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20)) }

@@ -11,8 +11,10 @@ import (
 
 	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/gguf"
+	"github.com/ggufprune/ggufprune/internal/journal"
 	"github.com/ggufprune/ggufprune/layout"
 	"github.com/ggufprune/ggufprune/search"
+	"github.com/ggufprune/ggufprune/search/plan"
 )
 
 // read returns a document of the repository.
@@ -102,18 +104,18 @@ func fields(t *testing.T, text []byte) []string {
 }
 
 // full is a plan with everything in it that a plan may have.
-func full() *search.Plan {
+func full() *plan.Plan {
 	attn, ffn := blockmask.Block{Kind: blockmask.Mixer}, blockmask.Block{Kind: blockmask.FFN}
 	hash := strings.Repeat("0", 64)
-	return &search.Plan{
+	return &plan.Plan{
 		Tool: "ggufprune", LlamaCpp: "v0.5.0", Metric: "ppl", Base: 6,
-		Model:       search.PlanModel{SHA256: hash, Params: 100, Blocks: blockmask.New(attn, ffn)},
-		Calibration: search.Calibration{TokensSHA256: hash, Chat: true, Self: &search.SelfText{}},
+		Model:       plan.Model{SHA256: hash, Params: 100, Blocks: blockmask.New(attn, ffn)},
+		Calibration: plan.Calibration{TokensSHA256: hash, Chat: true, Self: &plan.SelfText{}},
 		Settings: search.Settings{
 			Strategy: "fast", Unit: blockmask.Mix, Confidence: 0.9, Tolerance: 0.001, Finalists: 2, Admit: 7, AuditEvery: 4,
 			Goal: search.Goal{Blocks: 1, Ratio: 0.1, Size: 1, Speedup: 1.1, MaxPPLRatio: 1.1, MaxKLD: 0.1},
 		},
-		Audit: &search.Audit{}, Refine: &search.Refined{}, HeldOut: &search.HeldOut{},
+		Audit: &search.Audit{}, Refine: &search.Refined{}, HeldOut: &plan.HeldOut{},
 		Steps: []search.Step{{
 			Index: 1, Removed: blockmask.New(attn), Score: 7, ParamsRemoved: 10, Ratio: 0.1, Size: 1, Speedup: 1.1, Cost: 1, PaperCost: 2,
 			Candidates: []search.Candidate{{Mask: blockmask.New(attn), Score: 7, Sequences: 8}},
@@ -147,7 +149,7 @@ func TestPlanFields(t *testing.T) {
 // The journal's example lines have the fields that a journal has, and a note is written as the page says.
 func TestJournalFields(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "j")
-	j, err := search.OpenJournal(path, search.Header{Config: json.RawMessage("{}")})
+	j, err := journal.Open[search.Measurement](path, journal.Header{Config: json.RawMessage("{}")}, journal.Owner{})
 	if err != nil {
 		t.Fatal(err)
 	}

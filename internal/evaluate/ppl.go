@@ -2,11 +2,11 @@ package evaluate
 
 import (
 	"context"
-	"math"
 
 	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/engine"
 	"github.com/ggufprune/ggufprune/internal/corpus"
+	"github.com/ggufprune/ggufprune/internal/jsonnum"
 	"github.com/ggufprune/ggufprune/internal/progress"
 	"github.com/ggufprune/ggufprune/internal/source"
 	"github.com/ggufprune/ggufprune/perplexity"
@@ -55,13 +55,11 @@ func PPL(ctx context.Context, j PPLJob, sink progress.Sink) (*PPLOutcome, error)
 	if err != nil {
 		return nil, err
 	}
-	if !finite(est.PPL) {
+	if !jsonnum.Finite(est.PPL) {
 		sink.Warnf("the perplexity is not finite; is the file damaged%s?", orMask(j.Mask))
 	}
 	return &PPLOutcome{Model: j.Spec.Path, Corpus: corpus.Name, Context: j.Text.Context, Estimate: est}, nil
 }
-
-func finite(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }
 
 // evaluator opens what measures set, and a progress that it moves; stop closes both.
 func (j PPLJob) evaluator(ctx context.Context, src *source.Source, set *perplexity.Set, label string, sink progress.Sink) (*perplexity.Evaluator, func(), error) {

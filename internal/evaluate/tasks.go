@@ -9,6 +9,7 @@ import (
 	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/engine"
 	"github.com/ggufprune/ggufprune/internal/corpus"
+	"github.com/ggufprune/ggufprune/internal/jsonnum"
 	"github.com/ggufprune/ggufprune/internal/outfile"
 	"github.com/ggufprune/ggufprune/internal/progress"
 	"github.com/ggufprune/ggufprune/internal/source"
@@ -127,7 +128,7 @@ func (j TasksJob) measure(ctx context.Context, src *source.Source, seqs []engine
 	nll, broken := make([]float64, len(sums)), 0
 	for i, s := range sums {
 		nll[i] = s.NLL
-		if !finite(s.NLL) {
+		if !jsonnum.Finite(s.NLL) {
 			broken++
 		}
 	}

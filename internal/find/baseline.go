@@ -11,7 +11,7 @@ import (
 	"github.com/ggufprune/ggufprune/engine"
 	"github.com/ggufprune/ggufprune/gguf"
 	"github.com/ggufprune/ggufprune/perplexity"
-	"github.com/ggufprune/ggufprune/search"
+	"github.com/ggufprune/ggufprune/search/strategy"
 )
 
 // Influence measures Block Influence over the set, batch by batch.
@@ -28,7 +28,7 @@ func Influence(ctx context.Context, session engine.Runner, set *perplexity.Set) 
 		}
 		parts = append(parts, part)
 	}
-	return search.MeanInfluence(parts), nil
+	return strategy.MeanInfluence(parts), nil
 }
 
 // sameLength groups sequences into batches of at most n, in which all have the same length: influence is a mean over all

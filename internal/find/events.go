@@ -1,6 +1,8 @@
 package find
 
-import "math"
+import (
+	"github.com/ggufprune/ggufprune/internal/jsonnum"
+)
 
 // StepEvent is told after each step of a search. Its numbers describe the model after it.
 type StepEvent struct {
@@ -18,20 +20,12 @@ type StepEvent struct {
 
 // RefineEvent is told after each generation of a refinement.
 type RefineEvent struct {
-	Event       string   `json:"event"` // "refine"
-	Generation  int      `json:"generation"`
-	Accepted    int      `json:"accepted"`
-	Score       *float64 `json:"score"`      // on the half that it searches on
-	Validation  *float64 `json:"validation"` // on the other half
-	StartScore  *float64 `json:"start_score"`
-	StartOther  *float64 `json:"start_validation"`
-	MaskRemoved string   `json:"mask"`
-}
-
-// number is x, or nil where it is not finite: JSON has no infinity.
-func number(x float64) *float64 {
-	if math.IsNaN(x) || math.IsInf(x, 0) {
-		return nil
-	}
-	return &x
+	Event       string        `json:"event"` // "refine"
+	Generation  int           `json:"generation"`
+	Accepted    int           `json:"accepted"`
+	Score       jsonnum.Float `json:"score"`      // on the half that it searches on
+	Validation  jsonnum.Float `json:"validation"` // on the other half
+	StartScore  jsonnum.Float `json:"start_score"`
+	StartOther  jsonnum.Float `json:"start_validation"`
+	MaskRemoved string        `json:"mask"`
 }

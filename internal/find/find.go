@@ -16,6 +16,7 @@ import (
 	"github.com/ggufprune/ggufprune/layout"
 	"github.com/ggufprune/ggufprune/perplexity"
 	"github.com/ggufprune/ggufprune/search"
+	"github.com/ggufprune/ggufprune/search/plan"
 )
 
 // Options say what a search is for, and how it decides.
@@ -38,7 +39,7 @@ type Job struct {
 
 // Result is what was found.
 type Result struct {
-	Plan    *search.Plan
+	Plan    *plan.Plan
 	Blocks  []layout.Block // of the source
 	Removed blockmask.Mask
 }
@@ -50,7 +51,7 @@ type finder struct {
 	session engine.Session
 	set     *perplexity.Set
 	blocks  []layout.Block
-	journal *search.Journal // nil without a plan
+	journal *searchJournal // nil without a plan
 	sink    progress.Sink
 }
 
@@ -78,32 +79,32 @@ func Run(ctx context.Context, src *source.Source, j Job, c *perplexity.Corpus, s
 	f.blocks = source.LayoutBlocks(f.session)
 	sink.Notef("%s: %s, %d layers, %d blocks; %s", src.Spec.Path, src.File.Arch(), src.Model.Info().NLayer, len(f.blocks), f.set.Describe())
 	found, searchErr := f.search(ctx)
-	plan, err := f.finish(ctx, calib, found, searchErr)
+	p, err := f.finish(ctx, calib, found, searchErr)
 	if err != nil {
 		return nil, err
 	}
-	return &Result{Plan: plan, Blocks: f.blocks, Removed: found.result.Removed()}, nil
+	return &Result{Plan: p, Blocks: f.blocks, Removed: found.result.Removed()}, nil
 }
 
 // finish judges what was found, and saves the plan.
-func (f *finder) finish(ctx context.Context, calib *calibrate.Calibration, found found, searchErr error) (*search.Plan, error) {
+func (f *finder) finish(ctx context.Context, calib *calibrate.Calibration, found found, searchErr error) (*plan.Plan, error) {
 	res := found.result
 	var goal *search.GoalError
-	if res == nil && f.journal.Found() == 0 && !errors.Is(searchErr, context.Canceled) || errors.As(searchErr, &goal) {
+	if res == nil && len(f.journal.Records()) == 0 && !errors.Is(searchErr, context.Canceled) || errors.As(searchErr, &goal) {
 		// The goal or the layout cannot be. A journal would only be in the way.
 		searchErr = errors.Join(searchErr, f.journal.Remove())
 	}
 	if searchErr != nil && (res == nil || len(res.Steps) == 0 || f.Plan == "") {
 		return nil, searchErr
 	}
-	var held *search.HeldOut
+	var held *plan.HeldOut
 	if searchErr == nil && len(res.Steps) > 0 {
 		held, searchErr = calib.Judge(ctx, f.session, res.Removed(), found.used, f.sink)
 	}
-	plan, err := f.newPlan(calib, found)
+	p, err := f.newPlan(calib, found)
 	if err == nil {
-		plan.HeldOut = held
-		err = f.savePlan(plan)
+		p.HeldOut = held
+		err = f.savePlan(p)
 	}
 	if searchErr != nil {
 		if err == nil {
@@ -117,7 +118,7 @@ func (f *finder) finish(ctx context.Context, calib *calibrate.Calibration, found
 	if err := f.journal.Remove(); err != nil {
 		f.sink.Warnf("the journal of the finished search could not be removed: %v", err)
 	}
-	return plan, nil
+	return p, nil
 }
 
 // found is what a search came to.
@@ -167,16 +168,16 @@ func (f *finder) search(ctx context.Context) (found, error) {
 	if steps == 0 { // how many steps a bound of quality leads to is unknown: a third of the model is much
 		steps = max(1, len(blockmask.Candidates(f.Unit, model.Blocks, nil))/3)
 	}
-	plan, err := f.schedule(ctx, eval, steps, began)
+	schedule, err := f.schedule(ctx, eval, steps, began)
 	if err != nil {
 		return found{}, err
 	}
-	d, err := f.decider(ctx, ledger, steps, plan)
+	d, err := f.prepare(ctx, ledger, steps, schedule)
 	if err != nil {
 		return found{}, err
 	}
 	w := newWatcher(f.sink, ledger, d, f.Options, steps)
 	defer w.stop()
-	res, err := d.run(ctx, model, f.Unit, f.Goal, w.event)
-	return found{result: res, settings: d.settings(f.Options), audit: d.audit(), refined: d.refined, used: d.use, scoredOn: d.scoredOn}, err
+	res, err := d.Run(ctx, model, w.event)
+	return found{result: res, settings: d.Settings, audit: d.Audit, refined: d.Refined, used: d.Use, scoredOn: d.ScoredOn}, err
 }

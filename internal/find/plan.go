@@ -5,12 +5,14 @@ import (
 
 	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/internal/calibrate"
+	"github.com/ggufprune/ggufprune/internal/planfile"
 	"github.com/ggufprune/ggufprune/layout"
 	"github.com/ggufprune/ggufprune/search"
+	"github.com/ggufprune/ggufprune/search/plan"
 )
 
 // newPlan records a search with all that identifies what it was made from.
-func (f *finder) newPlan(c *calibrate.Calibration, found found) (*search.Plan, error) {
+func (f *finder) newPlan(c *calibrate.Calibration, found found) (*plan.Plan, error) {
 	hash, err := f.src.SHA256()
 	if err != nil {
 		return nil, err
@@ -23,10 +25,10 @@ func (f *finder) newPlan(c *calibrate.Calibration, found found) (*search.Plan, e
 	if found.scoredOn != "" {
 		text.Description += "; scored after a repair, on " + found.scoredOn
 	}
-	return &search.Plan{
+	return &plan.Plan{
 		Tool:     f.Tool,
 		LlamaCpp: f.src.Spec.Engine.Version().Tag,
-		Model: search.PlanModel{
+		Model: plan.Model{
 			Path: f.src.Spec.Path, SHA256: hash, Arch: f.src.File.Arch(), Params: f.src.File.Params(), Size: f.src.File.Bytes(), Blocks: all,
 		},
 		Calibration: text,
@@ -40,16 +42,16 @@ func (f *finder) newPlan(c *calibrate.Calibration, found found) (*search.Plan, e
 }
 
 // savePlan writes the plan to f.Plan, if that is asked for.
-func (f *finder) savePlan(p *search.Plan) error {
+func (f *finder) savePlan(p *plan.Plan) error {
 	if f.Plan == "" {
 		return nil
 	}
-	return search.WritePlan(f.Plan, p)
+	return planfile.Write(f.Plan, p)
 }
 
 // Provenance is what a file made by the first k steps of p says of its origin. Blocks that a step removed together have
 // the same score.
-func Provenance(p *search.Plan, k int, llamaCpp string) layout.Provenance {
+func Provenance(p *plan.Plan, k int, llamaCpp string) layout.Provenance {
 	var scores []float64
 	for _, s := range p.Steps[:k] {
 		scores = append(scores, slices.Repeat([]float64{s.Score}, s.Removed.Len())...)
@@ -67,7 +69,7 @@ func Provenance(p *search.Plan, k int, llamaCpp string) layout.Provenance {
 }
 
 // PlannedSteps chooses how many steps of a plan to apply: all, or as many as goal needs.
-func PlannedSteps(p *search.Plan, goal search.Goal, size func(blockmask.Mask) (int64, error)) (int, error) {
+func PlannedSteps(p *plan.Plan, goal search.Goal, size func(blockmask.Mask) (int64, error)) (int, error) {
 	if goal == (search.Goal{}) {
 		return len(p.Steps), nil
 	}

@@ -7,9 +7,11 @@ import (
 	"sync"
 	"time"
 
+	"github.com/ggufprune/ggufprune/internal/jsonnum"
 	"github.com/ggufprune/ggufprune/internal/progress"
 	"github.com/ggufprune/ggufprune/perplexity"
 	"github.com/ggufprune/ggufprune/search"
+	"github.com/ggufprune/ggufprune/search/strategy"
 )
 
 // watcher turns what the search and the ledger tell into one line of progress, events and the status.
@@ -45,23 +47,12 @@ const (
 	phaseOrder  = "order what is removed"
 )
 
-func newWatcher(sink progress.Sink, l *search.Ledger, d *decider, q Options, steps int) *watcher {
-	cost := search.GreedyCost(l, q.Unit)
+func newWatcher(sink progress.Sink, l *search.Ledger, d *strategy.Prepared, q Options, steps int) *watcher {
 	now := time.Now()
 	w := &watcher{sink: sink, metric: q.Method.Metric, steps: steps, phase: phaseSearch, began: now, ran: now, line: "search: not begun"}
-	if d.fast != nil {
-		cost = d.fast.StepCost(q.Unit)
-	} else if d.aware != nil {
-		cost = d.aware.StepCost(q.Unit)
-		d.aware.OnRun = w.run
-	} else if _, ok := d.strategy.(*search.Ranked); ok {
-		cost = search.RankedCost(l, q.Unit)
-	}
-	if d.refine != nil {
-		w.budget = d.refine.MaxCost
-	}
-	w.eta = search.NewETA(l, q.Unit, cost, steps, q.Goal.Blocks > 0 || q.Goal.MaxPPLRatio > 0 || q.Goal.MaxKLD > 0)
-	l.OnRun = w.run
+	w.budget = d.MaxRefine
+	w.eta = search.NewETA(l, q.Unit, d.StepCost, steps, q.Goal.Blocks > 0 || q.Goal.MaxPPLRatio > 0 || q.Goal.MaxKLD > 0)
+	d.OnRun(w.run)
 	w.quiet = sink.OnStatus(w.status)
 	return w
 }
@@ -133,8 +124,8 @@ func (w *watcher) refining(r search.Refined) {
 		return
 	}
 	w.sink.Event(RefineEvent{
-		Event: "refine", Generation: r.Generations, Accepted: r.Accepted, Score: number(r.Score), Validation: number(r.Validation),
-		StartScore: number(r.StartScore), StartOther: number(r.StartValidation), MaskRemoved: r.Mask.String(),
+		Event: "refine", Generation: r.Generations, Accepted: r.Accepted, Score: jsonnum.Float(r.Score), Validation: jsonnum.Float(r.Validation),
+		StartScore: jsonnum.Float(r.StartScore), StartOther: jsonnum.Float(r.StartValidation), MaskRemoved: r.Mask.String(),
 	})
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/ggufprune/ggufprune/internal/progress/progresstest"
 	"github.com/ggufprune/ggufprune/perplexity"
 	"github.com/ggufprune/ggufprune/search"
+	"github.com/ggufprune/ggufprune/search/strategy"
 )
 
 // flat is a source on which every block costs the same.
@@ -66,13 +67,17 @@ func TestWatcher(t *testing.T) {
 	}
 	ledger := search.NewLedger(flat{16}, search.Cost{Blocks: model.Blocks, Head: 1}, nil, "")
 	q := Options{Unit: blockmask.Mix, Goal: search.Goal{Blocks: 3}, Method: Method{Strategy: "refine", Metric: perplexity.NLL}}
-	d, err := (&finder{Job: Job{Options: q}}).decider(t.Context(), ledger, 3, nil)
+	spec, err := strategy.Find("refine")
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := spec.Prepare(strategy.Setup{Ledger: ledger, Unit: q.Unit, Goal: q.Goal, Steps: 3})
 	if err != nil {
 		t.Fatal(err)
 	}
 	l := new(progresstest.Listener)
 	w := newWatcher(l, ledger, d, q, 3)
-	res, err := d.run(t.Context(), model, q.Unit, q.Goal, w.event)
+	res, err := d.Run(t.Context(), model, w.event)
 	w.stop()
 	if err != nil || len(res.Steps) != 3 {
 		t.Fatalf("%d steps, %v", len(res.Steps), err)
@@ -101,13 +106,5 @@ func TestWatcher(t *testing.T) {
 	}
 	if steps != 3 || !strings.Contains(l.Status(), ": ") {
 		t.Errorf("%d step events, status %q", steps, l.Status())
-	}
-}
-
-func TestRefineNeedsTwoSequences(t *testing.T) {
-	ledger := search.NewLedger(flat{1}, search.Cost{Head: 1}, nil, "")
-	q := Options{Unit: blockmask.Mix, Goal: search.Goal{Blocks: 3}, Method: Method{Strategy: "refine"}}
-	if _, err := (&finder{Job: Job{Options: q}}).decider(t.Context(), ledger, 3, nil); err == nil || !strings.Contains(err.Error(), "--chunks") {
-		t.Errorf("got %v", err)
 	}
 }

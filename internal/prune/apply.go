@@ -11,11 +11,13 @@ import (
 	"github.com/ggufprune/ggufprune/internal/corpus"
 	"github.com/ggufprune/ggufprune/internal/find"
 	"github.com/ggufprune/ggufprune/internal/outfile"
+	"github.com/ggufprune/ggufprune/internal/planfile"
 	"github.com/ggufprune/ggufprune/internal/progress"
 	"github.com/ggufprune/ggufprune/internal/repair"
 	"github.com/ggufprune/ggufprune/internal/source"
 	"github.com/ggufprune/ggufprune/layout"
 	"github.com/ggufprune/ggufprune/search"
+	"github.com/ggufprune/ggufprune/search/plan"
 )
 
 // Apply writes and checks what a plan or a mask removes.
@@ -47,8 +49,8 @@ var errNothing = errors.New("the plan removes nothing; search again with a large
 type application struct {
 	job    ApplyJob
 	sink   progress.Sink
-	plan   *search.Plan // nil for a mask
-	step   int          // of the plan, after which it is the mask of the job's pruned file; 0 is not known
+	plan   *plan.Plan // nil for a mask
+	step   int        // of the plan, after which it is the mask of the job's pruned file; 0 is not known
 	src    *source.Source
 	files  *fileWriter
 	blocks []layout.Block
@@ -61,7 +63,7 @@ func openApply(ctx context.Context, j ApplyJob, sink progress.Sink, oneFile bool
 	var err error
 	inputs := j.inputs()
 	if j.Plan != "" {
-		if a.plan, err = search.ReadWholePlan(j.Plan); err != nil {
+		if a.plan, err = planfile.ReadWhole(j.Plan); err != nil {
 			return nil, err
 		}
 		inputs = append(inputs, j.Plan)
@@ -181,7 +183,7 @@ func (a *application) steps(goal search.Goal) (int, error) {
 }
 
 // stepsOf returns how many steps of plan remove m.
-func stepsOf(plan *search.Plan, m blockmask.Mask) int {
+func stepsOf(plan *plan.Plan, m blockmask.Mask) int {
 	k := 0
 	for k < len(plan.Steps) && len(plan.Removed(k)) < m.Len() {
 		k++

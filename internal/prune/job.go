@@ -19,6 +19,7 @@ import (
 	"github.com/ggufprune/ggufprune/layout"
 	"github.com/ggufprune/ggufprune/perplexity"
 	"github.com/ggufprune/ggufprune/search"
+	"github.com/ggufprune/ggufprune/search/plan"
 )
 
 // Common is what all jobs of this package are asked.
@@ -66,7 +67,7 @@ type ApplyJob struct {
 // Outcome is what a job did.
 type Outcome struct {
 	Model   source.Facts
-	Plan    *search.Plan // nil when a mask was applied
+	Plan    *plan.Plan // nil when a mask was applied
 	Steps   []search.Step
 	Removed blockmask.Mask
 	Write   *write.Result        // nil for search
@@ -80,7 +81,7 @@ type Outcome struct {
 
 // HeldOut is how the file does on text that the search has not seen; nil where nobody looked, or the file has fewer steps than the
 // plan that was looked at.
-func (o *Outcome) HeldOut() *search.HeldOut {
+func (o *Outcome) HeldOut() *plan.HeldOut {
 	if o.Plan == nil || len(o.Steps) < len(o.Plan.Steps) {
 		return nil
 	}

@@ -7,7 +7,7 @@ import (
 	"github.com/ggufprune/ggufprune/internal/find"
 	"github.com/ggufprune/ggufprune/internal/outfile"
 	"github.com/ggufprune/ggufprune/internal/publish"
-	"github.com/ggufprune/ggufprune/internal/repair"
+	"github.com/ggufprune/ggufprune/internal/repairlog"
 )
 
 // inputs are the files that the job reads: nothing that is read is ever overwritten, with --force either.
@@ -42,7 +42,7 @@ func (w Writing) check(c Common, inputs []string, plan string) error {
 		return err
 	}
 	if c.Repair.Wanted() {
-		if err := repair.CheckLog(w.Output); err != nil {
+		if err := repairlog.Check(w.Output); err != nil {
 			return err
 		}
 	}

@@ -10,7 +10,7 @@ import (
 
 	"github.com/ggufprune/ggufprune/internal/outfile"
 	"github.com/ggufprune/ggufprune/internal/progress"
-	"github.com/ggufprune/ggufprune/internal/repair"
+	"github.com/ggufprune/ggufprune/internal/repairlog"
 	"github.com/ggufprune/ggufprune/layout"
 	"github.com/ggufprune/ggufprune/search"
 )
@@ -93,7 +93,7 @@ func (a *application) name(steps []int) ([]planned, error) {
 			return nil, err
 		}
 		if a.job.Repair.Wanted() {
-			if err := repair.CheckLog(files[i].path); err != nil {
+			if err := repairlog.Check(files[i].path); err != nil {
 				return nil, err
 			}
 		}

@@ -15,11 +15,12 @@ import (
 	"github.com/ggufprune/ggufprune/fit"
 	"github.com/ggufprune/ggufprune/gguf"
 	"github.com/ggufprune/ggufprune/internal/corpus"
+	"github.com/ggufprune/ggufprune/internal/journal"
 	"github.com/ggufprune/ggufprune/internal/progress"
+	"github.com/ggufprune/ggufprune/internal/repairlog"
 	"github.com/ggufprune/ggufprune/internal/source"
 	"github.com/ggufprune/ggufprune/layout"
 	"github.com/ggufprune/ggufprune/perplexity"
-	"github.com/ggufprune/ggufprune/search"
 )
 
 // Options say how weights are re-fitted before a file is written.
@@ -82,7 +83,7 @@ type Done struct {
 	Record *layout.RepairRecord // what the written file says of it; nil where nothing is changed
 	Raised map[string]gguf.Type // of repaired tensors in another type than the source's, by their names there
 
-	log *Log
+	log *repairlog.Log
 }
 
 // Close gives what is kept of the repair free; it stays for a later run.
@@ -158,7 +159,7 @@ func record(src *source.Source, res *fit.Result, text string, types bool) *layou
 
 // refit re-fits the loaded model without what was removed. From now on sessions of s run with the new weights. It returns the log of
 // what is done, nil if nothing is.
-func refit(ctx context.Context, s *source.Source, q Request, sink progress.Sink) (_ *fit.Result, text string, log *Log, err error) {
+func refit(ctx context.Context, s *source.Source, q Request, sink progress.Sink) (_ *fit.Result, text string, log *repairlog.Log, err error) {
 	r, t := q.Options, q.Text
 	texts, err := r.Texts(t)
 	if err != nil {
@@ -203,7 +204,7 @@ func refit(ctx context.Context, s *source.Source, q Request, sink progress.Sink)
 		if !log.Kept() {
 			return nil, "", nil, errors.Join(err, log.Remove())
 		}
-		sink.Notef("the blocks that are repaired so far are kept in %s: the same repair goes on from there", log.path())
+		sink.Notef("the blocks that are repaired so far are kept in %s: the same repair goes on from there", log.Path())
 		return nil, "", nil, errors.Join(err, log.Close())
 	}
 	s.SetWeights(res.Weights)
@@ -211,7 +212,7 @@ func refit(ctx context.Context, s *source.Source, q Request, sink progress.Sink)
 }
 
 // newLog opens the log of a repair.
-func newLog(s *source.Source, q Request, nSeq int, tokens string, sink progress.Sink) (*Log, error) {
+func newLog(s *source.Source, q Request, nSeq int, tokens string, sink progress.Sink) (*repairlog.Log, error) {
 	hash, err := s.SHA256()
 	if err != nil {
 		return nil, err
@@ -226,22 +227,22 @@ func newLog(s *source.Source, q Request, nSeq int, tokens string, sink progress.
 	if err != nil {
 		return nil, err
 	}
-	header := search.Header{ModelSHA256: hash, TokensSHA256: tokens, Config: config, Tool: q.Tool, LlamaCpp: s.Spec.Engine.Version().Tag}
+	header := journal.Header{ModelSHA256: hash, TokensSHA256: tokens, Config: config, Tool: q.Tool, LlamaCpp: s.Spec.Engine.Version().Tag}
 	output := q.Output
 	if output == "" {
 		if output, err = unnamed(s, header); err != nil {
 			return nil, err
 		}
 	}
-	log, err := openLog(output, header, q.Anew)
+	log, err := repairlog.Open(output, header, q.Anew)
 	if err != nil {
 		return nil, &logError{err}
 	}
-	if log.replaced {
-		sink.Notef("what an interrupted repair of other blocks had left in %s is replaced", filepath.Base(log.path()))
+	if log.Replaced {
+		sink.Notef("what an interrupted repair of other blocks had left in %s is replaced", filepath.Base(log.Path()))
 	}
 	if log.Kept() {
-		sink.Notef("the repair goes on from %s", filepath.Base(log.path()))
+		sink.Notef("the repair goes on from %s", filepath.Base(log.Path()))
 	}
 	return log, nil
 }
@@ -252,7 +253,7 @@ type logError struct{ error }
 func (e *logError) Unwrap() error { return e.error }
 
 // unnamed is what stands for the output where that gets its name only when it is written: the same for the same repair.
-func unnamed(s *source.Source, h search.Header) (string, error) {
+func unnamed(s *source.Source, h journal.Header) (string, error) {
 	data, err := json.Marshal(h)
 	if err != nil {
 		return "", err

@@ -1,12 +1,12 @@
 package report
 
 import (
-	"github.com/ggufprune/ggufprune/search"
+	"github.com/ggufprune/ggufprune/search/plan"
 )
 
 // Input is all that a report tells. Only Plan must be there.
 type Input struct {
-	Plan     *search.Plan
+	Plan     *plan.Plan
 	PlanPath string // of the plan's file; "" is none
 	Steps    int    // how many of the plan's steps were carried out; 0 is all
 

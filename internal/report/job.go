@@ -7,9 +7,10 @@ import (
 	"slices"
 
 	"github.com/ggufprune/ggufprune/gguf"
+	"github.com/ggufprune/ggufprune/internal/planfile"
 	"github.com/ggufprune/ggufprune/internal/source"
 	"github.com/ggufprune/ggufprune/layout"
-	"github.com/ggufprune/ggufprune/search"
+	"github.com/ggufprune/ggufprune/search/plan"
 )
 
 // Job is what the command report is asked to do.
@@ -24,7 +25,7 @@ type Job struct {
 
 // Outcome is what a report was made of.
 type Outcome struct {
-	Plan    *search.Plan
+	Plan    *plan.Plan
 	Steps   int // of the plan, that the report says are carried out
 	Written *Written
 }
@@ -40,7 +41,7 @@ func Run(ctx context.Context, j Job) (*Outcome, error) {
 	if err := j.Files.Check(j.Force, inputs...); err != nil {
 		return nil, err
 	}
-	plan, err := search.ReadWholePlan(j.Plan)
+	plan, err := planfile.ReadWhole(j.Plan)
 	if err != nil {
 		return nil, err
 	}
@@ -64,7 +65,7 @@ func Run(ctx context.Context, j Job) (*Outcome, error) {
 }
 
 // readSource reads what the whole model's file says, and makes sure that the plan is for it.
-func readSource(ctx context.Context, path string, plan *search.Plan) (*Model, error) {
+func readSource(ctx context.Context, path string, plan *plan.Plan) (*Model, error) {
 	f, err := gguf.Open(path)
 	if err != nil {
 		return nil, err
@@ -78,7 +79,7 @@ func readSource(ctx context.Context, path string, plan *search.Plan) (*Model, er
 }
 
 // readPruned reads what a pruned file says, and finds how many steps of the plan made it.
-func readPruned(ctx context.Context, path string, plan *search.Plan) (*Model, int, error) {
+func readPruned(ctx context.Context, path string, plan *plan.Plan) (*Model, int, error) {
 	f, err := gguf.Open(path)
 	if err != nil {
 		return nil, 0, err

@@ -16,6 +16,7 @@ import (
 
 	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/search"
+	"github.com/ggufprune/ggufprune/search/plan"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -26,17 +27,17 @@ func attn(l int) blockmask.Block { return blockmask.Block{Layer: l, Kind: blockm
 func ffn(l int) blockmask.Block  { return blockmask.Block{Layer: l, Kind: blockmask.FFN} }
 
 // examplePlan is a plan of a model of three layers; the second step was estimated.
-func examplePlan() *search.Plan {
+func examplePlan() *plan.Plan {
 	one := func(b blockmask.Block, score float64, seqs int) search.Candidate {
 		return search.Candidate{Mask: blockmask.New(b), Score: score, Sequences: seqs}
 	}
-	return &search.Plan{
+	return &plan.Plan{
 		Tool: "ggufprune v1.0", LlamaCpp: "v0.5.0", Metric: "ppl", Base: 10,
-		Model: search.PlanModel{
+		Model: plan.Model{
 			Path: "/home/me/models/tiny-Q8_0.gguf", SHA256: strings.Repeat("ab", 32), Arch: "llama", Params: 1000, Size: 4 << 20,
 			Blocks: blockmask.New(attn(0), ffn(0), attn(1), ffn(1), attn(2), ffn(2)),
 		},
-		Calibration: search.Calibration{Description: "text.jsonl: 8 sequences", TokensSHA256: strings.Repeat("cd", 32), Convention: "samples", Context: 64, Sequences: 8, Tokens: 500},
+		Calibration: plan.Calibration{Description: "text.jsonl: 8 sequences", TokensSHA256: strings.Repeat("cd", 32), Convention: "samples", Context: 64, Sequences: 8, Tokens: 500},
 		Settings:    search.Settings{Strategy: "fast", Unit: blockmask.Mix, Goal: search.Goal{Blocks: 3}, Confidence: 0.9, Tolerance: 0.001, Finalists: 2},
 		Steps: []search.Step{
 			{

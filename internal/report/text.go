@@ -8,7 +8,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/ggufprune/ggufprune/perplexity"
-	"github.com/ggufprune/ggufprune/search"
+	"github.com/ggufprune/ggufprune/search/plan"
 )
 
 // maxText is how much of a name is shown.
@@ -51,10 +51,10 @@ func visible(s string) string {
 func minus(s string) string { return strings.ReplaceAll(s, "-", "\u2212") }
 
 // isKLD reports whether the plan's scores are KL divergences.
-func isKLD(p *search.Plan) bool { return p.Metric == perplexity.KLD.String() }
+func isKLD(p *plan.Plan) bool { return p.Metric == perplexity.KLD.String() }
 
 // metricName is what scores are called in tables and axes.
-func metricName(p *search.Plan) string {
+func metricName(p *plan.Plan) string {
 	switch p.Metric {
 	case perplexity.KLD.String():
 		return "KL divergence"
@@ -65,7 +65,7 @@ func metricName(p *search.Plan) string {
 }
 
 // shortMetric is the field's abbreviation of it.
-func shortMetric(p *search.Plan) string {
+func shortMetric(p *plan.Plan) string {
 	switch p.Metric {
 	case perplexity.KLD.String():
 		return "KLD"

@@ -8,12 +8,13 @@ import (
 
 	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/search"
+	"github.com/ggufprune/ggufprune/search/plan"
 )
 
 func reportInput() Input {
 	b := blockmask.New(blockmask.Block{Layer: 1, Kind: blockmask.FFN})
-	return Input{Plan: &search.Plan{
-		Metric: "ppl", Base: 6, Model: search.PlanModel{Path: "m.gguf", Params: 100, Size: 1 << 20, Blocks: b}, Settings: search.Settings{Unit: blockmask.Mix},
+	return Input{Plan: &plan.Plan{
+		Metric: "ppl", Base: 6, Model: plan.Model{Path: "m.gguf", Params: 100, Size: 1 << 20, Blocks: b}, Settings: search.Settings{Unit: blockmask.Mix},
 		Steps: []search.Step{{Index: 1, Removed: b, Score: 7, ParamsRemoved: 10, Ratio: 0.1, Size: 1 << 19}},
 	}}
 }

@@ -15,16 +15,17 @@ import (
 	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/internal/report"
 	"github.com/ggufprune/ggufprune/search"
+	"github.com/ggufprune/ggufprune/search/plan"
 )
 
 const hostile = `<script>document.title="hacked";alert(1)</script><img src="https://example.com/x.png" onerror="alert(2)">"'><style>body{display:none}</style>`
 
-// plan is a plan of a model with so many layers, whose first steps remove one block each. Scores are made up, but follow a rule.
-func plan(layers, steps int) *search.Plan {
-	p := &search.Plan{
+// madeUp is a plan of a model with so many layers, whose first steps remove one block each. Scores are made up, but follow a rule.
+func madeUp(layers, steps int) *plan.Plan {
+	p := &plan.Plan{
 		Tool: "ggufprune", LlamaCpp: "v0.5.0", Metric: "ppl", Base: 6,
-		Model:       search.PlanModel{Path: "model.gguf", SHA256: strings.Repeat("ab", 32), Arch: "llama", Params: uint64(1000 * layers), Size: 8 << 30},
-		Calibration: search.Calibration{Description: "text", TokensSHA256: strings.Repeat("cd", 32), Convention: "samples", Context: 512, Sequences: 64, Tokens: 30000},
+		Model:       plan.Model{Path: "model.gguf", SHA256: strings.Repeat("ab", 32), Arch: "llama", Params: uint64(1000 * layers), Size: 8 << 30},
+		Calibration: plan.Calibration{Description: "text", TokensSHA256: strings.Repeat("cd", 32), Convention: "samples", Context: 512, Sequences: 64, Tokens: 30000},
 		Settings:    search.Settings{Strategy: "fast", Unit: blockmask.Mix, Goal: search.Goal{Blocks: steps}},
 	}
 	for l := range layers {
@@ -56,14 +57,14 @@ func plan(layers, steps int) *search.Plan {
 // pages are written to a folder of the test, and named by what is special about them.
 func pages(t *testing.T) map[string]string {
 	t.Helper()
-	nasty := plan(12, 6)
+	nasty := madeUp(12, 6)
 	nasty.Model.Path, nasty.Model.Arch, nasty.Calibration.Description = "dir/"+hostile+".gguf", hostile, hostile
 	wide := report.Table{Title: "Comparison", Caption: "held-out text", Columns: []string{"a-very-long-model-name-Q8_0.gguf", "another-long-name-Q4_K_M.gguf", "a-rival-Q5_K_S.gguf"}}
 	for _, label := range []string{"PPL", "KLD, mean", "same top token", "tokens per second"} {
 		wide.Rows = append(wide.Rows, report.Row{Label: label, Cells: []string{"12.3456 ± 0.1234", "13.4567 ± 0.1234", "12.9999 ± 0.1234"}})
 	}
 	full := report.Input{
-		Plan: plan(32, 20), PlanPath: "plan.json", Steps: 16, Tables: []report.Table{wide},
+		Plan: madeUp(32, 20), PlanPath: "plan.json", Steps: 16, Tables: []report.Table{wide},
 		Pruned: &report.Model{Path: "small.gguf", Bytes: 6 << 30, Params: 30000, Layout: "deci", SHA256: strings.Repeat("ef", 32)},
 		Check:  &report.Check{Positions: 384, Text: "held out", Convention: "windows", Context: 512, Sequences: 8, Masked: 7, Written: 7, StdErr: 0.1},
 		Measured: []report.Measured{
@@ -76,7 +77,7 @@ func pages(t *testing.T) map[string]string {
 	}
 	out := map[string]string{}
 	for name, in := range map[string]report.Input{
-		"full": full, "plan": {Plan: plan(12, 6)}, "hostile": {Plan: nasty, PlanPath: hostile, Command: []string{hostile}}, "many-layers": {Plan: plan(80, 40)},
+		"full": full, "plan": {Plan: madeUp(12, 6)}, "hostile": {Plan: nasty, PlanPath: hostile, Command: []string{hostile}}, "many-layers": {Plan: madeUp(80, 40)},
 	} {
 		html, err := report.HTML(in)
 		if err != nil {
@@ -215,7 +216,7 @@ func TestNoScript(t *testing.T) {
 // A chart's SVG file is a picture of its own, with the same tips, in the light and in the dark.
 func TestSVGFile(t *testing.T) {
 	parent := browser(t)
-	charts, err := report.Charts(report.Input{Plan: plan(12, 6)})
+	charts, err := report.Charts(report.Input{Plan: madeUp(12, 6)})
 	if err != nil {
 		t.Fatal(err)
 	}

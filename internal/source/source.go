@@ -5,10 +5,9 @@ import (
 	"fmt"
 	"sync"
 
-	"github.com/ggufprune/ggufprune/layout"
-
 	"github.com/ggufprune/ggufprune/engine"
 	"github.com/ggufprune/ggufprune/gguf"
+	"github.com/ggufprune/ggufprune/layout"
 )
 
 // Source is the model that a job starts from: its file, and the model loaded from it.

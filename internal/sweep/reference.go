@@ -14,6 +14,7 @@ import (
 	"github.com/ggufprune/ggufprune/llamabind"
 	"github.com/ggufprune/ggufprune/perplexity"
 	"github.com/ggufprune/ggufprune/search"
+	"github.com/ggufprune/ggufprune/search/strategy"
 )
 
 // referenceSearch is a greedy search that an independent program (PyTorch, F32) ran on the same tokens.
@@ -77,7 +78,7 @@ func reference(ctx context.Context, modelPath, jsonPath string) error {
 	if err != nil {
 		return err
 	}
-	res, err := search.Run(ctx, search.Greedy{Scorer: ev}, model, blockmask.Mix, search.Goal{Blocks: len(ref.Steps)}, nil)
+	res, err := search.Run(ctx, strategy.Greedy{Scorer: ev}, model, blockmask.Mix, search.Goal{Blocks: len(ref.Steps)}, nil)
 	if err != nil {
 		return err
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/ggufprune/ggufprune/internal/bench/machine"
 	"github.com/ggufprune/ggufprune/perplexity"
 	"github.com/ggufprune/ggufprune/search"
+	"github.com/ggufprune/ggufprune/search/strategy"
 )
 
 // aware sets the search that knows of repair against others that are calibrated on the same tokens, with and without a repair behind
@@ -125,8 +126,8 @@ func (r *rig) mixedOrder(ctx context.Context, path string, seed uint64, name str
 			return nil, err
 		}
 		cost := search.Cost{Blocks: o.session.Blocks()}
-		var s search.Strategy = &fit.Aware{
-			Runner: o.session, Weights: o.weights, Admit: fit.DefaultAdmit, Drop: fit.DefaultDrop, Fit: fitted, Held: held, Cost: cost,
+		var s search.Strategy = &strategy.Aware{
+			Runner: o.session, Weights: o.weights, Admit: strategy.AwareAdmit, Drop: strategy.AwareDrop, Fit: fitted, Held: held, Cost: cost,
 		}
 		if name != "aware" {
 			if s, err = plain(ctx, o, name, set, cost, seed); err != nil {
@@ -152,9 +153,9 @@ func plain(ctx context.Context, o *open, name string, set *perplexity.Set, cost 
 	l := search.NewLedger(v, cost, nil, "")
 	switch name {
 	case "greedy":
-		return search.Greedy{Scorer: l}, nil
+		return strategy.Greedy{Scorer: l}, nil
 	case "fast", "fast-kld":
-		return search.NewFast(l, seed), nil
+		return strategy.NewFast(l, seed), nil
 	}
 	return nil, fmt.Errorf("no strategy %q", name)
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/ggufprune/ggufprune/llamabind"
 	"github.com/ggufprune/ggufprune/perplexity"
 	"github.com/ggufprune/ggufprune/search"
+	"github.com/ggufprune/ggufprune/search/strategy"
 )
 
 // rig holds the texts.
@@ -206,6 +207,6 @@ func (r *rig) order(ctx context.Context, path string, seed uint64, n int) ([]blo
 			return nil, err
 		}
 		l := search.NewLedger(v, search.Cost{Blocks: o.session.Blocks()}, nil, "")
-		return steps(ctx, search.NewFast(l, seed), o.session.Blocks(), n)
+		return steps(ctx, strategy.NewFast(l, seed), o.session.Blocks(), n)
 	})
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/perplexity"
 	"github.com/ggufprune/ggufprune/search"
+	"github.com/ggufprune/ggufprune/search/strategy"
 )
 
 // refineBlocks is the number of removed blocks at which greedy, fast and refine are compared on every sample.
@@ -21,7 +22,7 @@ func (r *rig) greedy(ctx context.Context, sample uint64) (*search.Ledger, found,
 	if err != nil {
 		return nil, found{}, err
 	}
-	f, err := r.search(ctx, l, search.Greedy{Scorer: l}, blockmask.Mix, refineBlocks)
+	f, err := r.search(ctx, l, strategy.Greedy{Scorer: l}, blockmask.Mix, refineBlocks)
 	return l, f, err
 }
 
@@ -44,7 +45,7 @@ func (r *rig) decisions(ctx context.Context) error {
 		if l, err = r.ledger(ctx, perplexity.NLL, r.n, seed, nil); err != nil {
 			return err
 		}
-		fast, err := r.search(ctx, l, search.NewFast(l, seed), blockmask.Mix, blocks)
+		fast, err := r.search(ctx, l, strategy.NewFast(l, seed), blockmask.Mix, blocks)
 		if err != nil {
 			return err
 		}
@@ -94,7 +95,7 @@ func (r *rig) alongside(ctx context.Context, l *search.Ledger, sample uint64, gr
 	}
 	n := float64(orders*len(greedy.steps)) / 100
 	for seed := range uint64(orders) {
-		f := search.NewFast(search.NewLedger(recorded{v, l}, search.Cost{Blocks: r.session.Blocks()}, nil, ""), seed)
+		f := strategy.NewFast(search.NewLedger(recorded{v, l}, search.Cost{Blocks: r.session.Blocks()}, nil, ""), seed)
 		var removed blockmask.Mask
 		for _, step := range greedy.steps {
 			var cands []blockmask.Mask

@@ -10,6 +10,7 @@ import (
 	"github.com/ggufprune/ggufprune/internal/bench/machine"
 	"github.com/ggufprune/ggufprune/perplexity"
 	"github.com/ggufprune/ggufprune/search"
+	"github.com/ggufprune/ggufprune/search/strategy"
 )
 
 // exhaustive finds the best mask of 4 blocks among all of them, and says how far the strategies are from it.
@@ -59,9 +60,9 @@ func (r *rig) fromOptimum(ctx context.Context, optimum blockmask.Mask, best floa
 		var f found
 		switch name {
 		case "greedy":
-			f, err = r.search(ctx, l, search.Greedy{Scorer: l}, blockmask.Mix, len(optimum))
+			f, err = r.search(ctx, l, strategy.Greedy{Scorer: l}, blockmask.Mix, len(optimum))
 		case "fast":
-			f, err = r.search(ctx, l, search.NewFast(l, 1), blockmask.Mix, len(optimum))
+			f, err = r.search(ctx, l, strategy.NewFast(l, 1), blockmask.Mix, len(optimum))
 		default:
 			f, err = r.refined(ctx, l, 1, len(optimum))
 		}

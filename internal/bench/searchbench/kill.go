@@ -12,9 +12,11 @@ import (
 	"time"
 
 	"github.com/ggufprune/ggufprune/blockmask"
+	"github.com/ggufprune/ggufprune/internal/journal"
 	"github.com/ggufprune/ggufprune/llamabind"
 	"github.com/ggufprune/ggufprune/perplexity"
 	"github.com/ggufprune/ggufprune/search"
+	"github.com/ggufprune/ggufprune/search/strategy"
 )
 
 // kill ends searches by SIGKILL at random moments and resumes them, until there were as many kills as asked for. Each result must be
@@ -86,7 +88,7 @@ func (r *rig) child(ctx context.Context, path string) *exec.Cmd {
 // victim searches on few sequences with the journal, and writes its result beside it.
 func (r *rig) victim(ctx context.Context) error {
 	r.heads[perplexity.NLL] = 3 // not measured: it is in the costs, and these are in the result
-	j, err := search.OpenJournal(r.journal, search.Header{Tool: "searchbench", LlamaCpp: llamabind.LlamaTag, Config: json.RawMessage("{}")})
+	j, err := journal.Open[search.Measurement](r.journal, journal.Header{Tool: "searchbench", LlamaCpp: llamabind.LlamaTag, Config: json.RawMessage("{}")}, journal.Owner{Job: "search", File: "journal"})
 	if err != nil {
 		return err
 	}
@@ -95,7 +97,7 @@ func (r *rig) victim(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	res, err := search.Run(ctx, search.NewFast(l, 1), r.searchModel(), blockmask.Mix, search.Goal{Blocks: 4}, nil)
+	res, err := search.Run(ctx, strategy.NewFast(l, 1), r.searchModel(), blockmask.Mix, search.Goal{Blocks: 4}, nil)
 	if err != nil {
 		return err
 	}

@@ -6,7 +6,7 @@ import (
 
 	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/perplexity"
-	"github.com/ggufprune/ggufprune/search"
+	"github.com/ggufprune/ggufprune/search/strategy"
 )
 
 // metrics compares searches by perplexity and by KL divergence on held-out text, over samples and sizes of the calibration text.
@@ -22,7 +22,7 @@ func (r *rig) metrics(ctx context.Context) error {
 				if err != nil {
 					return err
 				}
-				f, err := r.search(ctx, l, search.NewFast(l, seed), blockmask.Mix, 8)
+				f, err := r.search(ctx, l, strategy.NewFast(l, seed), blockmask.Mix, 8)
 				if err != nil {
 					return err
 				}

@@ -6,7 +6,7 @@ import (
 
 	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/perplexity"
-	"github.com/ggufprune/ggufprune/search"
+	"github.com/ggufprune/ggufprune/search/strategy"
 )
 
 // ordersOfSample is how many searches of fast are compared with greedy's on each sample; they take its sequences in other orders.
@@ -29,7 +29,7 @@ func (r *rig) ordersApart(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
-			fast, err := r.search(ctx, l, search.NewFast(l, sample+100*k), blockmask.Mix, refineBlocks)
+			fast, err := r.search(ctx, l, strategy.NewFast(l, sample+100*k), blockmask.Mix, refineBlocks)
 			if err != nil {
 				return err
 			}

@@ -12,9 +12,11 @@ import (
 	"github.com/ggufprune/ggufprune/engine"
 	"github.com/ggufprune/ggufprune/internal/bench/machine"
 	"github.com/ggufprune/ggufprune/internal/corpus"
+	"github.com/ggufprune/ggufprune/internal/journal"
 	"github.com/ggufprune/ggufprune/llamabind"
 	"github.com/ggufprune/ggufprune/perplexity"
 	"github.com/ggufprune/ggufprune/search"
+	"github.com/ggufprune/ggufprune/search/strategy"
 )
 
 // rig is an open model with the text that it is searched and judged on.
@@ -27,7 +29,7 @@ type rig struct {
 	judgeKL *perplexity.Evaluator // the same, by KL divergence
 	heads   map[perplexity.Metric]float64
 	figures []string
-	open    map[string]*search.Journal
+	open    map[string]*journal.Journal[search.Measurement]
 }
 
 // batchSeqs sequences run at once.
@@ -38,7 +40,7 @@ func newRig(ctx context.Context, o options) (*rig, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &rig{options: o, model: m, heads: map[perplexity.Metric]float64{}, open: map[string]*search.Journal{}}
+	r := &rig{options: o, model: m, heads: map[perplexity.Metric]float64{}, open: map[string]*journal.Journal[search.Measurement]{}}
 	r.session, err = m.NewSession(ctx, engine.SessionParams{NSeq: batchSeqs, SeqLen: o.window, Threads: o.threads})
 	if err != nil {
 		return nil, err
@@ -89,16 +91,16 @@ func (r *rig) set(ctx context.Context, metric perplexity.Metric, n int, seed uin
 }
 
 // ledger returns a ledger on such a set. journal may be nil.
-func (r *rig) ledger(ctx context.Context, metric perplexity.Metric, n int, seed uint64, journal *search.Journal) (*search.Ledger, error) {
+func (r *rig) ledger(ctx context.Context, metric perplexity.Metric, n int, seed uint64, measured *journal.Journal[search.Measurement]) (*search.Ledger, error) {
 	set, err := r.set(ctx, metric, n, seed)
 	if err != nil {
 		return nil, err
 	}
-	return r.ledgerOf(ctx, set, journal)
+	return r.ledgerOf(ctx, set, measured)
 }
 
 // ledgerOf returns a ledger on a set.
-func (r *rig) ledgerOf(ctx context.Context, set *perplexity.Set, journal *search.Journal) (*search.Ledger, error) {
+func (r *rig) ledgerOf(ctx context.Context, set *perplexity.Set, measured *journal.Journal[search.Measurement]) (*search.Ledger, error) {
 	v, err := perplexity.NewEvaluator(r.session, set)
 	if err != nil {
 		return nil, err
@@ -107,21 +109,21 @@ func (r *rig) ledgerOf(ctx context.Context, set *perplexity.Set, journal *search
 	if err != nil {
 		return nil, err
 	}
-	if journal == nil && r.journals != "" {
-		if journal, err = r.reopen(set); err != nil {
+	if measured == nil && r.journals != "" {
+		if measured, err = r.reopen(set); err != nil {
 			return nil, err
 		}
 	}
-	return search.NewLedger(v, search.Cost{Blocks: r.session.Blocks(), Head: head}, journal, ""), nil
+	return search.NewLedger(v, search.Cost{Blocks: r.session.Blocks(), Head: head}, measured, ""), nil
 }
 
 // reopen returns the journal of a set in the folder of journals, with all that it has by now.
-func (r *rig) reopen(set *perplexity.Set) (*search.Journal, error) {
+func (r *rig) reopen(set *perplexity.Set) (*journal.Journal[search.Measurement], error) {
 	path := filepath.Join(r.journals, set.SHA256()[:16]+"-"+set.Metric.String()+".journal")
 	if err := r.open[path].Close(); err != nil {
 		return nil, err
 	}
-	j, err := search.OpenJournal(path, search.Header{TokensSHA256: set.SHA256(), Tool: "searchbench", LlamaCpp: llamabind.LlamaTag, Config: json.RawMessage("{}")})
+	j, err := journal.Open[search.Measurement](path, journal.Header{TokensSHA256: set.SHA256(), Tool: "searchbench", LlamaCpp: llamabind.LlamaTag, Config: json.RawMessage("{}")}, journal.Owner{Job: "search", File: "journal"})
 	r.open[path] = j
 	return j, err
 }
@@ -214,7 +216,7 @@ func (r *rig) search(ctx context.Context, l *search.Ledger, s search.Strategy, u
 		return found{}, err
 	}
 	f := found{steps: res.Steps, cost: (l.Spent() - spent) / r.paperCost(l, n), cpu: machine.CPUSeconds() - cpu}
-	if fast, ok := s.(*search.Fast); ok {
+	if fast, ok := s.(*strategy.Fast); ok {
 		f.audit = fast.Seen
 	}
 	return f, nil
@@ -223,11 +225,11 @@ func (r *rig) search(ctx context.Context, l *search.Ledger, s search.Strategy, u
 // refined runs fast and its refinement until n blocks are gone.
 func (r *rig) refined(ctx context.Context, l *search.Ledger, seed uint64, n int) (found, error) {
 	cpu := machine.CPUSeconds()
-	half, validation := search.Halves(len(l.Sequences()), seed)
-	fast, order := search.NewFast(l, seed), search.NewFast(l, seed)
+	half, validation := strategy.Halves(len(l.Sequences()), seed)
+	fast, order := strategy.NewFast(l, seed), strategy.NewFast(l, seed)
 	paper := r.paperCost(l, n)
-	re := &search.Refine{Ledger: l, Rule: fast.Rule, Seed: seed, Search: half, Validation: validation, MaxCost: search.RefineShare * paper}
-	res, refined, err := search.RunRefine(ctx, fast, re, order, r.searchModel(), blockmask.Mix, search.Goal{Blocks: n}, nil)
+	re := &strategy.Refine{Ledger: l, Rule: fast.Rule, Seed: seed, Search: half, Validation: validation, MaxCost: strategy.RefineShare * paper}
+	res, refined, err := strategy.RunRefine(ctx, fast, re, order, r.searchModel(), blockmask.Mix, search.Goal{Blocks: n}, nil)
 	if err != nil {
 		return found{}, err
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/perplexity"
 	"github.com/ggufprune/ggufprune/search"
+	"github.com/ggufprune/ggufprune/search/strategy"
 )
 
 // scaling shows fast's cost over the number of sequences on the model, and over depth on planted landscapes: there is no trained model of
@@ -21,7 +22,7 @@ func (r *rig) scaling(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		f, err := r.search(ctx, l, search.NewFast(l, 1), blockmask.Mix, 8)
+		f, err := r.search(ctx, l, strategy.NewFast(l, 1), blockmask.Mix, 8)
 		if err != nil {
 			return err
 		}
@@ -112,11 +113,11 @@ func planted(ctx context.Context, layers, n int) (cost, behind float64, err erro
 	goal := search.Goal{Blocks: 2 * layers / 3}
 	run := func(greedy bool) (*search.Result, *search.Ledger, error) {
 		l := search.NewLedger(s, search.Cost{Blocks: s.blocks, Head: 3}, nil, "")
-		var strategy search.Strategy = search.Greedy{Scorer: l}
+		var chosen search.Strategy = strategy.Greedy{Scorer: l}
 		if !greedy {
-			strategy = search.NewFast(l, 1)
+			chosen = strategy.NewFast(l, 1)
 		}
-		res, err := search.Run(ctx, strategy, m, blockmask.Mix, goal, nil)
+		res, err := search.Run(ctx, chosen, m, blockmask.Mix, goal, nil)
 		return res, l, err
 	}
 	greedy, _, err := run(true)

@@ -11,6 +11,7 @@ import (
 	"github.com/ggufprune/ggufprune/llamabind"
 	"github.com/ggufprune/ggufprune/perplexity"
 	"github.com/ggufprune/ggufprune/search"
+	"github.com/ggufprune/ggufprune/search/strategy"
 )
 
 // strategies puts every strategy and baseline into one table, on one calibration sample.
@@ -26,15 +27,15 @@ func (r *rig) strategies(ctx context.Context) error {
 		unit blockmask.Unit
 		make func(*search.Ledger) search.Strategy
 	}{
-		{"greedy (BlockPruner)", blockmask.Mix, func(l *search.Ledger) search.Strategy { return search.Greedy{Scorer: l} }},
-		{"fast", blockmask.Mix, func(l *search.Ledger) search.Strategy { return search.NewFast(l, 1) }},
-		{"fast, layers (SLEB)", blockmask.Whole, func(l *search.Ledger) search.Strategy { return search.NewFast(l, 1) }},
-		{"fast, pairs", blockmask.Pairs, func(l *search.Ledger) search.Strategy { return search.NewFast(l, 1) }},
-		{"oneshot", blockmask.Mix, func(l *search.Ledger) search.Strategy { return search.Oneshot(l) }},
-		{"bi", blockmask.Mix, func(l *search.Ledger) search.Strategy { return search.BI(l, r.influence) }},
-		{"bi, layers (ShortGPT)", blockmask.Whole, func(l *search.Ledger) search.Strategy { return search.BI(l, r.influence) }},
-		{"magnitude", blockmask.Mix, func(l *search.Ledger) search.Strategy { return search.Magnitude(l, norms) }},
-		{"random", blockmask.Mix, func(l *search.Ledger) search.Strategy { return search.Random(l, 1) }},
+		{"greedy (BlockPruner)", blockmask.Mix, func(l *search.Ledger) search.Strategy { return strategy.Greedy{Scorer: l} }},
+		{"fast", blockmask.Mix, func(l *search.Ledger) search.Strategy { return strategy.NewFast(l, 1) }},
+		{"fast, layers (SLEB)", blockmask.Whole, func(l *search.Ledger) search.Strategy { return strategy.NewFast(l, 1) }},
+		{"fast, pairs", blockmask.Pairs, func(l *search.Ledger) search.Strategy { return strategy.NewFast(l, 1) }},
+		{"oneshot", blockmask.Mix, func(l *search.Ledger) search.Strategy { return strategy.Oneshot(l) }},
+		{"bi", blockmask.Mix, func(l *search.Ledger) search.Strategy { return strategy.BI(l, r.influence) }},
+		{"bi, layers (ShortGPT)", blockmask.Whole, func(l *search.Ledger) search.Strategy { return strategy.BI(l, r.influence) }},
+		{"magnitude", blockmask.Mix, func(l *search.Ledger) search.Strategy { return strategy.Magnitude(l, norms) }},
+		{"random", blockmask.Mix, func(l *search.Ledger) search.Strategy { return strategy.Random(l, 1) }},
 	}
 	fmt.Printf("%-22s %6s  %-11s %-9s %-8s  %s\n", "", "blocks", "calibration", "held-out", "KLD", "cost, CPU s")
 	best := map[int]float64{}

@@ -10,7 +10,7 @@ import (
 	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/internal/find"
 	"github.com/ggufprune/ggufprune/perplexity"
-	"github.com/ggufprune/ggufprune/search"
+	"github.com/ggufprune/ggufprune/search/strategy"
 )
 
 // Method says how a search decides.
@@ -34,8 +34,8 @@ func (m *Method) AddFlags(fs *pflag.FlagSet) {
 		fs.StringVar(&m.metric, "metric", "", "`NAME` what a candidate is judged by: ppl, or kld, the KL divergence from the whole model (default: ppl)")
 		fs.DurationVar(&m.time, "time", 0, "`T` have the result after about T: 30m, 2h; for fast and refine (with a bound of quality, which does not "+
 			"say how far it goes, only an aim)")
-		fs.Float64Var(&m.confidence, "confidence", search.DefaultConfidence, "`P` of each race of fast and refine")
-		Choices(fs, "strategy", find.Strategies()...)
+		fs.Float64Var(&m.confidence, "confidence", strategy.DefaultConfidence, "`P` of each race of fast and refine")
+		Choices(fs, "strategy", strategy.Names()...)
 		Choices(fs, "kind", blockmask.Units()...)
 		Choices(fs, "metric", perplexity.NLL.String(), perplexity.KLD.String())
 	})
@@ -46,9 +46,9 @@ func (m *Method) Resolve() (out find.Method, unit blockmask.Unit, err error) {
 	if unit, err = blockmask.ParseUnit(m.kind); err != nil {
 		return out, unit, Errorf("--kind: %v", err)
 	}
-	out.Strategy = cmp.Or(m.strategy, find.Strategies()[0])
-	if !oneOf(out.Strategy, find.Strategies()...) {
-		return out, unit, Errorf("--strategy is %q; give %s", m.strategy, strings.Join(find.Strategies(), ", "))
+	out.Strategy = cmp.Or(m.strategy, strategy.Names()[0])
+	if !oneOf(out.Strategy, strategy.Names()...) {
+		return out, unit, Errorf("--strategy is %q; give %s", m.strategy, strings.Join(strategy.Names(), ", "))
 	}
 	if out.Metric, err = perplexity.ParseMetric(cmp.Or(m.metric, "ppl")); err != nil {
 		return out, unit, Errorf("--metric: %v", err)

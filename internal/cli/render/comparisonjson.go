@@ -2,6 +2,7 @@ package render
 
 import (
 	"github.com/ggufprune/ggufprune/internal/compare"
+	"github.com/ggufprune/ggufprune/internal/jsonnum"
 	"github.com/ggufprune/ggufprune/perplexity/kld"
 )
 
@@ -115,7 +116,7 @@ func newComparisonJSON(c *compare.Comparison) *comparisonJSON {
 	for _, r := range c.Rows {
 		j.Models = append(j.Models, comparedJSON{
 			Label: r.Label, Model: r.Path, Pruning: r.Pruned, Arch: r.Arch, Type: r.Type, Bytes: r.Bytes, Params: r.Params,
-			PPL: number(r.PPL.Value), StdErr: number(r.PPL.StdErr), Divergence: newDivergenceJSON(r.KL), Speed: newSpeedJSON(r.Speed),
+			PPL: jsonnum.Known(r.PPL.Value), StdErr: jsonnum.Known(r.PPL.StdErr), Divergence: newDivergenceJSON(r.KL), Speed: newSpeedJSON(r.Speed),
 		})
 	}
 	if r := c.Rival; r != nil {
@@ -129,18 +130,18 @@ func newDivergenceJSON(k *kld.Report) *divergenceJSON {
 		return nil
 	}
 	return &divergenceJSON{
-		Ratio: number(k.Ratio.Value), RatioErr: number(k.Ratio.StdErr), LnRatio: number(k.LnRatio.Value), LnRatioErr: number(k.LnRatio.StdErr),
-		Correlation: number(k.Correlation), KLD: number(k.KLD.Value), KLDErr: number(k.KLD.StdErr), KLDs: newQuantilesJSON(k.KLDs),
-		DeltaP: number(k.DeltaP.Value), DeltaPErr: number(k.DeltaP.StdErr), DeltaPs: newQuantilesJSON(k.DeltaPs),
-		RMS: number(k.RMSDeltaP.Value), RMSErr: number(k.RMSDeltaP.StdErr), SameTop: number(k.SameTop.Value), SameTopErr: number(k.SameTop.StdErr),
+		Ratio: jsonnum.Known(k.Ratio.Value), RatioErr: jsonnum.Known(k.Ratio.StdErr), LnRatio: jsonnum.Known(k.LnRatio.Value), LnRatioErr: jsonnum.Known(k.LnRatio.StdErr),
+		Correlation: jsonnum.Known(k.Correlation), KLD: jsonnum.Known(k.KLD.Value), KLDErr: jsonnum.Known(k.KLD.StdErr), KLDs: newQuantilesJSON(k.KLDs),
+		DeltaP: jsonnum.Known(k.DeltaP.Value), DeltaPErr: jsonnum.Known(k.DeltaP.StdErr), DeltaPs: newQuantilesJSON(k.DeltaPs),
+		RMS: jsonnum.Known(k.RMSDeltaP.Value), RMSErr: jsonnum.Known(k.RMSDeltaP.StdErr), SameTop: jsonnum.Known(k.SameTop.Value), SameTopErr: jsonnum.Known(k.SameTop.StdErr),
 	}
 }
 
 func newQuantilesJSON(q kld.Quantiles) quantilesJSON {
 	return quantilesJSON{
-		Min: number(q.Min), P01: number(q.P01), P1: number(q.P1), P5: number(q.P5), P10: number(q.P10), P25: number(q.P25),
-		Median: number(q.Median), P75: number(q.P75), P90: number(q.P90), P95: number(q.P95), P99: number(q.P99), P999: number(q.P999),
-		Max: number(q.Max),
+		Min: jsonnum.Known(q.Min), P01: jsonnum.Known(q.P01), P1: jsonnum.Known(q.P1), P5: jsonnum.Known(q.P5), P10: jsonnum.Known(q.P10), P25: jsonnum.Known(q.P25),
+		Median: jsonnum.Known(q.Median), P75: jsonnum.Known(q.P75), P90: jsonnum.Known(q.P90), P95: jsonnum.Known(q.P95), P99: jsonnum.Known(q.P99), P999: jsonnum.Known(q.P999),
+		Max: jsonnum.Known(q.Max),
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 
 	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/internal/evaluate"
+	"github.com/ggufprune/ggufprune/internal/jsonnum"
 	"github.com/ggufprune/ggufprune/internal/tasks"
 	"github.com/ggufprune/ggufprune/internal/ui"
 	"github.com/ggufprune/ggufprune/internal/version"
@@ -167,6 +168,6 @@ func newPPLJSON(out *evaluate.PPLOutcome, mask blockmask.Mask) pplJSON {
 	e := out.Estimate
 	return pplJSON{
 		Command: "ppl", Model: out.Model, Mask: mask, Text: out.Corpus, Convention: string(e.Convention), Context: out.Context,
-		Sequences: e.Sequences, Scored: e.Scored, PPL: number(e.PPL), StdErr: number(e.StdErr),
+		Sequences: e.Sequences, Scored: e.Scored, PPL: jsonnum.Known(e.PPL), StdErr: jsonnum.Known(e.StdErr),
 	}
 }

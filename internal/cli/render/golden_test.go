@@ -32,6 +32,7 @@ import (
 	"github.com/ggufprune/ggufprune/layout"
 	"github.com/ggufprune/ggufprune/perplexity"
 	"github.com/ggufprune/ggufprune/search"
+	"github.com/ggufprune/ggufprune/search/plan"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -83,7 +84,7 @@ func fullOutcome() *prune.Outcome {
 	o.Model.Bytes, o.Model.Params = 8<<30, 8e9
 	o.Plan.Settings = search.Settings{Strategy: "fast", Unit: blockmask.Mix, Sequences: 1}
 	o.Plan.Audit = &search.Audit{Audits: 2, Missed: 1, WorstLoss: 0.0123}
-	o.Plan.HeldOut = &search.HeldOut{Sequences: 16, Tokens: 900, Ratio: ptr(1.12), SeenRatio: ptr(1.1), Verdict: perplexity.CarriesOver}
+	o.Plan.HeldOut = &plan.HeldOut{Sequences: 16, Tokens: 900, Ratio: ptr(1.12), SeenRatio: ptr(1.1), Verdict: perplexity.CarriesOver}
 	o.Steps = []search.Step{
 		{
 			Index: 1, Removed: mask("attn:3"), Score: 6.25, ParamsRemoved: 1e8, Ratio: 0.0125, Size: 7 << 30, Speedup: 1.04, Cost: 10, PaperCost: 100,

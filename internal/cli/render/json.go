@@ -2,12 +2,14 @@ package render
 
 import (
 	"github.com/ggufprune/ggufprune/blockmask"
+	"github.com/ggufprune/ggufprune/internal/jsonnum"
 	"github.com/ggufprune/ggufprune/internal/prune"
 	"github.com/ggufprune/ggufprune/internal/source"
 	"github.com/ggufprune/ggufprune/internal/version"
 	"github.com/ggufprune/ggufprune/internal/write"
 	"github.com/ggufprune/ggufprune/perplexity"
 	"github.com/ggufprune/ggufprune/search"
+	"github.com/ggufprune/ggufprune/search/plan"
 )
 
 // The types of this file are what --json prints. docs/CLI_JSON.md documents every field: TestJSONIsDocumented holds the two
@@ -28,7 +30,7 @@ type resultJSON struct {
 	BasePPL     *float64         `json:"base_ppl,omitempty"`
 	Audit       *search.Audit    `json:"audit,omitempty"`
 	Refine      *refineJSON      `json:"refine,omitempty"`
-	HeldOut     *search.HeldOut  `json:"held_out,omitempty"`
+	HeldOut     *plan.HeldOut    `json:"held_out,omitempty"`
 	Steps       []stepJSON       `json:"steps"`
 	Mask        blockmask.Mask   `json:"mask"`
 	Plan        string           `json:"plan,omitempty"`
@@ -60,8 +62,8 @@ type calibrationJSON struct {
 	Sequences    int    `json:"sequences"`
 	Tokens       int    `json:"tokens"`
 
-	Chat bool             `json:"chat_template,omitempty"`
-	Self *search.SelfText `json:"self,omitempty"`
+	Chat bool           `json:"chat_template,omitempty"`
+	Self *plan.SelfText `json:"self,omitempty"`
 }
 
 // stepJSON is one removal; its numbers describe the model after it.
@@ -128,7 +130,7 @@ func newResultJSON(command string, out *prune.Outcome, plan string) resultJSON {
 	if p := out.Plan; p != nil {
 		c := p.Calibration
 		r.Calibration = &calibrationJSON{c.Description, c.TokensSHA256, c.Convention, c.Context, c.Sequences, c.Tokens, c.Chat, c.Self}
-		r.Metric, r.Strategy, r.Kind, r.BaseScore = p.Metric, p.Settings.Strategy, string(p.Settings.Unit), number(p.Base)
+		r.Metric, r.Strategy, r.Kind, r.BaseScore = p.Metric, p.Settings.Strategy, string(p.Settings.Unit), jsonnum.Known(p.Base)
 		if p.Metric == perplexity.NLL.String() {
 			r.BasePPL = r.BaseScore
 		}
@@ -136,7 +138,7 @@ func newResultJSON(command string, out *prune.Outcome, plan string) resultJSON {
 	}
 	for _, s := range out.Steps {
 		r.Steps = append(r.Steps, stepJSON{
-			Block: s.Removed, Score: number(s.Score), Params: s.ParamsRemoved, Ratio: s.Ratio, Bytes: s.Size,
+			Block: s.Removed, Score: jsonnum.Known(s.Score), Params: s.ParamsRemoved, Ratio: s.Ratio, Bytes: s.Size,
 			Speedup: s.Speedup, Cost: s.Cost, PaperCost: s.PaperCost, Sequences: s.Sequences(),
 		})
 	}
@@ -163,8 +165,8 @@ func newRefineJSON(r *search.Refined) *refineJSON {
 		return nil
 	}
 	return &refineJSON{
-		Start: r.Start, Score: number(r.Score), StartScore: number(r.StartScore), Validation: number(r.Validation),
-		StartValidation: number(r.StartValidation), Generations: r.Generations, Accepted: r.Accepted, Rejected: r.Rejected,
+		Start: r.Start, Score: jsonnum.Known(r.Score), StartScore: jsonnum.Known(r.StartScore), Validation: jsonnum.Known(r.Validation),
+		StartValidation: jsonnum.Known(r.StartValidation), Generations: r.Generations, Accepted: r.Accepted, Rejected: r.Rejected,
 	}
 }
 
@@ -178,7 +180,7 @@ func newCheckJSON(k *write.Check) *checkJSON {
 	}
 	return &checkJSON{
 		Passed: true, Positions: k.Rows, MaxAbsDiff: k.MaxAbsDiff, NMSE: k.NMSE, Exact: k.Exact,
-		PPLMasked: number(k.Masked.PPL), PPLWritten: number(k.Written.PPL), PPLError: number(k.Written.StdErr),
+		PPLMasked: jsonnum.Known(k.Masked.PPL), PPLWritten: jsonnum.Known(k.Written.PPL), PPLError: jsonnum.Known(k.Written.StdErr),
 		Convention: string(k.Written.Convention), Text: k.Text, Context: k.Context, Batch: k.Batch, Sequences: k.Written.Sequences,
 	}
 }

@@ -21,6 +21,7 @@ import (
 	"github.com/ggufprune/ggufprune/layout"
 	"github.com/ggufprune/ggufprune/perplexity"
 	"github.com/ggufprune/ggufprune/search"
+	"github.com/ggufprune/ggufprune/search/plan"
 )
 
 // section returns the part of docs/CLI_JSON.md under a heading, up to the next heading of the same or a higher level.
@@ -56,8 +57,8 @@ func TestJSONIsDocumented(t *testing.T) {
 		{"### Step", stepJSON{}},
 		{"### Audit", search.Audit{}},
 		{"### Refine", refineJSON{}},
-		{"### Held-out text", search.HeldOut{}},
-		{"### Calibration", search.SelfText{}},
+		{"### Held-out text", plan.HeldOut{}},
+		{"### Calibration", plan.SelfText{}},
 		{"### Several files", seriesJSON{}},
 		{"### Repair", repairJSON{}},
 		{"### Repaired block", repairBlockJSON{}},
@@ -138,7 +139,7 @@ func exampleOutcome() *prune.Outcome {
 	attn := blockmask.New(blockmask.Block{Layer: 3, Kind: blockmask.Mixer})
 	return &prune.Outcome{
 		Model: source.Facts{LlamaCpp: "LLAMA", Path: "m.gguf", Arch: "llama", SHA256: "aa", Bytes: 100, Params: 40, Layers: 4, Blocks: 8},
-		Plan: &search.Plan{Metric: "ppl", Base: 6, Calibration: search.Calibration{
+		Plan: &plan.Plan{Metric: "ppl", Base: 6, Calibration: plan.Calibration{
 			Description: "text", TokensSHA256: "bb", Convention: "samples", Context: 64, Sequences: 2, Tokens: 128,
 		}},
 		Steps:   []search.Step{{Index: 1, Removed: attn, Score: math.Inf(1), ParamsRemoved: 10, Ratio: 0.25, Size: 80}},

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/ggufprune/ggufprune/internal/format"
+	"github.com/ggufprune/ggufprune/internal/jsonnum"
 	"github.com/ggufprune/ggufprune/internal/ollama"
 	"github.com/ggufprune/ggufprune/internal/publish"
 	"github.com/ggufprune/ggufprune/internal/ui"
@@ -40,7 +41,7 @@ func printOllama(u *ui.UI, c *ollama.Comparison) {
 	a, b := c.Original, c.Pruned
 	row := func(what string, f func(ollama.Side) string, ratio float64) []any {
 		r := ""
-		if finite(ratio) && ratio > 0 {
+		if jsonnum.Finite(ratio) && ratio > 0 {
 			r = fmt.Sprintf("x%.2f", ratio)
 		}
 		return []any{what, f(a), f(b), r}
@@ -134,7 +135,7 @@ func newOllamaJSON(c *ollama.Comparison) ollamaJSON {
 			a.Equal = &p.EqualTokens
 		}
 		if p.EqualTokens > 0 {
-			a.Mean, a.Max = number(p.Mean), number(p.Max)
+			a.Mean, a.Max = jsonnum.Known(p.Mean), jsonnum.Known(p.Max)
 		}
 		j.Answers = append(j.Answers, a)
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/ggufprune/ggufprune/internal/format"
+	"github.com/ggufprune/ggufprune/internal/jsonnum"
 	"github.com/ggufprune/ggufprune/internal/quantize"
 	"github.com/ggufprune/ggufprune/internal/ui"
 	"github.com/ggufprune/ggufprune/internal/write"
@@ -100,7 +101,7 @@ func newQuantizedJSON(q *write.Quantized) *quantizedJSON {
 	if q.Pruned != nil {
 		j.Passed, j.MaxNoise = true, q.Most
 		j.Noise, j.Whole = newNoiseJSON(q.Pruned), newNoiseJSON(q.Whole)
-		j.PPL, j.PPLError = number(q.PPL.PPL), number(q.PPL.StdErr)
+		j.PPL, j.PPLError = jsonnum.Known(q.PPL.PPL), jsonnum.Known(q.PPL.StdErr)
 	}
 	return j
 }

@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"github.com/ggufprune/ggufprune/gguf"
+	"github.com/ggufprune/ggufprune/internal/jsonnum"
 	"github.com/ggufprune/ggufprune/internal/prune"
 	"github.com/ggufprune/ggufprune/internal/repair"
 	"github.com/ggufprune/ggufprune/internal/ui"
@@ -55,14 +56,14 @@ type repairJSON struct {
 
 // repairBlockJSON is what a repair did to a block.
 type repairBlockJSON struct {
-	Block   string  `json:"block"`
-	Tensor  string  `json:"tensor,omitempty"`
-	Type    string  `json:"type,omitempty"`
-	Method  string  `json:"method,omitempty"`
-	Lambda  float64 `json:"lambda,omitempty"`
-	Before  float64 `json:"mse_before,omitempty"`
-	After   float64 `json:"mse_after,omitempty"`
-	Skipped string  `json:"skipped,omitempty"`
+	Block   string        `json:"block"`
+	Tensor  string        `json:"tensor,omitempty"`
+	Type    string        `json:"type,omitempty"`
+	Method  string        `json:"method,omitempty"`
+	Lambda  float64       `json:"lambda,omitempty"`
+	Before  jsonnum.Float `json:"mse_before,omitempty"` // null where it is not finite
+	After   jsonnum.Float `json:"mse_after,omitempty"`
+	Skipped string        `json:"skipped,omitempty"`
 }
 
 func newRepairJSON(o *prune.Outcome) *repairJSON {
@@ -70,7 +71,7 @@ func newRepairJSON(o *prune.Outcome) *repairJSON {
 	if r == nil {
 		return nil
 	}
-	out := &repairJSON{Positions: r.Positions, PPLBefore: number(math.Exp(r.NLLBefore)), PPLAfter: number(math.Exp(r.NLLAfter)), Undone: r.Undone, Blocks: []repairBlockJSON{}}
+	out := &repairJSON{Positions: r.Positions, PPLBefore: jsonnum.Known(math.Exp(r.NLLBefore)), PPLAfter: jsonnum.Known(math.Exp(r.NLLAfter)), Undone: r.Undone, Blocks: []repairBlockJSON{}}
 	for _, b := range r.Blocks {
 		block := repairBlockJSON{b.Block.String(), b.Tensor, "", string(b.Method), b.Lambda, b.Before, b.After, b.Skipped}
 		if t, ok := o.Raised[b.Tensor]; ok {

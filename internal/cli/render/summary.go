@@ -8,7 +8,7 @@ import (
 	"github.com/ggufprune/ggufprune/internal/prune"
 	"github.com/ggufprune/ggufprune/internal/ui"
 	"github.com/ggufprune/ggufprune/perplexity"
-	"github.com/ggufprune/ggufprune/search"
+	"github.com/ggufprune/ggufprune/search/plan"
 )
 
 // maxMaskText is how long the list of removed blocks may be in the summary, where all must fit a screen.
@@ -53,7 +53,7 @@ func printNext(u *ui.UI, path string) {
 }
 
 // heldOutText says how the loss on text that the search has not seen compares.
-func heldOutText(h *search.HeldOut) string {
+func heldOutText(h *plan.HeldOut) string {
 	ratio := func(x *float64) string {
 		if x == nil {
 			return "beyond measure"

@@ -11,6 +11,7 @@ import (
 	"github.com/ggufprune/ggufprune/internal/ui"
 	"github.com/ggufprune/ggufprune/perplexity"
 	"github.com/ggufprune/ggufprune/search"
+	"github.com/ggufprune/ggufprune/search/plan"
 )
 
 func ptr(x float64) *float64 { return &x }
@@ -30,7 +31,7 @@ func TestSummaryOfSomeSteps(t *testing.T) {
 	t.Parallel()
 	out := exampleOutcome()
 	out.Steps[0].Score = 6.6
-	out.Plan.HeldOut = &search.HeldOut{Sequences: 16, Ratio: ptr(1.12), SeenRatio: ptr(1.1), Verdict: perplexity.CarriesOver}
+	out.Plan.HeldOut = &plan.HeldOut{Sequences: 16, Ratio: ptr(1.12), SeenRatio: ptr(1.1), Verdict: perplexity.CarriesOver}
 	out.Plan.Steps = []search.Step{out.Steps[0], out.Steps[0]}
 	if got := printed(t, out); strings.Contains(got, "held-out sequences") || !strings.Contains(got, " on the calibration") {
 		t.Errorf("of %d steps of %d: %s", len(out.Steps), len(out.Plan.Steps), got)
@@ -42,7 +43,7 @@ func TestSummary(t *testing.T) {
 	t.Parallel()
 	out := exampleOutcome()
 	out.Steps[0].Score, out.Steps[0].Speedup = 6.6, 1.17
-	out.Plan.HeldOut = &search.HeldOut{Sequences: 16, Ratio: ptr(1.12), SeenRatio: ptr(1.1), Verdict: perplexity.CarriesOver}
+	out.Plan.HeldOut = &plan.HeldOut{Sequences: 16, Ratio: ptr(1.12), SeenRatio: ptr(1.1), Verdict: perplexity.CarriesOver}
 	_, got, ok := strings.Cut(printed(t, out), "\nremoved ")
 	if !ok {
 		t.Fatal("no summary")
@@ -75,7 +76,7 @@ func TestSummaryFitsAScreen(t *testing.T) {
 	out.Steps = steps
 	out.Plan.Audit = &search.Audit{Audits: 3, Missed: 1}
 	out.Plan.Settings.Sequences = 1
-	out.Plan.HeldOut = &search.HeldOut{Sequences: 16, Verdict: perplexity.CannotTell}
+	out.Plan.HeldOut = &plan.HeldOut{Sequences: 16, Verdict: perplexity.CannotTell}
 	text := printed(t, out)
 	_, tail, _ := strings.Cut(text, "\n 120  ")
 	lines := 0

@@ -1,0 +1,57 @@
+package search
+
+import (
+	"fmt"
+
+	"github.com/ggufprune/ggufprune/blockmask"
+)
+
+// Settings are what the search was asked for.
+type Settings struct {
+	Strategy string         `json:"strategy"`
+	Unit     blockmask.Unit `json:"kind"`
+	Goal     Goal           `json:"goal"`
+	Seed     uint64         `json:"seed"`
+
+	// Of the strategies that race.
+	Confidence float64 `json:"confidence,omitempty"`
+	Tolerance  float64 `json:"tolerance,omitempty"`
+	Finalists  int     `json:"finalists,omitempty"`
+	Admit      int     `json:"admit,omitempty"`
+	AuditEvery int     `json:"audit_every,omitempty"`
+
+	// Sequences is how many of the calibration set the search decided on, where that was not all of it.
+	Sequences int `json:"sequences,omitempty"`
+}
+
+// Audit is what audits found.
+type Audit struct {
+	Audits    int     `json:"audits"`
+	Missed    int     `json:"missed"` // the best candidate would not have started
+	Lost      int     `json:"lost"`   // it would have dropped out
+	WorstLoss float64 `json:"worst_loss"`
+	Undecided int     `json:"undecided"` // steps in which the limit of finalists, not the confidence, ended the race
+	Steps     int     `json:"steps"`
+}
+
+// String returns the audit in one line for a report.
+func (a Audit) String() string {
+	return fmt.Sprintf("%d steps, %d of them undecided at the stated confidence; %d audits: "+
+		"best candidate not admitted %d times, dropped %d times, worst loss %.4f nats",
+		a.Steps, a.Undecided, a.Audits, a.Missed, a.Lost, a.WorstLoss)
+}
+
+// Refined says what refinement did. Scores are lower for better models.
+type Refined struct {
+	Start           blockmask.Mask `json:"start"`
+	Mask            blockmask.Mask `json:"mask"`
+	StartScore      float64        `json:"start_score"` // on the search half
+	Score           float64        `json:"score"`
+	StartValidation float64        `json:"start_validation"` // on the validation half
+	Validation      float64        `json:"validation"`
+	Generations     int            `json:"generations"`
+	Children        int            `json:"children"`
+	Accepted        int            `json:"accepted"`
+	Rejected        int            `json:"rejected"` // better on the search half only
+	Cost            float64        `json:"cost"`     // in block-tokens
+}
