@@ -26,6 +26,9 @@ Guard::Guard() {
 }
 Guard::~Guard() { guard_depth--; }
 
+Unguarded::Unguarded() : depth(std::exchange(guard_depth, 0)) {}
+Unguarded::~Unguarded() { guard_depth = depth; }
+
 bp_status report(bp_err * err, bp_status otherwise) noexcept {
     auto say = [err](bp_status status, const char * text) {
         snprintf(err->text, sizeof(err->text), "%s", text);

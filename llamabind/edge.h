@@ -24,6 +24,18 @@ struct Guard {
     Guard & operator=(const Guard &) = delete;
 };
 
+// Unguarded suspends the Guards of this thread: a failed assertion is printed and aborts. It is for code that has threads of its own,
+// which an exception on its way through would leave joinable: that ends the process too, but without a word.
+struct Unguarded {
+    Unguarded();
+    ~Unguarded();
+    Unguarded(const Unguarded &)             = delete;
+    Unguarded & operator=(const Unguarded &) = delete;
+
+  private:
+    int depth;
+};
+
 // Writes the exception that is being handled to err and returns its status: an Error's own, BP_OOM for std::bad_alloc, otherwise
 // for the rest, failed assertions among them. To be called in a catch block only. It allocates nothing.
 bp_status report(bp_err * err, bp_status otherwise) noexcept;

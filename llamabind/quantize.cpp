@@ -160,6 +160,7 @@ bp_status bp_quantize(const char * in, const char * out, const bp_quantize_param
         uint32_t failed;
         {
             bp::Tapped tapped(&follow);
+            bp::Unguarded alone; // it has worker threads
             failed = llama_model_quantize(in, out, &qp);
         }
         if (follow.cancelled) throw bp::Error(BP_CANCELLED, "cancelled");

@@ -6,54 +6,14 @@ import (
 	"time"
 
 	"github.com/ggufprune/ggufprune/blockmask"
-	"github.com/ggufprune/ggufprune/engine"
 	"github.com/ggufprune/ggufprune/internal/calibrate"
-	"github.com/ggufprune/ggufprune/internal/corpus"
 	"github.com/ggufprune/ggufprune/internal/interrupt"
 	"github.com/ggufprune/ggufprune/internal/progress"
-	"github.com/ggufprune/ggufprune/internal/repair"
 	"github.com/ggufprune/ggufprune/internal/source"
-	"github.com/ggufprune/ggufprune/layout"
 	"github.com/ggufprune/ggufprune/perplexity"
 	"github.com/ggufprune/ggufprune/search"
 	"github.com/ggufprune/ggufprune/search/plan"
 )
-
-// Options say what a search is for, and how it decides.
-type Options struct {
-	Unit        blockmask.Unit
-	Goal        search.Goal
-	Method      Method
-	Calibration calibrate.Options
-}
-
-// Job asks what to remove from a source.
-type Job struct {
-	Options
-	Text   corpus.Text    // to score on
-	Layout layout.Kind    // sizes are those of files with this layout
-	Repair repair.Options // what a file would say of it counts in its size; its texts are what the strategy aware looks at
-	Plan   string         // where the plan is saved, with a journal beside it while the search runs; "" is nowhere
-	Tool   string         // version of this program
-}
-
-// Result is what was found.
-type Result struct {
-	Plan    *plan.Plan
-	Blocks  []layout.Block // of the source
-	Removed blockmask.Mask
-}
-
-// finder is a search under way.
-type finder struct {
-	Job
-	src     *source.Source
-	session engine.Session
-	set     *perplexity.Set
-	blocks  []layout.Block
-	journal *searchJournal // nil without a plan
-	sink    progress.Sink
-}
 
 // Run finds what to remove from src by its loss on text c (nil where the model writes its own), and saves the plan. When the search is
 // cut short, the plan so far is saved too.

@@ -19,9 +19,12 @@ type Sink interface {
 	OnStatus(f func() string) (stop func())
 }
 
-// Bar is how far a piece of work has come; note says what is going on now.
-type Bar = interface {
+// Bar is how far a piece of work has come. One goroutine at a time uses it.
+type Bar interface {
+	// Set says that done of the total units of work are finished; note says what is going on now.
 	Set(done int64, note string)
+	// Left says how long the work is going to take, better than the part that is done can tell.
 	Left(d time.Duration)
+	// Stop takes the line away. It may be called twice.
 	Stop()
 }

@@ -8,23 +8,15 @@ import (
 
 	"github.com/vbauerster/mpb/v8"
 	"github.com/vbauerster/mpb/v8/decor"
+
+	"github.com/ggufprune/ggufprune/internal/progress"
 )
 
 // plainEvery is how often progress is reported when standard error is not a terminal.
 const plainEvery = 10 * time.Second
 
-// Progress reports one piece of work that takes a while.
-type Progress interface {
-	// Set says that done of the total units of work are finished; note says what is going on now.
-	Set(done int64, note string)
-	// Left says how long the work is going to take, better than the part that is done can tell.
-	Left(d time.Duration)
-	// Stop takes the line away. It may be called twice.
-	Stop()
-}
-
-// Start begins to report progress under a label. One piece of work at a time: a live line that is still up is replaced.
-func (u *UI) Start(label string, total int64) Progress {
+// Start implements progress.Sink. It begins to report progress under a label, to one goroutine. One piece of work at a time: a live line that is still up is replaced.
+func (u *UI) Start(label string, total int64) progress.Bar {
 	switch {
 	case u.level < Normal:
 		return nopProgress{}

@@ -36,9 +36,8 @@ type UI struct {
 	live      bool // standard error is a terminal that can redraw a line
 	events    bool // standard error gets JSON lines instead of text
 
-	outErr error // the first that writing to standard output gave: see Err
-
-	mu     sync.Mutex
+	mu     sync.Mutex    // of what follows, and of both writers
+	outErr error         // the first that writing to standard output gave: see Err
 	bar    *liveBar      // the live line that is up, if any
 	status func() string // see OnStatus
 }
@@ -82,19 +81,27 @@ func (u *UI) Resultf(format string, args ...any) {
 }
 
 func (u *UI) println(text string) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
 	if _, err := fmt.Fprintln(u.out, text); err != nil && u.outErr == nil {
 		u.outErr = err
 	}
 }
 
 // Err returns the first error that printing a result gave: a full disk, say.
-func (u *UI) Err() error { return u.outErr }
+func (u *UI) Err() error {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.outErr
+}
 
 // JSON prints v to standard output as the run's one JSON object; nothing without Options.JSON.
 func (u *UI) JSON(v any) error {
 	if !u.json {
 		return nil
 	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
 	e := json.NewEncoder(u.out)
 	e.SetEscapeHTML(false)
 	e.SetIndent("", "  ")

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -204,5 +205,30 @@ func TestLiveProgress(t *testing.T) {
 	u.Notef("afterwards")
 	if got := err.String(); !strings.Contains(got, "search ") || !strings.HasSuffix(got, "afterwards\n") {
 		t.Errorf("got %.2000q", got)
+	}
+}
+
+// Results, notes and events may come from several goroutines: no line is torn, and the race detector has nothing to say.
+func TestManyGoroutines(t *testing.T) {
+	var out, err bytes.Buffer
+	u := New(Options{Out: &out, Err: &err, Getenv: func(string) string { return "" }})
+	var wg sync.WaitGroup
+	for i := range 8 {
+		wg.Go(func() {
+			for range 50 {
+				u.Resultf("result %d of a goroutine", i)
+				u.Notef("note %d of a goroutine", i)
+				if u.Err() != nil {
+					t.Error(u.Err())
+				}
+			}
+		})
+	}
+	wg.Wait()
+	for _, text := range []string{out.String(), err.String()} {
+		lines := strings.Split(strings.TrimSuffix(text, "\n"), "\n")
+		if len(lines) != 400 || slices.ContainsFunc(lines, func(l string) bool { return !strings.HasSuffix(l, " of a goroutine") }) {
+			t.Errorf("%d lines", len(lines))
+		}
 	}
 }

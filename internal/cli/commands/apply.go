@@ -69,12 +69,12 @@ func (o *applyOptions) run(cmd *cobra.Command, _ []string, u *ui.UI) error {
 	}
 	if o.all || len(goals) > 1 {
 		series := render.NewSeries(u)
-		return series.Done(prune.ApplyAll(cmd.Context(), j, goals, reporter{u}, series.Add))
+		return series.Done(prune.ApplyAll(cmd.Context(), j, goals, u, series.Add))
 	}
 	if len(goals) == 1 {
 		j.Goal = goals[0]
 	}
-	out, err := prune.Apply(cmd.Context(), j, reporter{u})
+	out, err := prune.Apply(cmd.Context(), j, u)
 	if err != nil {
 		return err
 	}

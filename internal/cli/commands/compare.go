@@ -76,7 +76,7 @@ func (o *compareOptions) run(cmd *cobra.Command, args []string, u *ui.UI) error 
 	if err != nil {
 		return err
 	}
-	out, err := compare.Run(cmd.Context(), j, reporter{u})
+	out, err := compare.Run(cmd.Context(), j, u)
 	if err != nil {
 		return err
 	}
@@ -175,7 +175,7 @@ func (o *compareOptions) runOllama(cmd *cobra.Command, args []string, u *ui.UI) 
 			return err
 		}
 	}
-	out, err := compare.Ollama(cmd.Context(), names[0], names[1], opt, reporter{u})
+	out, err := compare.Ollama(cmd.Context(), names[0], names[1], opt, u)
 	if err != nil {
 		return err
 	}

@@ -8,7 +8,6 @@ import (
 
 	"github.com/ggufprune/ggufprune/engine"
 	"github.com/ggufprune/ggufprune/internal/cli/flags"
-	"github.com/ggufprune/ggufprune/internal/progress"
 	"github.com/ggufprune/ggufprune/internal/ui"
 )
 
@@ -65,11 +64,6 @@ func completeModels(n int) cobra.CompletionFunc {
 		return flags.CompleteModels(cmd, args, word)
 	}
 }
-
-// reporter is a *ui.UI as a progress.Sink: Start's result has another name for the same type.
-type reporter struct{ *ui.UI }
-
-func (r reporter) Start(label string, total int64) progress.Bar { return r.UI.Start(label, total) }
 
 type commandLineKey struct{}
 

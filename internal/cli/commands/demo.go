@@ -95,7 +95,7 @@ func (o *demoOptions) run(cmd *cobra.Command, _ []string, u *ui.UI) (err error) 
 		o.output = filepath.Join(dir, "tiny-pruned.gguf")
 	}
 	ctx := cmd.Context()
-	out, err := prune.Run(ctx, o.job(r), reporter{u})
+	out, err := prune.Run(ctx, o.job(r), u)
 	if err != nil {
 		return err
 	}

@@ -71,7 +71,7 @@ func (o *evalOptions) run(cmd *cobra.Command, _ []string, u *ui.UI) error {
 	if err != nil {
 		return err
 	}
-	out, err := evaluate.Tasks(cmd.Context(), j, reporter{u})
+	out, err := evaluate.Tasks(cmd.Context(), j, u)
 	if err != nil {
 		return err
 	}

@@ -74,7 +74,7 @@ func (o *pruneOptions) run(cmd *cobra.Command, _ []string, u *ui.UI) error {
 			return err
 		}
 	}
-	out, err := prune.Run(cmd.Context(), j, reporter{u})
+	out, err := prune.Run(cmd.Context(), j, u)
 	if err != nil {
 		return err
 	}

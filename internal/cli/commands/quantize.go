@@ -65,7 +65,7 @@ func (o *quantizeOptions) run(cmd *cobra.Command, args []string, u *ui.UI) error
 	if err != nil {
 		return err
 	}
-	out, err := quantize.Run(cmd.Context(), j, reporter{u})
+	out, err := quantize.Run(cmd.Context(), j, u)
 	if err != nil {
 		return err
 	}

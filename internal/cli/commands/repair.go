@@ -67,7 +67,7 @@ func (o *repairOptions) run(cmd *cobra.Command, args []string, u *ui.UI) error {
 		return err
 	}
 	j.MaskOf = args[1]
-	out, err := prune.Apply(cmd.Context(), j, reporter{u})
+	out, err := prune.Apply(cmd.Context(), j, u)
 	if err != nil {
 		return err
 	}

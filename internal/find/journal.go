@@ -2,51 +2,15 @@ package find
 
 import (
 	"cmp"
-	"context"
 	"encoding/json"
 	"path/filepath"
 	"time"
 
 	"github.com/ggufprune/ggufprune/blockmask"
-	"github.com/ggufprune/ggufprune/engine"
 	"github.com/ggufprune/ggufprune/internal/journal"
-	"github.com/ggufprune/ggufprune/perplexity"
 	"github.com/ggufprune/ggufprune/search"
 	"github.com/ggufprune/ggufprune/search/strategy"
 )
-
-// Method says how a search decides.
-type Method struct {
-	Strategy   string            // one of strategy.Names; "" is the first
-	Metric     perplexity.Metric // of the scores
-	Confidence float64           // of races; 0 is strategy.DefaultConfidence
-	Time       time.Duration     // that the search may take; 0 is as long as it takes
-	Seed       uint64            // of what is drawn
-}
-
-// Races reports whether the strategy is one of those that race, which a time limit and a confidence are for.
-func (m Method) Races() bool {
-	s, err := strategy.Find(m.Strategy)
-	return err == nil && s.Races
-}
-
-// prepare sets up the method's strategy on ledger. steps is about how many it will make, schedule how it uses its time.
-func (f *finder) prepare(ctx context.Context, ledger *search.Ledger, steps int, schedule *strategy.Schedule) (*strategy.Prepared, error) {
-	spec, err := strategy.Find(f.Method.Strategy)
-	if err != nil {
-		return nil, err
-	}
-	return spec.Prepare(strategy.Setup{
-		Ledger: ledger, Unit: f.Unit, Goal: f.Goal, Metric: f.Method.Metric, Seed: f.Method.Seed, Confidence: f.Method.Confidence,
-		Steps: steps, Schedule: schedule, Notes: f.journal,
-		Influence: func(ctx context.Context) (engine.Influence, error) { return Influence(ctx, f.session, f.set) },
-		Norm:      WeightNorm(ctx, f.src.Spec.Engine, f.src.File, f.session.Weights),
-		Repair:    f.repairing,
-	})
-}
-
-// searchJournal is a journal of a search.
-type searchJournal = journal.Journal[search.Measurement]
 
 // JournalPath is where the measurements of the search for a plan are kept until it is done.
 func JournalPath(plan string) string { return plan + ".journal" }

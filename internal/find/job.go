@@ -1,0 +1,73 @@
+package find
+
+import (
+	"time"
+
+	"github.com/ggufprune/ggufprune/blockmask"
+	"github.com/ggufprune/ggufprune/engine"
+	"github.com/ggufprune/ggufprune/internal/calibrate"
+	"github.com/ggufprune/ggufprune/internal/corpus"
+	"github.com/ggufprune/ggufprune/internal/journal"
+	"github.com/ggufprune/ggufprune/internal/progress"
+	"github.com/ggufprune/ggufprune/internal/repair"
+	"github.com/ggufprune/ggufprune/internal/source"
+	"github.com/ggufprune/ggufprune/layout"
+	"github.com/ggufprune/ggufprune/perplexity"
+	"github.com/ggufprune/ggufprune/search"
+	"github.com/ggufprune/ggufprune/search/plan"
+	"github.com/ggufprune/ggufprune/search/strategy"
+)
+
+// Options say what a search is for, and how it decides.
+type Options struct {
+	Unit        blockmask.Unit
+	Goal        search.Goal
+	Method      Method
+	Calibration calibrate.Options
+}
+
+// Job asks what to remove from a source.
+type Job struct {
+	Options
+	Text   corpus.Text    // to score on
+	Layout layout.Kind    // sizes are those of files with this layout
+	Repair repair.Options // what a file would say of it counts in its size; its texts are what the strategy aware looks at
+	Plan   string         // where the plan is saved, with a journal beside it while the search runs; "" is nowhere
+	Tool   string         // version of this program
+}
+
+// Result is what was found.
+type Result struct {
+	Plan    *plan.Plan
+	Blocks  []layout.Block // of the source
+	Removed blockmask.Mask
+}
+
+// Method says how a search decides.
+type Method struct {
+	Strategy   string            // one of strategy.Names; "" is the first
+	Metric     perplexity.Metric // of the scores
+	Confidence float64           // of races; 0 is strategy.DefaultConfidence
+	Time       time.Duration     // that the search may take; 0 is as long as it takes
+	Seed       uint64            // of what is drawn
+}
+
+// Races reports whether the strategy is one of those that race, which a time limit and a confidence are for.
+func (m Method) Races() bool {
+	s, err := strategy.Find(m.Strategy)
+	return err == nil && s.Races
+}
+
+// searchJournal is a journal of a search.
+type searchJournal = journal.Journal[search.Measurement]
+
+// finder is a search under way.
+type finder struct {
+	Job
+	src     *source.Source
+	session engine.Session
+	set     *perplexity.Set
+	blocks  []layout.Block
+	journal *searchJournal // nil without a plan
+	sink    progress.Sink
+}
