@@ -9,8 +9,8 @@ staticcheck := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 # How tests are run; .ci/run has them counted. The time limit is for a package, on a slow machine.
 GOTEST      ?= go test
 GOTESTFLAGS ?= -timeout 30m
-# The packages without cgo, which the race detector can watch.
-PURE   := $(addprefix ./,$(wildcard blockmask gguf internal/corpus internal/format internal/modelref internal/ollama internal/report internal/selftext internal/tasks internal/ui layout perplexity repair search))
+# The packages that know no llama.cpp: they are built and tested without cgo, and the race detector can watch them.
+PURE  = $(shell go list -f '{{.ImportPath}} {{join .Deps " "}}' ./... | grep -v /llamabind | cut -d ' ' -f 1)
 # For how long each fuzz target runs in `make fuzz`.
 FUZZTIME ?= 10s
 # Flags for make dist
@@ -25,7 +25,7 @@ SEARCHTEXT ?= $(if $(wildcard $(shared)/calib_instruct.txt),-calib $(shared)/cal
 REPAIRBENCH ?=
 REPAIROTHER ?= $(if $(wildcard $(shared)/wiki_valid_part.txt),-other $(shared)/wiki_valid_part.txt)
 
-.PHONY: help setup build demo peers test test-go test-race test-archs test-layouts test-ollama bench bench-search bench-repair chromium shells test-report lint fuzz dist clean distclean
+.PHONY: help setup build demo peers test test-pure test-go test-race test-archs test-layouts test-ollama samebits bench bench-search bench-repair chromium shells test-report lint fuzz dist clean distclean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,6 +47,10 @@ peers: ## llama.cpp's own tools and architecture fixtures, which the tests compa
 test-go test-archs test-layouts test-ollama: export OMP_WAIT_POLICY := passive
 
 test: test-go test-race ## all tests
+
+test-pure: ## the packages that know no llama.cpp, without cgo and without building it
+	CGO_ENABLED=0 go vet $(PURE)
+	CGO_ENABLED=0 $(GOTEST) $(GOTESTFLAGS) $(PURE)
 
 test-go: peers
 	$(GOTEST) $(GOTESTFLAGS) ./...
@@ -73,6 +77,11 @@ test-ollama: setup ## pruned models in a real Ollama, which is built for it (onc
 	@bash scripts/build-ollama.sh
 	NEED_OLLAMA=1 $(GOTEST) $(GOTESTFLAGS) ./internal/ollamatest
 
+# The version is part of what is written, so both programs are built without one.
+samebits: setup ## are the outputs those of another build? BEFORE=PROGRAM (default: the list in testdata)
+	go build -buildvcs=false -o ggufprune .
+	bash scripts/samebits.sh --compare $(or $(BEFORE),testdata/samebits.txt) ./ggufprune
+
 bench: peers ## the figures of docs/BENCHMARKS.md (needs some GB of disk, and a machine at rest)
 	go run ./internal/bench engine
 
@@ -82,13 +91,14 @@ bench-search: setup ## the search's figures of docs/BENCHMARKS.md (an hour or tw
 bench-repair: setup ## the repair's figures of docs/BENCHMARKS.md (an hour or more)
 	go run ./internal/bench repair $(SEARCHTEXT) $(REPAIROTHER) $(REPAIRBENCH)
 
-lint: setup ## gofumpt, go vet, staticcheck, actionlint
+lint: setup ## gofumpt, go vet, staticcheck, actionlint, and how files use each other
 	@echo 'go run $(gofumpt) -l'
 	@files=$$(git ls-files '*.go' | xargs go run $(gofumpt) -l) && \
 		if [ -n "$$files" ]; then printf 'gofumpt would change:\n%s\nhint: go run $(gofumpt) -w FILE\n' "$$files"; exit 1; fi
 	go vet ./...
 	go run $(staticcheck) ./...
 	go run $(actionlint)
+	go run ./scripts/filecycles -max 6
 
 fuzz: setup ## each fuzz target for ten seconds (FUZZTIME=10s)
 	bash scripts/fuzz.sh $(FUZZTIME)
