@@ -49,14 +49,16 @@ test-go test-archs test-layouts test-ollama: export OMP_WAIT_POLICY := passive
 test: test-go test-race ## all tests
 
 test-pure: ## the packages that know no llama.cpp, without cgo and without building it
-	CGO_ENABLED=0 go vet $(PURE)
-	CGO_ENABLED=0 $(GOTEST) $(GOTESTFLAGS) $(PURE)
+	@echo "CGO_ENABLED=0 go vet, go test: $(words $(PURE)) packages"
+	@CGO_ENABLED=0 go vet $(PURE)
+	@CGO_ENABLED=0 $(GOTEST) $(GOTESTFLAGS) $(PURE)
 
 test-go: peers
 	$(GOTEST) $(GOTESTFLAGS) ./...
 
 test-race: peers
-	$(GOTEST) $(GOTESTFLAGS) -race $(PURE)
+	@echo "$(GOTEST) $(GOTESTFLAGS) -race: $(words $(PURE)) packages"
+	@$(GOTEST) $(GOTESTFLAGS) -race $(PURE)
 
 chromium: ## a Chromium for the tests of the report's page: Debian's package where there is none
 	@bash scripts/install-chromium.sh
