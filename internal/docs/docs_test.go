@@ -266,7 +266,7 @@ func TestGeneralKeys(t *testing.T) {
 func TestLayoutsAreListed(t *testing.T) {
 	for name, listed := range map[string][]string{
 		"FORMATS.md": firstCells(section(t, "### Layouts")),
-		"README.md":  firstCells(read(t, "README.md")),
+		"USAGE.md":   firstCells(read(t, "docs/USAGE.md")),
 	} {
 		for _, kind := range layout.Kinds {
 			if kind != layout.Auto && !slices.Contains(listed, string(kind)) {

@@ -116,11 +116,15 @@ func contents(ctx context.Context, program string) (map[string]file, error) {
 		}
 		files[path] = file{data: text}
 	}
-	docs, err := filepath.Glob("docs/*.md")
-	if err != nil {
-		return nil, err
+	docs := []string{"LICENSE", "README.md", "CHANGELOG.md"}
+	for _, pattern := range []string{"docs/*.md", "docs/img/*"} {
+		paths, err := filepath.Glob(pattern)
+		if err != nil {
+			return nil, err
+		}
+		docs = append(docs, paths...)
 	}
-	for _, path := range append(docs, "LICENSE", "README.md", "CHANGELOG.md") {
+	for _, path := range docs {
 		data, err := os.ReadFile(path)
 		if err != nil {
 			return nil, fmt.Errorf("%w; run dist in the root of the source", err)

@@ -12,7 +12,7 @@ import (
 	"github.com/ggufprune/ggufprune/search"
 )
 
-// DefaultRepair is what prune and apply do without --repair. TestRepairDefault holds the README to it.
+// DefaultRepair is what prune and apply do without --repair. TestRepairDefault holds docs/USAGE.md to it.
 const DefaultRepair = fit.Auto
 
 // Repair says whether and how weights are re-fitted.

@@ -11,22 +11,22 @@ import (
 	"github.com/ggufprune/ggufprune/internal/find"
 )
 
-// The one constant decides, and the README says what it is.
+// The one constant decides, and USAGE.md says what it is.
 func TestRepairDefault(t *testing.T) {
 	t.Parallel()
-	readme, err := os.ReadFile("../../../README.md")
+	page, err := os.ReadFile("../../../docs/USAGE.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for line := range strings.Lines(string(readme)) {
+	for line := range strings.Lines(string(page)) {
 		if strings.HasPrefix(line, "| `--repair ") {
 			if !strings.Contains(line, "(default: "+string(DefaultRepair)+")") {
-				t.Errorf("README.md has another default than %s: %s", DefaultRepair, line)
+				t.Errorf("USAGE.md has another default than %s: %s", DefaultRepair, line)
 			}
 			return
 		}
 	}
-	t.Error("README.md has no row for --repair")
+	t.Error("USAGE.md has no row for --repair")
 }
 
 // A repair that was not asked for must not spoil the run; one that was fails it.
