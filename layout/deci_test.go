@@ -13,6 +13,7 @@ import (
 	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/gguf"
 	"github.com/ggufprune/ggufprune/gguf/gguftest"
+	"github.com/ggufprune/ggufprune/layout/arch"
 )
 
 // TestDeciPartialLayers holds the whole file for a mask that leaves each sort of partial layer.
@@ -104,7 +105,7 @@ func TestDeciPermutes(t *testing.T) {
 	out := written(t, res)
 	for _, name := range []string{"attn_q", "attn_k"} {
 		for i := range 2 {
-			w, b := tensorName(i, name+".weight"), tensorName(i, name+".bias")
+			w, b := arch.TensorName(i, name+".weight"), arch.TensorName(i, name+".bias")
 			// As one matrix with the bias as last column: the product with a vector ending in 1.
 			before, after := affine(floats(t, f, w), floats(t, f, b)), affine(floats(t, out, w), floats(t, out, b))
 			const size = 32
@@ -159,23 +160,21 @@ func rotateNEOX(v []float64) []float64 {
 
 func angle(k int) float64 { return 3 * math.Pow(10000, -float64(k)/16) }
 
-func TestRowOrderIsAPermutation(t *testing.T) {
+// TestNeoxToNormIsAPermutation: of the rows of each head.
+func TestNeoxToNormIsAPermutation(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		size := 2 * rapid.IntRange(1, 64).Draw(t, "half")
-		p := part{"x", size * rapid.IntRange(0, 9).Draw(t, "heads"), rapid.Bool().Draw(t, "neox")}
-		at := rapid.Int64Range(0, 1000).Draw(t, "at")
-		rows := rowOrder(at, p, size)
-		for i, r := range rows {
-			if int(r-at)/size != i/size {
-				t.Fatalf("row %d comes from another head (%d)", i, r)
-			}
-			if !p.neox && r != at+int64(i) {
-				t.Fatalf("row %d is row %d without permutation", i, r-at)
+		order := neoxToNorm(size)
+		rows := make([]int, size*rapid.IntRange(0, 9).Draw(t, "heads"))
+		for i := range rows {
+			if rows[i] = order(i); rows[i]/size != i/size {
+				t.Fatalf("row %d comes from another head (%d)", i, rows[i])
 			}
 		}
 		slices.Sort(rows)
 		for i, r := range rows {
-			if r != at+int64(i) {
+			if r != i {
 				t.Fatalf("row %d is missing", i)
 			}
 		}
@@ -200,7 +199,7 @@ func TestDeciSplitsFused(t *testing.T) {
 		"attn_q.weight": rowsOf(qkv, 16, 1), "attn_k.weight": rowsOf(qkv, 64+16, 1), "attn_v.weight": rowsOf(qkv, 96+1, 1),
 		"ffn_gate.weight": rowsOf(up, 1, 1), "ffn_up.weight": rowsOf(up, 96+1, 1),
 	} {
-		got := floats(t, out, tensorName(0, name))
+		got := floats(t, out, arch.TensorName(0, name))
 		if d := cmp.Diff(want, rowsOf(got, 1, 1)); d != "" {
 			t.Errorf("row 1 of %s (-want +got):\n%s", name, d)
 		}
@@ -209,7 +208,7 @@ func TestDeciSplitsFused(t *testing.T) {
 		t.Errorf("bias of K: %v", got)
 	}
 	for _, name := range []string{"attn_q.scale", "attn_k.scale", "attn_v.scale"} {
-		if !slices.Equal(data(t, out, tensorName(0, name)), data(t, f, "blk.0.attn_qkv.scale")) {
+		if !slices.Equal(data(t, out, arch.TensorName(0, name)), data(t, f, "blk.0.attn_qkv.scale")) {
 			t.Errorf("%s is not that of the fused tensor", name)
 		}
 	}
@@ -321,42 +320,6 @@ func TestDeciSeveralGenerations(t *testing.T) {
 	res = plan(t, first, Auto, "attn:1")
 	if d := cmp.Diff([]int32{1, 0, 2}, value(t, res, "deci.attention.head_count")); d != "" || res.Kind != Deci {
 		t.Errorf("layout %s:\n%s", res.Kind, d)
-	}
-}
-
-func TestHalfToFloat32(t *testing.T) {
-	for h := range 1 << 16 {
-		sign, exp, frac := h>>15, h>>10&0x1f, h&0x3ff
-		want := math.Ldexp(1+float64(frac)/1024, exp-15)
-		switch {
-		case exp == 0:
-			want = math.Ldexp(float64(frac)/1024, -14)
-		case exp == 31 && frac == 0:
-			want = math.Inf(1)
-		case exp == 31:
-			want = math.NaN()
-		}
-		if sign == 1 {
-			want = -want
-		}
-		got := float64(halfToFloat32(uint16(h)))
-		if got != want && !(math.IsNaN(got) && math.IsNaN(want)) {
-			t.Fatalf("%#04x is %g, want %g", h, got, want)
-		}
-	}
-}
-
-func TestToFloat32(t *testing.T) {
-	for typ, raw := range map[gguf.Type][]byte{
-		gguf.F32: {0, 0, 0x20, 0xc0}, gguf.F16: {0, 0xc1}, gguf.BF16: {0x20, 0xc0},
-	} {
-		v, err := toFloat32(raw, typ)
-		if err != nil || !slices.Equal(v, []float32{-2.5}) {
-			t.Errorf("%s: %v, %v; want -2.5", typ, v, err)
-		}
-	}
-	if _, err := toFloat32(make([]byte, 34), gguf.Q8_0); err == nil {
-		t.Error("Q8_0 was decoded as plain numbers")
 	}
 }
 

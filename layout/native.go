@@ -2,15 +2,14 @@ package layout
 
 import (
 	"fmt"
-	"math"
 
 	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/gguf"
+	"github.com/ggufprune/ggufprune/layout/metadata"
 )
 
 // buildNative keeps the architecture and stores full layers only.
-func buildNative(m *model) (*Result, error) {
-	var reason string
+func buildNative(m *model) (res *Result, reason string, err error) {
 	for _, slots := range m.arrangements() {
 		if missing := m.missing(slots); missing != "" {
 			reason = firstOf(reason, "partial layers would remain ("+missing+" would be missing)")
@@ -19,18 +18,18 @@ func buildNative(m *model) (*Result, error) {
 		meta := m.metadata()
 		why, err := m.express(meta, slots)
 		if err != nil {
-			return nil, err
+			return nil, "", err
 		}
 		if why != "" {
 			reason = firstOf(reason, why)
 			continue
 		}
-		res := &Result{Kind: Native, Exact: true, Layers: m.asLayers(slots)}
-		res.Plan = &gguf.Plan{KVs: meta.kvs, Tensors: m.tensorsOf(slots, nil)}
+		res = &Result{Layers: m.asLayers(slots)}
+		res.Plan = &gguf.Plan{KVs: meta.KVs, Tensors: m.tensorsOf(slots, nil)}
 		res.Warnings = m.windowWarning(meta)
-		return res, nil
+		return res, "", nil
 	}
-	return nil, &RefusedError{Native, m.arch, reason, "use deci, zeros or auto, or remove whole layers"}
+	return nil, reason, nil
 }
 
 // missing lists the removed blocks that a layer of the file would lack, "" where there are none.
@@ -50,19 +49,14 @@ func (m *model) missing(slots []slot) string {
 }
 
 // windowWarning: some runtimes do not read the array that had to be written.
-func (m *model) windowWarning(meta *metadata) []string {
+func (m *model) windowWarning(meta *metadata.List) []string {
 	const key = "attention.sliding_window_pattern"
-	_, isArray := m.array(m.key(key))
-	if meta.index(m.key(key)) < 0 || isArray || m.traits.swa == nil {
+	_, isArray := m.Array(m.Key(key))
+	if !meta.Has(m.Key(key)) || isArray || m.SWA == nil {
 		return nil
 	}
 	return []string{fmt.Sprintf("The pattern of sliding windows is written out in %s: llama.cpp reads it, but Ollama 0.17 and older "+
-		"compute their own for gemma3 and gpt-oss; use Ollama 0.30 or newer.", m.key(key))}
-}
-
-// minicpmResidualScale is llama.cpp's default, in single precision as there.
-func minicpmResidualScale(nLayer int) float32 {
-	return float32(1.4) / float32(math.Sqrt(float64(nLayer)))
+		"compute their own for gemma3 and gpt-oss; use Ollama 0.30 or newer.", m.Key(key))}
 }
 
 // firstOf keeps the first reason.

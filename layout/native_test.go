@@ -9,6 +9,7 @@ import (
 
 	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/gguf"
+	"github.com/ggufprune/ggufprune/layout/arch"
 )
 
 // sources says for each tensor of a plan which tensor of the source has its bytes.
@@ -48,7 +49,7 @@ func TestNativeRenumbers(t *testing.T) {
 			if strings.HasPrefix(rest, "ffn_") {
 				from = l.FFN
 			}
-			want[tensorName(j, rest)] = tensorName(from, rest)
+			want[arch.TensorName(j, rest)] = arch.TensorName(from, rest)
 		}
 	}
 	if d := cmp.Diff(want, sources(t, f, res)); d != "" {
@@ -67,11 +68,11 @@ func TestHalvesTakeTheirNorms(t *testing.T) {
 		"layer_output_norm.weight 64", "ffn_gate_inp.weight 64 4", "exp_probs_b.bias 4",
 	}
 	mixers := []string{"attn_norm", "attn_q", "attn_output"}
-	for arch, ffnToo := range map[string][]string{
+	for name, ffnToo := range map[string][]string{
 		"gemma2": nil, "seed_oss": {"post_attention_norm"}, "qwen35": {"post_attention_norm"}, "gpt-oss": {"post_attention_norm"},
 		"glm4moe": {"post_attention_norm"}, "dbrx": {"attn_output_norm"}, "grok": nil,
 	} {
-		f := fixture{arch: arch, layers: 4, layer: layer}.open(t)
+		f := fixture{arch: name, layers: 4, layer: layer}.open(t)
 		m, err := newModel(Request{Source: f, Blocks: blocksOf(f)})
 		if err != nil {
 			t.Fatal(err)
@@ -80,8 +81,8 @@ func TestHalvesTakeTheirNorms(t *testing.T) {
 			base := strings.TrimSuffix(strings.TrimSuffix(lt.rest, ".weight"), ".bias")
 			isMixer := slices.Contains(mixers, base) ||
 				slices.Contains([]string{"post_attention_norm", "attn_output_norm"}, base) && !slices.Contains(ffnToo, base)
-			if (lt.half == mixer) != isMixer || lt.half == neither {
-				t.Errorf("%s: %s belongs to half %d", arch, lt.rest, lt.half)
+			if (lt.half == arch.Mixer) != isMixer || lt.half == arch.Neither {
+				t.Errorf("%s: %s belongs to half %d", name, lt.rest, lt.half)
 			}
 		}
 	}
@@ -93,14 +94,14 @@ func TestEngineKnowsBetter(t *testing.T) {
 	blocks := blocksOf(f)
 	for i, b := range blocks {
 		if b.Kind == blockmask.FFN {
-			blocks[i].Weights = append(blocks[i].Weights, tensorName(b.Layer, "attn_norm.weight"))
+			blocks[i].Weights = append(blocks[i].Weights, arch.TensorName(b.Layer, "attn_norm.weight"))
 		}
 	}
 	m, err := newModel(Request{Source: f, Blocks: blocks})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if h := m.layers[1].tensors[0]; h.rest != "attn_norm.weight" || h.half != ffn {
+	if h := m.layers[1].tensors[0]; h.rest != "attn_norm.weight" || h.half != arch.FFN {
 		t.Errorf("%s belongs to half %d, want that of the FFN", h.rest, h.half)
 	}
 }
@@ -167,7 +168,7 @@ func TestOneBlockLayers(t *testing.T) {
 	m := f.model()
 	m.Tensors = m.Tensors[:0]
 	for i, kind := range []string{"ssm_out", "attn_output", "ffn_down", "ssm_out", "attn_output"} {
-		m.Tensors = append(m.Tensors, f.tensor(tensorName(i, "attn_norm.weight 64")), f.tensor(tensorName(i, kind+".weight 64 64")))
+		m.Tensors = append(m.Tensors, f.tensor(arch.TensorName(i, "attn_norm.weight 64")), f.tensor(arch.TensorName(i, kind+".weight 64 64")))
 	}
 	res := plan(t, openModel(t, m), Native, "attn:0,ffn:2")
 	want := []string{

@@ -5,8 +5,6 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-
-	"github.com/ggufprune/ggufprune/gguf"
 )
 
 // TestPerLayerMetadata holds what is written for each architecture against what its loader derives from the index. The
@@ -233,41 +231,5 @@ func TestSizesStayWithVaryingHeads(t *testing.T) {
 	res := plan(t, f, Native, "attn:0,ffn:0")
 	if got := value(t, res, "llama.attention.key_length"); got != uint32(32) {
 		t.Errorf("key_length %v, want the 64/2 of the source's first layer", got)
-	}
-}
-
-func TestPickKeepsBytes(t *testing.T) {
-	kv, err := gguf.NewKV("x", []uint16{5, 6, 7})
-	if err != nil {
-		t.Fatal(err)
-	}
-	a, ok := parseArray(kv)
-	if !ok || a.len() != 3 || a.elem != gguf.ValueUint16 {
-		t.Fatalf("parsed as %+v, %v", a, ok)
-	}
-	v, err := a.pick("y", []int{2, 0, 2}).Value()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if d := cmp.Diff([]uint16{7, 5, 7}, v); d != "" {
-		t.Error(d)
-	}
-}
-
-func TestParseArrayRejects(t *testing.T) {
-	for name, v := range map[string]any{"a string": "s", "a number": uint32(3), "strings": []string{"a"}} {
-		kv, err := gguf.NewKV("x", v)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, ok := parseArray(kv); ok {
-			t.Errorf("%s was taken for an array of numbers", name)
-		}
-	}
-	kv, _ := gguf.NewKV("x", []uint32{1, 2})
-	for cut := range len(kv.Raw) {
-		if _, ok := parseArray(gguf.KV{Key: "x", Raw: kv.Raw[:cut]}); ok {
-			t.Errorf("%d of %d bytes were taken for an array", cut, len(kv.Raw))
-		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/gguf"
+	"github.com/ggufprune/ggufprune/layout/arch"
 )
 
 func TestZeroType(t *testing.T) {
@@ -48,10 +49,10 @@ func TestZerosKeepsSmallParts(t *testing.T) {
 	out := written(t, res)
 	zero := map[string]bool{}
 	for _, n := range []string{"attn_q.weight", "attn_q.bias", "attn_output.weight", "attn_output.bias"} {
-		zero[tensorName(0, n)] = true
+		zero[arch.TensorName(0, n)] = true
 	}
 	for _, n := range []string{"ffn_gate_exps.weight", "ffn_up_exps.weight", "ffn_down_exps.weight", "ffn_down_exps.bias", "ffn_down_shexp.weight"} {
-		zero[tensorName(1, n)] = true
+		zero[arch.TensorName(1, n)] = true
 	}
 	for _, o := range out.Tensors() {
 		isZero := !slices.ContainsFunc(data(t, out, o.Name), func(b byte) bool { return b != 0 })
@@ -88,7 +89,7 @@ func TestZerosForStrangers(t *testing.T) {
 	out := written(t, res)
 	for _, o := range out.Tensors() {
 		src := data(t, f, o.Name)
-		layer, rest, ok := splitName(o.Name)
+		layer, rest, ok := arch.SplitName(o.Name)
 		zeroed := ok && (rest == "attn_output.weight" || rest == "ffn_down.weight" && layer < 2)
 		if changed := !slices.Equal(src, data(t, out, o.Name)); changed != zeroed {
 			t.Errorf("%s: changed is %v, want %v", o.Name, changed, zeroed)
@@ -121,17 +122,6 @@ func TestZerosNeedsAnOutput(t *testing.T) {
 	_, err := Build(Request{Source: f, Blocks: blocksOf(f), Removed: mask(t, "attn:1")})
 	if err == nil || !strings.Contains(err.Error(), "no exact layout exists for this llama model and mask: native: ") {
 		t.Errorf("auto: %v, want a refusal with each layout's reason", err)
-	}
-}
-
-func TestBaseName(t *testing.T) {
-	for rest, want := range map[string]string{
-		"ffn_down.weight": "ffn_down", "ffn_down.bias": "ffn_down", "ffn_down.3.weight": "ffn_down",
-		"shortconv.out_proj.weight": "shortconv.out_proj", "ssm_a": "ssm_a", "attn_q.scale": "attn_q.scale",
-	} {
-		if got := baseName(rest); got != want {
-			t.Errorf("baseName(%q) = %q, want %q", rest, got, want)
-		}
 	}
 }
 
