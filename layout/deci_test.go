@@ -18,6 +18,7 @@ import (
 
 // TestDeciPartialLayers holds the whole file for a mask that leaves each sort of partial layer.
 func TestDeciPartialLayers(t *testing.T) {
+	t.Parallel()
 	f := fixture{arch: "llama", layers: 4, typ: gguf.Q8_0, extra: []gguftest.Tensor{fixture{}.tensor("rope_freqs.weight 16")}}.open(t)
 	// What remains: F0 | A1 F2 (of layers 1 and 2) | A3.
 	res := plan(t, f, Auto, "attn:0,ffn:1,attn:2,ffn:3")
@@ -78,6 +79,7 @@ func checkStubs(t *testing.T, out *gguf.File) {
 
 // TestDeciInteriorMixerGone: only the first layer needs a stub in place of its attention.
 func TestDeciInteriorMixerGone(t *testing.T) {
+	t.Parallel()
 	res := plan(t, fixture{arch: "internlm2", layers: 3}.open(t), Auto, "attn:1")
 	if d := cmp.Diff([]int32{2, 0, 2}, value(t, res, "deci.attention.head_count")); d != "" {
 		t.Error(d)
@@ -88,6 +90,7 @@ func TestDeciInteriorMixerGone(t *testing.T) {
 }
 
 func TestDeciAllRemoved(t *testing.T) {
+	t.Parallel()
 	res := plan(t, fixture{arch: "llama", layers: 2}.open(t), Deci, "attn:0-1,ffn:0-1")
 	if n := len(res.Layers); n != 1 || value(t, res, "deci.block_count") != uint32(1) {
 		t.Errorf("%d layers, block_count %v; want one of stubs", n, value(t, res, "deci.block_count"))
@@ -96,6 +99,7 @@ func TestDeciAllRemoved(t *testing.T) {
 
 // TestDeciPermutes: rotating the permuted rows as NORM does gives the permuted result of rotating the rows as NEOX does.
 func TestDeciPermutes(t *testing.T) {
+	t.Parallel()
 	layer := append([]string{"attn_q.bias 64", "attn_k.bias 32", "attn_v.bias 32"}, llamaLayer...)
 	f := fixture{arch: "qwen2", layers: 2, layer: layer}.open(t)
 	res := plan(t, f, Auto, "ffn:1")
@@ -183,6 +187,7 @@ func TestNeoxToNormIsAPermutation(t *testing.T) {
 
 // TestDeciSplitsFused: phi3 holds Q, K and V in one tensor, and the gate in front of the up projection in another.
 func TestDeciSplitsFused(t *testing.T) {
+	t.Parallel()
 	layer := []string{
 		"attn_norm.weight 64", "attn_qkv.weight 64 128", "attn_qkv.bias 128", "attn_output.weight 64 64", "ffn_norm.weight 64",
 		"ffn_up.weight 64 192", "ffn_down.weight 96 64", "attn_qkv.scale 1", "ffn_up.scale 1", "attn_qkv.input_scale 1",
@@ -223,6 +228,7 @@ func TestDeciSplitsFused(t *testing.T) {
 }
 
 func TestDeciRenames(t *testing.T) {
+	t.Parallel()
 	layer := slices.Clone(llamaLayer)
 	layer[slices.Index(layer, "ffn_norm.weight 64")] = "post_attention_norm.weight 64"
 	f := fixture{arch: "seed_oss", layers: 2, layer: layer}.open(t)
@@ -234,6 +240,7 @@ func TestDeciRenames(t *testing.T) {
 // TestDeciFolds: deci ignores the factors of an FFN, so that they go into the weights, and as llama.cpp multiplies after the
 // bias, into the bias.
 func TestDeciFolds(t *testing.T) {
+	t.Parallel()
 	f := fixture{arch: "llama", layers: 2, layer: append([]string{"ffn_up.bias 96", "ffn_up.scale 1", "attn_q.scale 1"}, llamaLayer...)}
 	src := f.open(t)
 	res := plan(t, src, Auto, "attn:1")
@@ -260,6 +267,7 @@ func TestDeciFolds(t *testing.T) {
 }
 
 func TestDeciRefuses(t *testing.T) {
+	t.Parallel()
 	with := func(extra ...string) []string { return append(slices.Clone(llamaLayer), extra...) }
 	tests := []struct {
 		name   string
@@ -308,6 +316,7 @@ func TestDeciRefuses(t *testing.T) {
 
 // TestDeciSeveralGenerations: a deci file, stubs included, can be pruned again.
 func TestDeciSeveralGenerations(t *testing.T) {
+	t.Parallel()
 	f := fixture{arch: "llama", layers: 4}.open(t)
 	first := written(t, plan(t, f, Auto, "attn:0,ffn:1,attn:2,ffn:3"))
 	res := plan(t, first, Auto, "ffn:0,attn:0") // the first layer's FFN and the stub in front of it
@@ -325,6 +334,7 @@ func TestDeciSeveralGenerations(t *testing.T) {
 
 // TestDeciFoldsIntoRepairedWeights: what a factor is folded into is what a repair put in the place of the source's weights.
 func TestDeciFoldsIntoRepairedWeights(t *testing.T) {
+	t.Parallel()
 	f := fixture{arch: "llama", layers: 2, layer: append([]string{"ffn_down.scale 1"}, llamaLayer...)}
 	src := f.open(t)
 	const name = "blk.0.ffn_down.weight"

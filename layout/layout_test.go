@@ -18,6 +18,7 @@ import (
 )
 
 func TestParseKind(t *testing.T) {
+	t.Parallel()
 	for s, want := range map[string]Kind{"": Auto, "auto": Auto, "native": Native, "deci": Deci, "zeros": Zeros} {
 		if k, err := ParseKind(s); err != nil || k != want {
 			t.Errorf("%q: %s, %v", s, k, err)
@@ -33,6 +34,7 @@ func TestParseKind(t *testing.T) {
 }
 
 func TestUnsoundRequests(t *testing.T) {
+	t.Parallel()
 	llama := fixture{arch: "llama", layers: 2}
 	tests := []struct {
 		name    string
@@ -66,6 +68,7 @@ func TestUnsoundRequests(t *testing.T) {
 }
 
 func TestRefusedError(t *testing.T) {
+	t.Parallel()
 	for want, e := range map[string]RefusedError{
 		"layout deci is impossible for this qwen3 model and mask: it has norms; use zeros": {Deci, "qwen3", "it has norms", "use zeros"},
 		"no exact layout exists for this x model and mask: none":                           {Auto, "x", "none", ""},
@@ -77,6 +80,7 @@ func TestRefusedError(t *testing.T) {
 }
 
 func TestSizeIsWhatIsWritten(t *testing.T) {
+	t.Parallel()
 	f := fixture{arch: "llama", layers: 5, typ: gguf.Q8_0}.open(t)
 	for _, removed := range []string{"", "attn:1,ffn:1", "attn:0", "ffn:4", "attn:0-4", "ffn:0-4"} {
 		for _, kind := range []Kind{Auto, Zeros} {
@@ -102,6 +106,7 @@ func TestSizeIsWhatIsWritten(t *testing.T) {
 // TestAnyMask holds for any mask of any architecture: the file has block_count layers whose tensors come, in order, from what
 // remains, nothing is lost, and nothing of what was removed is left but zeros.
 func TestAnyMask(t *testing.T) {
+	t.Parallel()
 	files := map[string]*gguf.File{}
 	for _, arch := range []string{"llama", "qwen2", "gemma2", "qwen3", "phi2", "smollm3", "deepseek2", "unheard-of"} {
 		files[arch] = fixture{arch: arch, layers: 7, typ: gguf.Q8_0, kvs: []any{"leading_dense_block_count", uint32(2)}}.open(t)

@@ -7,6 +7,7 @@ import (
 	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/gguf"
 	"github.com/ggufprune/ggufprune/layout/arch"
+	"github.com/ggufprune/ggufprune/layout/metadata"
 	"github.com/ggufprune/ggufprune/layout/tensors"
 )
 
@@ -103,6 +104,9 @@ func (l layer) ownerOf(h arch.Half, rest string) arch.Half {
 	}
 	return arch.Neither
 }
+
+// metadata is the source's, to be edited.
+func (m *model) metadata() *metadata.List { return &metadata.List{KVs: m.File.KVs()} }
 
 // remains reports whether the layer has that half and it is not removed.
 func (m *model) remains(i int, h arch.Half) bool {

@@ -1,18 +1,18 @@
 package layout
 
 import (
-	"fmt"
+	"cmp"
 
 	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/gguf"
-	"github.com/ggufprune/ggufprune/layout/metadata"
+	"github.com/ggufprune/ggufprune/layout/arch"
 )
 
-// buildNative keeps the architecture and stores full layers only.
+// buildNative keeps the architecture and stores full layers only. The first reason counts: it is that of the smallest file.
 func buildNative(m *model) (res *Result, reason string, err error) {
 	for _, slots := range m.arrangements() {
 		if missing := m.missing(slots); missing != "" {
-			reason = firstOf(reason, "partial layers would remain ("+missing+" would be missing)")
+			reason = cmp.Or(reason, "partial layers would remain ("+missing+" would be missing)")
 			continue
 		}
 		meta := m.metadata()
@@ -21,7 +21,7 @@ func buildNative(m *model) (res *Result, reason string, err error) {
 			return nil, "", err
 		}
 		if why != "" {
-			reason = firstOf(reason, why)
+			reason = cmp.Or(reason, why)
 			continue
 		}
 		res = &Result{Layers: m.asLayers(slots)}
@@ -36,9 +36,9 @@ func buildNative(m *model) (res *Result, reason string, err error) {
 func (m *model) missing(slots []slot) string {
 	var mask blockmask.Mask
 	for _, s := range slots {
-		for h, kind := range []blockmask.Kind{blockmask.Mixer, blockmask.FFN} {
-			if s.zero[h] {
-				mask = mask.With(blockmask.Block{Layer: s.from[h], Kind: kind})
+		for h, zero := range s.zero {
+			if zero {
+				mask = mask.With(blockmask.Block{Layer: s.from[h], Kind: arch.Half(h).Kind()})
 			}
 		}
 	}
@@ -46,23 +46,4 @@ func (m *model) missing(slots []slot) string {
 		return ""
 	}
 	return mask.String()
-}
-
-// windowWarning: some runtimes do not read the array that had to be written.
-func (m *model) windowWarning(meta *metadata.List) []string {
-	const key = "attention.sliding_window_pattern"
-	_, isArray := m.Array(m.Key(key))
-	if !meta.Has(m.Key(key)) || isArray || m.SWA == nil {
-		return nil
-	}
-	return []string{fmt.Sprintf("The pattern of sliding windows is written out in %s: llama.cpp reads it, but Ollama 0.17 and older "+
-		"compute their own for gemma3 and gpt-oss; use Ollama 0.30 or newer.", m.Key(key))}
-}
-
-// firstOf keeps the first reason.
-func firstOf(have, next string) string {
-	if have != "" {
-		return have
-	}
-	return next
 }

@@ -28,6 +28,7 @@ func sources(t *testing.T, src *gguf.File, res *Result) map[string]string {
 }
 
 func TestNativeRenumbers(t *testing.T) {
+	t.Parallel()
 	f := fixture{arch: "llama", layers: 12, typ: gguf.Q8_0}.open(t)
 	// Layer 0, the FFN of 3 with the attention of 4, and layer 11 go.
 	res := plan(t, f, Native, "attn:0,ffn:0,ffn:3,attn:4,attn:11,ffn:11")
@@ -62,6 +63,7 @@ func TestNativeRenumbers(t *testing.T) {
 
 // TestHalvesTakeTheirNorms joins an attention with the FFN of the layer behind it, for each way in which norms are named.
 func TestHalvesTakeTheirNorms(t *testing.T) {
+	t.Parallel()
 	layer := []string{
 		"attn_norm.weight 64", "attn_q.weight 64 64", "attn_output.weight 64 64", "post_attention_norm.weight 64",
 		"attn_output_norm.weight 64", "ffn_norm.weight 64", "ffn_down.weight 96 64", "post_ffw_norm.weight 64",
@@ -90,6 +92,7 @@ func TestHalvesTakeTheirNorms(t *testing.T) {
 
 // TestEngineKnowsBetter: what the engine found in the graph counts more than a name.
 func TestEngineKnowsBetter(t *testing.T) {
+	t.Parallel()
 	f := fixture{arch: "llama", layers: 2}.open(t)
 	blocks := blocksOf(f)
 	for i, b := range blocks {
@@ -108,6 +111,7 @@ func TestEngineKnowsBetter(t *testing.T) {
 
 // TestParallelLayersStayTogether: where the FFN reads the attention's input, halves of two layers make another model.
 func TestParallelLayersStayTogether(t *testing.T) {
+	t.Parallel()
 	for _, arch := range []string{"falcon", "phi2", "plamo", "arctic", "command-r", "cohere2", "smallthinker"} {
 		f := fixture{arch: arch, layers: 4}.open(t)
 		if got := refusal(t, f, Native, "ffn:0,attn:1"); !strings.Contains(got, "partial layers would remain") {
@@ -134,6 +138,7 @@ func TestParallelLayersStayTogether(t *testing.T) {
 
 // TestUnremovablePartsKeepTheirLayer: what is left of a layer without its blocks still acts on the residual stream.
 func TestUnremovablePartsKeepTheirLayer(t *testing.T) {
+	t.Parallel()
 	f := fixture{arch: "llama", layers: 3, layer: append([]string{"layer_output_scale.weight 1"}, llamaLayer...)}.open(t)
 	if got := refusal(t, f, Native, "attn:1,ffn:1"); !strings.Contains(got, "blk.1.layer_output_scale.weight") {
 		t.Errorf("refused with %q", got)
@@ -152,6 +157,7 @@ func TestUnremovablePartsKeepTheirLayer(t *testing.T) {
 
 // TestMixerOnlyModels: layers without FFN by design are whole layers.
 func TestMixerOnlyModels(t *testing.T) {
+	t.Parallel()
 	f := fixture{arch: "mamba2", layers: 4, layer: []string{"attn_norm.weight 64", "ssm_in.weight 64 128", "ssm_out.weight 64 64", "ssm_a 1 2"}}.open(t)
 	res := plan(t, f, Native, "attn:1")
 	want := []blockmask.Layer{{Mixer: 0, FFN: -1}, {Mixer: 2, FFN: -1}, {Mixer: 3, FFN: -1}}
@@ -162,6 +168,7 @@ func TestMixerOnlyModels(t *testing.T) {
 
 // TestOneBlockLayers: nemotron_h has one block in each layer, all with a norm called attn_norm.
 func TestOneBlockLayers(t *testing.T) {
+	t.Parallel()
 	f := fixture{arch: "nemotron_h", layers: 5, kvs: []any{
 		"attention.head_count_kv", []uint32{0, 1, 0, 0, 1}, "feed_forward_length", []uint32{0, 0, 96, 0, 0},
 	}}
@@ -184,6 +191,7 @@ func TestOneBlockLayers(t *testing.T) {
 }
 
 func TestWindowWarning(t *testing.T) {
+	t.Parallel()
 	f := fixture{arch: "gemma2", layers: 4}.open(t)
 	res := plan(t, f, Native, "attn:1,ffn:1")
 	if len(res.Warnings) != 1 || !strings.Contains(res.Warnings[0], "Ollama") {
@@ -192,6 +200,7 @@ func TestWindowWarning(t *testing.T) {
 }
 
 func TestNothingRemoved(t *testing.T) {
+	t.Parallel()
 	f := fixture{arch: "qwen3", layers: 3, typ: gguf.Q8_0}.open(t)
 	res := plan(t, f, Auto, "")
 	if res.Kind != Native || res.ParamsRemoved != 0 {

@@ -219,6 +219,3 @@ func (m *model) writeRecurrent(meta *metadata.List, slots []slot) error {
 	}
 	return meta.Set(m.Key(key), pattern)
 }
-
-// metadata is the source's, to be edited.
-func (m *model) metadata() *metadata.List { return &metadata.List{KVs: m.File.KVs()} }

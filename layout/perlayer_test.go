@@ -10,6 +10,7 @@ import (
 // TestPerLayerMetadata holds what is written for each architecture against what its loader derives from the index. The
 // expectation is the source's property of the layers that remain.
 func TestPerLayerMetadata(t *testing.T) {
+	t.Parallel()
 	const T, F = true, false
 	tests := []struct {
 		arch    string
@@ -92,6 +93,7 @@ func TestPerLayerMetadata(t *testing.T) {
 
 // TestNotExpressible lists what no metadata can express: native refuses, and auto keeps the layers as zeros.
 func TestNotExpressible(t *testing.T) {
+	t.Parallel()
 	tests := []struct {
 		arch    string
 		layers  int
@@ -145,6 +147,7 @@ func TestNotExpressible(t *testing.T) {
 
 // TestExpressibleByLuck lists masks after which an index-derived property comes out as it was.
 func TestExpressibleByLuck(t *testing.T) {
+	t.Parallel()
 	tests := []struct {
 		arch    string
 		layers  int
@@ -176,6 +179,7 @@ func TestExpressibleByLuck(t *testing.T) {
 
 // TestPredictionHead: the layers of a multi-token-prediction head stay behind the last one, with their attributes.
 func TestPredictionHead(t *testing.T) {
+	t.Parallel()
 	f := fixture{arch: "exaone-moe", layers: 6, kvs: []any{
 		"nextn_predict_layers", uint32(1), "leading_dense_block_count", uint32(1),
 		"expert_feed_forward_length",
@@ -205,6 +209,7 @@ func TestPredictionHead(t *testing.T) {
 
 // TestFirstLayerWithoutHeads: the first layer's number of heads decides whether llama.cpp reads head sizes at all.
 func TestFirstLayerWithoutHeads(t *testing.T) {
+	t.Parallel()
 	kvs := []any{
 		"attention.head_count", []uint32{2, 0, 2, 0}, "attention.head_count_kv", []uint32{1, 0, 1, 0},
 	}
@@ -227,6 +232,7 @@ func TestFirstLayerWithoutHeads(t *testing.T) {
 
 // TestSizesStayWithVaryingHeads: the head size that llama.cpp derives from the first layer's heads is written out.
 func TestSizesStayWithVaryingHeads(t *testing.T) {
+	t.Parallel()
 	f := fixture{arch: "llama", layers: 3, kvs: []any{"attention.head_count", []uint32{2, 4, 4}}}.open(t)
 	res := plan(t, f, Native, "attn:0,ffn:0")
 	if got := value(t, res, "llama.attention.key_length"); got != uint32(32) {

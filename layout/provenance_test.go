@@ -26,6 +26,7 @@ func named() fixture {
 }
 
 func TestProvenance(t *testing.T) {
+	t.Parallel()
 	f := named().open(t)
 	removed := mask(t, "attn:2,ffn:1")
 	res, err := Build(Request{Source: f, Blocks: blocksOf(f), Removed: removed, Provenance: Provenance{
@@ -67,6 +68,7 @@ func TestProvenance(t *testing.T) {
 
 // TestProvenanceSparse: what is not known is not written.
 func TestProvenanceSparse(t *testing.T) {
+	t.Parallel()
 	res := plan(t, fixture{arch: "llama", layers: 2}.open(t), Auto, "attn:1,ffn:1")
 	for key, want := range map[string]any{
 		"ggufprune.removed": []string{"attn:1", "ffn:1"}, "ggufprune.source.sha256": nil, "ggufprune.scores": nil,
@@ -80,6 +82,7 @@ func TestProvenanceSparse(t *testing.T) {
 
 // TestProvenanceOfProvenance: a file that is pruned again keeps what its source said of itself.
 func TestProvenanceOfProvenance(t *testing.T) {
+	t.Parallel()
 	f := named().open(t)
 	first := written(t, plan(t, f, Auto, "attn:1,ffn:1"))
 	second := written(t, plan(t, first, Auto, "attn:0,ffn:0"))
@@ -95,6 +98,7 @@ func TestProvenanceOfProvenance(t *testing.T) {
 }
 
 func TestDefaultName(t *testing.T) {
+	t.Parallel()
 	meta := func(kvs ...any) []gguf.KV {
 		m := &metadata.List{}
 		if err := m.SetAll(kvs...); err != nil {
@@ -149,6 +153,7 @@ func asBlob(t *testing.T, f *gguf.File) *gguf.File {
 }
 
 func TestBaseOfSplitFile(t *testing.T) {
+	t.Parallel()
 	paths := gguftest.WriteSplit(t, t.TempDir(), "Qwen2.5-7B-Instruct-Q8_0", fixture{arch: "llama", layers: 2}.model(), 3)
 	f, err := gguf.Open(paths[0])
 	if err != nil {
@@ -172,6 +177,7 @@ func TestBaseOfSplitFile(t *testing.T) {
 
 // TestSizeLabelOfExperts: the number of experts times what one of them would run.
 func TestSizeLabelOfExperts(t *testing.T) {
+	t.Parallel()
 	f := fixture{arch: "qwen3moe", layers: 2, kvs: []any{"expert_count", uint32(8)}, layer: []string{
 		"attn_q.weight 64 64", "attn_output.weight 64 64", "ffn_down_exps.weight 64 64 8",
 	}}.open(t)

@@ -1,9 +1,11 @@
 package layout
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/ggufprune/ggufprune/layout/arch"
+	"github.com/ggufprune/ggufprune/layout/metadata"
 )
 
 // slidingWindows returns the pattern to write out, nil where the metadata has it as an array or nothing needs one. A model
@@ -29,4 +31,15 @@ func (m *model) slidingWindows(slots []slot) (pattern []bool, reason string) {
 		pattern = append(pattern, flags[i])
 	}
 	return pattern, ""
+}
+
+// windowWarning: some runtimes do not read the array that had to be written.
+func (m *model) windowWarning(meta *metadata.List) []string {
+	const key = "attention.sliding_window_pattern"
+	_, isArray := m.Array(m.Key(key))
+	if !meta.Has(m.Key(key)) || isArray || m.SWA == nil {
+		return nil
+	}
+	return []string{fmt.Sprintf("The pattern of sliding windows is written out in %s: llama.cpp reads it, but Ollama 0.17 and older "+
+		"compute their own for gemma3 and gpt-oss; use Ollama 0.30 or newer.", m.Key(key))}
 }

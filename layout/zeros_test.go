@@ -13,6 +13,7 @@ import (
 )
 
 func TestZeroType(t *testing.T) {
+	t.Parallel()
 	tests := []struct {
 		typ  gguf.Type
 		row  uint64
@@ -38,6 +39,7 @@ func TestZeroType(t *testing.T) {
 
 // TestZerosKeepsSmallParts holds every tensor of a zeroed block: matrices are zeros, norms and the router stay.
 func TestZerosKeepsSmallParts(t *testing.T) {
+	t.Parallel()
 	layer := []string{
 		"attn_norm.weight 64", "attn_q.weight 64 64", "attn_q.bias 64", "attn_q_norm.weight 32", "attn_output.weight 64 64",
 		"attn_output.bias 64", "attn_sinks.weight 2", "post_attention_norm.weight 64",
@@ -81,6 +83,7 @@ func TestZerosKeepsSmallParts(t *testing.T) {
 
 // TestZerosForStrangers: of an architecture that is not known only output projections are zeroed, and no layer moves.
 func TestZerosForStrangers(t *testing.T) {
+	t.Parallel()
 	f := fixture{arch: "somethingnew", layers: 3, typ: gguf.Q8_0}.open(t)
 	res := plan(t, f, Auto, "attn:0-2,ffn:0-1")
 	if res.Kind != Zeros || len(res.Layers) != 3 {
@@ -99,6 +102,7 @@ func TestZerosForStrangers(t *testing.T) {
 
 // TestZerosDropsWhatItCan: with partial layers left, whole missing layers go all the same, and halves are joined.
 func TestZerosDropsWhatItCan(t *testing.T) {
+	t.Parallel()
 	f := fixture{arch: "qwen3", layers: 6}.open(t)
 	res := plan(t, f, Auto, "ffn:0,attn:1,attn:3,ffn:3,attn:5")
 	want := []blockmask.Layer{{Mixer: 0, FFN: 1}, {Mixer: 2, FFN: 2}, {Mixer: 4, FFN: 4}, {Mixer: -1, FFN: 5}}
@@ -115,6 +119,7 @@ func TestZerosDropsWhatItCan(t *testing.T) {
 }
 
 func TestZerosNeedsAnOutput(t *testing.T) {
+	t.Parallel()
 	f := fixture{arch: "llama", layers: 2, layer: []string{"attn_q.weight 64 64", "attn_strange.weight 64 64", "ffn_down.weight 96 64"}}.open(t)
 	if got := refusal(t, f, Zeros, "attn:1"); !strings.Contains(got, "no output projection is known among the tensors of layer 1's mixer") {
 		t.Errorf("refused with %q", got)
@@ -126,6 +131,7 @@ func TestZerosNeedsAnOutput(t *testing.T) {
 }
 
 func TestAllRemoved(t *testing.T) {
+	t.Parallel()
 	f := fixture{arch: "qwen3", layers: 3}.open(t)
 	res := plan(t, f, Auto, "attn:0-2,ffn:0-2")
 	if d := cmp.Diff([]blockmask.Layer{{Mixer: -1, FFN: -1}}, res.Layers); d != "" || res.Kind != Zeros {
