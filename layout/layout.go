@@ -24,20 +24,20 @@ type layout struct {
 
 // layouts are all there are, in the order in which auto tries them. A new one has its row here and its Kind in request.go.
 var layouts = []layout{
-	{
+	{ // the source's architecture with fewer layers, where only full ones are left
 		kind:  Native,
 		build: buildNative,
 		exact: func(*model) bool { return true },
 		hint:  "use deci, zeros or auto, or remove whole layers",
 	},
-	{
+	{ // another architecture, in which a layer may lack a half: for the llama family
 		kind:  Deci,
 		suits: cannotBeDeci,
 		build: buildDeci,
 		exact: deciIsExact,
 		hint:  "use zeros or auto",
 	},
-	{
+	{ // the source's architecture, and zeros where a half is missing: for any model
 		kind:  Zeros,
 		build: buildZeros,
 		exact: func(*model) bool { return false },

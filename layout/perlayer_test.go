@@ -238,4 +238,10 @@ func TestSizesStayWithVaryingHeads(t *testing.T) {
 	if got := value(t, res, "llama.attention.key_length"); got != uint32(32) {
 		t.Errorf("key_length %v, want the 64/2 of the source's first layer", got)
 	}
+	// The same request makes the same file, to the order of its keys.
+	for range 20 {
+		if d := cmp.Diff(res.Plan.KVs, plan(t, f, Native, "attn:0,ffn:0").Plan.KVs); d != "" {
+			t.Fatalf("another file (-first +then):\n%s", d)
+		}
+	}
 }

@@ -2,7 +2,12 @@ package arch
 
 import "math"
 
-// The rules that the tables name.
+// The rules that the tables name. First, when a model has sliding windows at all.
+
+func always(Params, uint64, bool) bool               { return true }
+func ifPositive(_ Params, n uint64, found bool) bool { return found && n > 0 }
+func unlessZero(_ Params, n uint64, found bool) bool { return !found || n > 0 }
+func ifLayers64(p Params, _ uint64, found bool) bool { return p.NLayer == 64 }
 
 // everyFourth: RoPE is left out of every fourth layer (n_no_rope_layer_step).
 var everyFourth = FixedRule{

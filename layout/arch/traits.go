@@ -63,11 +63,6 @@ func (s SWARule) at(i, period int) bool {
 	}
 }
 
-func always(Params, uint64, bool) bool               { return true }
-func ifPositive(_ Params, n uint64, found bool) bool { return found && n > 0 }
-func unlessZero(_ Params, n uint64, found bool) bool { return !found || n > 0 }
-func ifLayers64(p Params, _ uint64, found bool) bool { return p.NLayer == 64 }
-
 // FixedRule is a property of a half that llama.cpp derives from the layer's index and cannot be told otherwise.
 type FixedRule struct {
 	What string // in words
