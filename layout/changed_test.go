@@ -10,6 +10,7 @@ import (
 
 // What a repair changed is in the file, in the type that it was raised to; every other tensor stays as it was.
 func TestChangedTensors(t *testing.T) {
+	t.Parallel()
 	f := named().open(t)
 	const raised, same = "blk.1.attn_output.weight", "blk.1.ffn_down.weight"
 	fill := func(name string, typ gguf.Type) []byte {

@@ -13,10 +13,12 @@ import (
 	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/gguf"
 	"github.com/ggufprune/ggufprune/gguf/gguftest"
+	"github.com/ggufprune/ggufprune/layout/arch"
 )
 
 // TestDeciPartialLayers holds the whole file for a mask that leaves each sort of partial layer.
 func TestDeciPartialLayers(t *testing.T) {
+	t.Parallel()
 	f := fixture{arch: "llama", layers: 4, typ: gguf.Q8_0, extra: []gguftest.Tensor{fixture{}.tensor("rope_freqs.weight 16")}}.open(t)
 	// What remains: F0 | A1 F2 (of layers 1 and 2) | A3.
 	res := plan(t, f, Auto, "attn:0,ffn:1,attn:2,ffn:3")
@@ -77,6 +79,7 @@ func checkStubs(t *testing.T, out *gguf.File) {
 
 // TestDeciInteriorMixerGone: only the first layer needs a stub in place of its attention.
 func TestDeciInteriorMixerGone(t *testing.T) {
+	t.Parallel()
 	res := plan(t, fixture{arch: "internlm2", layers: 3}.open(t), Auto, "attn:1")
 	if d := cmp.Diff([]int32{2, 0, 2}, value(t, res, "deci.attention.head_count")); d != "" {
 		t.Error(d)
@@ -87,6 +90,7 @@ func TestDeciInteriorMixerGone(t *testing.T) {
 }
 
 func TestDeciAllRemoved(t *testing.T) {
+	t.Parallel()
 	res := plan(t, fixture{arch: "llama", layers: 2}.open(t), Deci, "attn:0-1,ffn:0-1")
 	if n := len(res.Layers); n != 1 || value(t, res, "deci.block_count") != uint32(1) {
 		t.Errorf("%d layers, block_count %v; want one of stubs", n, value(t, res, "deci.block_count"))
@@ -95,6 +99,7 @@ func TestDeciAllRemoved(t *testing.T) {
 
 // TestDeciPermutes: rotating the permuted rows as NORM does gives the permuted result of rotating the rows as NEOX does.
 func TestDeciPermutes(t *testing.T) {
+	t.Parallel()
 	layer := append([]string{"attn_q.bias 64", "attn_k.bias 32", "attn_v.bias 32"}, llamaLayer...)
 	f := fixture{arch: "qwen2", layers: 2, layer: layer}.open(t)
 	res := plan(t, f, Auto, "ffn:1")
@@ -104,7 +109,7 @@ func TestDeciPermutes(t *testing.T) {
 	out := written(t, res)
 	for _, name := range []string{"attn_q", "attn_k"} {
 		for i := range 2 {
-			w, b := tensorName(i, name+".weight"), tensorName(i, name+".bias")
+			w, b := arch.TensorName(i, name+".weight"), arch.TensorName(i, name+".bias")
 			// As one matrix with the bias as last column: the product with a vector ending in 1.
 			before, after := affine(floats(t, f, w), floats(t, f, b)), affine(floats(t, out, w), floats(t, out, b))
 			const size = 32
@@ -159,23 +164,21 @@ func rotateNEOX(v []float64) []float64 {
 
 func angle(k int) float64 { return 3 * math.Pow(10000, -float64(k)/16) }
 
-func TestRowOrderIsAPermutation(t *testing.T) {
+// TestNeoxToNormIsAPermutation: of the rows of each head.
+func TestNeoxToNormIsAPermutation(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		size := 2 * rapid.IntRange(1, 64).Draw(t, "half")
-		p := part{"x", size * rapid.IntRange(0, 9).Draw(t, "heads"), rapid.Bool().Draw(t, "neox")}
-		at := rapid.Int64Range(0, 1000).Draw(t, "at")
-		rows := rowOrder(at, p, size)
-		for i, r := range rows {
-			if int(r-at)/size != i/size {
-				t.Fatalf("row %d comes from another head (%d)", i, r)
-			}
-			if !p.neox && r != at+int64(i) {
-				t.Fatalf("row %d is row %d without permutation", i, r-at)
+		order := neoxToNorm(size)
+		rows := make([]int, size*rapid.IntRange(0, 9).Draw(t, "heads"))
+		for i := range rows {
+			if rows[i] = order(i); rows[i]/size != i/size {
+				t.Fatalf("row %d comes from another head (%d)", i, rows[i])
 			}
 		}
 		slices.Sort(rows)
 		for i, r := range rows {
-			if r != at+int64(i) {
+			if r != i {
 				t.Fatalf("row %d is missing", i)
 			}
 		}
@@ -184,6 +187,7 @@ func TestRowOrderIsAPermutation(t *testing.T) {
 
 // TestDeciSplitsFused: phi3 holds Q, K and V in one tensor, and the gate in front of the up projection in another.
 func TestDeciSplitsFused(t *testing.T) {
+	t.Parallel()
 	layer := []string{
 		"attn_norm.weight 64", "attn_qkv.weight 64 128", "attn_qkv.bias 128", "attn_output.weight 64 64", "ffn_norm.weight 64",
 		"ffn_up.weight 64 192", "ffn_down.weight 96 64", "attn_qkv.scale 1", "ffn_up.scale 1", "attn_qkv.input_scale 1",
@@ -200,7 +204,7 @@ func TestDeciSplitsFused(t *testing.T) {
 		"attn_q.weight": rowsOf(qkv, 16, 1), "attn_k.weight": rowsOf(qkv, 64+16, 1), "attn_v.weight": rowsOf(qkv, 96+1, 1),
 		"ffn_gate.weight": rowsOf(up, 1, 1), "ffn_up.weight": rowsOf(up, 96+1, 1),
 	} {
-		got := floats(t, out, tensorName(0, name))
+		got := floats(t, out, arch.TensorName(0, name))
 		if d := cmp.Diff(want, rowsOf(got, 1, 1)); d != "" {
 			t.Errorf("row 1 of %s (-want +got):\n%s", name, d)
 		}
@@ -209,7 +213,7 @@ func TestDeciSplitsFused(t *testing.T) {
 		t.Errorf("bias of K: %v", got)
 	}
 	for _, name := range []string{"attn_q.scale", "attn_k.scale", "attn_v.scale"} {
-		if !slices.Equal(data(t, out, tensorName(0, name)), data(t, f, "blk.0.attn_qkv.scale")) {
+		if !slices.Equal(data(t, out, arch.TensorName(0, name)), data(t, f, "blk.0.attn_qkv.scale")) {
 			t.Errorf("%s is not that of the fused tensor", name)
 		}
 	}
@@ -224,6 +228,7 @@ func TestDeciSplitsFused(t *testing.T) {
 }
 
 func TestDeciRenames(t *testing.T) {
+	t.Parallel()
 	layer := slices.Clone(llamaLayer)
 	layer[slices.Index(layer, "ffn_norm.weight 64")] = "post_attention_norm.weight 64"
 	f := fixture{arch: "seed_oss", layers: 2, layer: layer}.open(t)
@@ -235,6 +240,7 @@ func TestDeciRenames(t *testing.T) {
 // TestDeciFolds: deci ignores the factors of an FFN, so that they go into the weights, and as llama.cpp multiplies after the
 // bias, into the bias.
 func TestDeciFolds(t *testing.T) {
+	t.Parallel()
 	f := fixture{arch: "llama", layers: 2, layer: append([]string{"ffn_up.bias 96", "ffn_up.scale 1", "attn_q.scale 1"}, llamaLayer...)}
 	src := f.open(t)
 	res := plan(t, src, Auto, "attn:1")
@@ -261,6 +267,7 @@ func TestDeciFolds(t *testing.T) {
 }
 
 func TestDeciRefuses(t *testing.T) {
+	t.Parallel()
 	with := func(extra ...string) []string { return append(slices.Clone(llamaLayer), extra...) }
 	tests := []struct {
 		name   string
@@ -309,6 +316,7 @@ func TestDeciRefuses(t *testing.T) {
 
 // TestDeciSeveralGenerations: a deci file, stubs included, can be pruned again.
 func TestDeciSeveralGenerations(t *testing.T) {
+	t.Parallel()
 	f := fixture{arch: "llama", layers: 4}.open(t)
 	first := written(t, plan(t, f, Auto, "attn:0,ffn:1,attn:2,ffn:3"))
 	res := plan(t, first, Auto, "ffn:0,attn:0") // the first layer's FFN and the stub in front of it
@@ -324,44 +332,9 @@ func TestDeciSeveralGenerations(t *testing.T) {
 	}
 }
 
-func TestHalfToFloat32(t *testing.T) {
-	for h := range 1 << 16 {
-		sign, exp, frac := h>>15, h>>10&0x1f, h&0x3ff
-		want := math.Ldexp(1+float64(frac)/1024, exp-15)
-		switch {
-		case exp == 0:
-			want = math.Ldexp(float64(frac)/1024, -14)
-		case exp == 31 && frac == 0:
-			want = math.Inf(1)
-		case exp == 31:
-			want = math.NaN()
-		}
-		if sign == 1 {
-			want = -want
-		}
-		got := float64(halfToFloat32(uint16(h)))
-		if got != want && !(math.IsNaN(got) && math.IsNaN(want)) {
-			t.Fatalf("%#04x is %g, want %g", h, got, want)
-		}
-	}
-}
-
-func TestToFloat32(t *testing.T) {
-	for typ, raw := range map[gguf.Type][]byte{
-		gguf.F32: {0, 0, 0x20, 0xc0}, gguf.F16: {0, 0xc1}, gguf.BF16: {0x20, 0xc0},
-	} {
-		v, err := toFloat32(raw, typ)
-		if err != nil || !slices.Equal(v, []float32{-2.5}) {
-			t.Errorf("%s: %v, %v; want -2.5", typ, v, err)
-		}
-	}
-	if _, err := toFloat32(make([]byte, 34), gguf.Q8_0); err == nil {
-		t.Error("Q8_0 was decoded as plain numbers")
-	}
-}
-
 // TestDeciFoldsIntoRepairedWeights: what a factor is folded into is what a repair put in the place of the source's weights.
 func TestDeciFoldsIntoRepairedWeights(t *testing.T) {
+	t.Parallel()
 	f := fixture{arch: "llama", layers: 2, layer: append([]string{"ffn_down.scale 1"}, llamaLayer...)}
 	src := f.open(t)
 	const name = "blk.0.ffn_down.weight"

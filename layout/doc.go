@@ -10,11 +10,11 @@
 // array from the original indices. A mixer and an FFN of different layers take each its own attributes. Where
 // llama.cpp derives something from an index and no key exists to override it (smollm3 leaves RoPE out of every fourth
 // layer), or from the number of layers (gemma2 27B's attention scale), native is possible only if the result happens to
-// be the same; arch.go holds what is known of each architecture.
+// be the same; package arch holds what is known of each architecture.
 //
 // deci stores partial layers of the llama family exactly. The architecture "deci" (Nemotron) is a Llama with head counts
 // and FFN lengths per layer, and skips the attention of a layer without heads. Models that differ from Llama in names or in
-// the order of the rotated dimensions only are converted; deci_sources.go lists them.
+// the order of the rotated dimensions only are converted; arch/deci.go lists them.
 //
 // zeros keeps the architecture and fills what is missing of a layer with all-zero weights, in the smallest tensor type that
 // every backend runs. The block then adds exactly zero to the residual stream. That saves bytes, not time. Layers that are
@@ -24,4 +24,16 @@
 //
 // auto takes the first of native, deci and zeros that is exact for this architecture and mask. Where none is, Build returns
 // a RefusedError. Nothing here replaces the check of the written file against the masked original.
+//
+// # Where things are
+//
+// layout.go has the table of the layouts, which Build goes through: a new layout is a row there, a [Kind], and a file with its
+// build function (native.go, zeros.go and deci.go are the examples). A build function reads the model that model.go takes apart.
+// Layouts that keep the architecture share slots.go, which says what becomes of each layer, and perlayer.go, which makes the
+// metadata say it. The packages below know nothing of layouts:
+//
+//	arch      what is known of architectures; a new one has its entry in arch/table.go
+//	tensors   a tensor of the file, made of one of the source: copied, cut into rows, scaled; or zeros and ones
+//	metadata  key-values under edit
+//	naming    the names of the file and of the model in it
 package layout

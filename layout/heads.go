@@ -1,14 +1,19 @@
 package layout
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/ggufprune/ggufprune/layout/arch"
+	"github.com/ggufprune/ggufprune/layout/metadata"
+)
 
 // checkFirstHeads: the first layer decides whether the model has attention heads, and so head sizes, at all.
 func (m *model) checkFirstHeads(slots []slot) string {
-	heads := m.perLayer("attention.head_count")
+	heads := m.PerLayer("attention.head_count")
 	if heads == nil {
 		return ""
 	}
-	now := heads[slots[0].source(mixer)]
+	now := heads[slots[0].source(arch.Mixer)]
 	if (now > 0) == (heads[0] > 0) || now == 0 && m.canLendHeads(heads, slots) {
 		return ""
 	}
@@ -17,14 +22,14 @@ func (m *model) checkFirstHeads(slots []slot) string {
 
 // canLendHeads: a recurrent layer is told by its 0 key-value heads, so that it may be given a number of heads.
 func (m *model) canLendHeads(heads []uint64, slots []slot) bool {
-	kv, ok := m.array(m.key("attention.head_count_kv"))
-	return m.traits.hybrid && ok && kv.len() >= m.nLayer && m.firstHeads(heads, slots) > 0
+	kv, ok := m.Array(m.Key("attention.head_count_kv"))
+	return m.Hybrid && ok && kv.Len() >= m.NLayer && m.firstHeads(heads, slots) > 0
 }
 
 // firstHeads is the number of heads of the first layer of the file that has any.
 func (m *model) firstHeads(heads []uint64, slots []slot) uint64 {
 	for _, s := range slots {
-		if n := heads[s.source(mixer)]; n > 0 {
+		if n := heads[s.source(arch.Mixer)]; n > 0 {
 			return n
 		}
 	}
@@ -33,37 +38,40 @@ func (m *model) firstHeads(heads []uint64, slots []slot) uint64 {
 
 // writeHeads writes out head sizes that llama.cpp would derive from the first layer's number of heads, and lends the first
 // layer heads where it has none.
-func (m *model) writeHeads(meta *metadata, slots []slot) error {
-	heads := m.perLayer("attention.head_count")
-	embd := m.intKey("embedding_length", 0)
+func (m *model) writeHeads(meta *metadata.List, slots []slot) error {
+	heads := m.PerLayer("attention.head_count")
+	embd := m.Int("embedding_length", 0)
 	if heads == nil || heads[0] == 0 || embd == 0 {
 		return nil
 	}
 	size := uint32(uint64(embd) / heads[0])
-	rot := uint32(m.intKey("attention.key_length", int(size)))
-	for name, v := range map[string]uint32{
-		"attention.key_length": size, "attention.value_length": size, "rope.dimension_count": rot,
-	} {
-		if meta.index(m.key(name)) < 0 {
-			if err := meta.set(m.key(name), v); err != nil {
-				return err
-			}
+	rot := uint32(m.Int("attention.key_length", int(size)))
+	for _, kv := range []struct {
+		name  string
+		value uint32
+	}{{"attention.key_length", size}, {"attention.value_length", size}, {"rope.dimension_count", rot}} {
+		if meta.Has(m.Key(kv.name)) {
+			continue
+		}
+		if err := meta.Set(m.Key(kv.name), kv.value); err != nil {
+			return err
 		}
 	}
-	if heads[slots[0].source(mixer)] > 0 {
+	if heads[slots[0].source(arch.Mixer)] > 0 {
 		return nil
 	}
-	a, _ := parseArray(meta.kvs[meta.index(m.key("attention.head_count"))])
-	return lendHeads(meta, m.key("attention.head_count"), a, m.firstHeads(heads, slots))
+	return lendHeads(meta, m.Key("attention.head_count"), m.firstHeads(heads, slots))
 }
 
-// lendHeads gives the first layer n heads.
-func lendHeads(meta *metadata, key string, a rawArray, n uint64) error {
-	out := make([]int32, a.len())
-	v, err := meta.kvs[meta.index(key)].Value()
+// lendHeads gives the first layer n heads. The key has an array.
+func lendHeads(meta *metadata.List, key string, n uint64) error {
+	kv, _ := meta.Get(key)
+	a, _ := metadata.ParseArray(kv)
+	v, err := kv.Value()
 	if err != nil {
 		return err
 	}
+	out := make([]int32, a.Len())
 	for i := range out {
 		switch v := v.(type) {
 		case []int32:
@@ -71,9 +79,9 @@ func lendHeads(meta *metadata, key string, a rawArray, n uint64) error {
 		case []uint32:
 			out[i] = int32(v[i])
 		default:
-			return fmt.Errorf("%s is an array of %s; llama.cpp reads int32 and uint32", key, a.elem)
+			return fmt.Errorf("%s is an array of %s; llama.cpp reads int32 and uint32", key, a.Elem)
 		}
 	}
 	out[0] = int32(n)
-	return meta.set(key, out)
+	return meta.Set(key, out)
 }

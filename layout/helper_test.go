@@ -15,6 +15,8 @@ import (
 	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/gguf"
 	"github.com/ggufprune/ggufprune/gguf/gguftest"
+	"github.com/ggufprune/ggufprune/layout/arch"
+	"github.com/ggufprune/ggufprune/layout/metadata"
 )
 
 // fixture builds models for tests: plain full layers of width 64 unless told otherwise.
@@ -125,7 +127,7 @@ func openModel(t *testing.T, m gguftest.Model) *gguf.File {
 func blocksOf(f *gguf.File) []Block {
 	weights := map[blockmask.Block][]string{}
 	for _, t := range f.Tensors() {
-		layer, rest, ok := splitName(t.Name)
+		layer, rest, ok := arch.SplitName(t.Name)
 		if !ok || strings.Contains(rest, "norm") || strings.HasPrefix(rest, "nextn") {
 			continue
 		}
@@ -203,12 +205,12 @@ func written(t *testing.T, res *Result) *gguf.File {
 // value reads a metadata key of a plan, nil where it is absent.
 func value(t *testing.T, res *Result, key string) any {
 	t.Helper()
-	m := &metadata{kvs: res.Plan.KVs}
-	i := m.index(key)
-	if i < 0 {
+	m := &metadata.List{KVs: res.Plan.KVs}
+	kv, found := m.Get(key)
+	if !found {
 		return nil
 	}
-	v, err := m.kvs[i].Value()
+	v, err := kv.Value()
 	if err != nil {
 		t.Fatal(err)
 	}

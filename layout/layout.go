@@ -2,98 +2,76 @@ package layout
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
-	"github.com/ggufprune/ggufprune/blockmask"
-	"github.com/ggufprune/ggufprune/gguf"
+	"github.com/ggufprune/ggufprune/layout/metadata"
 )
 
-// Kind names a layout.
-type Kind string
+// A layout is a way to write a model without some of its blocks.
+type layout struct {
+	kind Kind
+	// suits says why this model cannot be stored so, whatever is removed, "" if it can; nil: every model can.
+	suits func(*model) (why string)
+	// build plans the file of a model that suits. why is the reason if what is removed has no file in this layout, else "".
+	build func(*model) (res *Result, why string, err error)
+	// exact reports whether the file that build plans computes the same bits as the masked original on the same backend.
+	exact func(*model) bool
+	// hint is what to do instead, where this layout alone was asked for and is impossible.
+	hint string
+}
 
-// The layouts; see the package comment. Auto is a request only, never a result.
-const (
-	Native Kind = "native"
-	Deci   Kind = "deci"
-	Zeros  Kind = "zeros"
-	Auto   Kind = "auto"
-)
+// layouts are all there are, in the order in which auto tries them. A new one has its row here and its Kind in request.go.
+var layouts = []layout{
+	{ // the source's architecture with fewer layers, where only full ones are left
+		kind:  Native,
+		build: buildNative,
+		exact: func(*model) bool { return true },
+		hint:  "use deci, zeros or auto, or remove whole layers",
+	},
+	{ // another architecture, in which a layer may lack a half: for the llama family
+		kind:  Deci,
+		suits: cannotBeDeci,
+		build: buildDeci,
+		exact: deciIsExact,
+		hint:  "use zeros or auto",
+	},
+	{ // the source's architecture, and zeros where a half is missing: for any model
+		kind:  Zeros,
+		build: buildZeros,
+		exact: func(*model) bool { return false },
+		hint:  "remove whole layers",
+	},
+}
 
 // Kinds are the values that ParseKind accepts.
-var Kinds = []Kind{Auto, Native, Deci, Zeros}
+var Kinds = kinds()
+
+func kinds() []Kind {
+	all := []Kind{Auto}
+	for _, l := range layouts {
+		all = append(all, l.kind)
+	}
+	return all
+}
 
 // ParseKind reads a layout's name; "" is Auto.
 func ParseKind(s string) (Kind, error) {
 	k := cmp.Or(Kind(s), Auto)
 	if !slices.Contains(Kinds, k) {
-		return "", fmt.Errorf("unknown layout %q; use auto, native, deci or zeros", s)
+		return "", unknownKind(s)
 	}
 	return k, nil
 }
 
-// Request asks for the model in Source without the blocks in Removed.
-type Request struct {
-	Source     *gguf.File
-	Blocks     []Block // all blocks of the model, front to back, as the engine found them
-	Removed    blockmask.Mask
-	Kind       Kind // "" is Auto
-	Provenance Provenance
-
-	// Changed are new contents of tensors of Source, of the same shape, by name: what a repair changed. They have the tensor's type, or
-	// the one that Types has for it.
-	Changed map[string][]byte
-	Types   map[string]gguf.Type
-}
-
-// Block is a block with the names of the tensors that it alone uses. Norms may be missing from Weights; they are told by
-// their names.
-type Block struct {
-	blockmask.Block
-	Weights []string
-}
-
-// Result is the plan of the file and what is to be known of it.
-type Result struct {
-	Kind     Kind
-	Plan     *gguf.Plan
-	Exact    bool     // the file computes the same bits as the masked original on the same backend
-	Warnings []string // for the user, one sentence each
-	// Layers says for each layer of the file, front to back, which layers of the source its halves come from; -1 where a half
-	// is absent or zero. Layers of a multi-token-prediction head are not among them.
-	Layers        []blockmask.Layer
-	ParamsRemoved uint64 // weights in the removed blocks
-	ParamsTotal   uint64 // weights in the source
-}
-
-// RefusedError says that no exact layout of the kind asked for exists.
-type RefusedError struct {
-	Layout Kind
-	Arch   string
-	Reason string // a clause: "partial layers remain (ffn:3)"
-	Hint   string // what to do instead; may be empty
-}
-
-func (e *RefusedError) Error() string {
-	s := fmt.Sprintf("layout %s is impossible for this %s model and mask: %s", e.Layout, e.Arch, e.Reason)
-	if e.Layout == Auto {
-		s = fmt.Sprintf("no exact layout exists for this %s model and mask: %s", e.Arch, e.Reason)
+func unknownKind(s string) error {
+	var names []string
+	for _, k := range Kinds {
+		names = append(names, string(k))
 	}
-	if e.Hint != "" {
-		s += "; " + e.Hint
-	}
-	return s
-}
-
-// builders are the layouts in the order in which auto tries them.
-var builders = []struct {
-	kind  Kind
-	build func(*model) (*Result, error)
-}{
-	{Native, buildNative},
-	{Deci, buildDeci},
-	{Zeros, buildZeros},
+	last := len(names) - 1
+	return fmt.Errorf("unknown layout %q; use %s or %s", s, strings.Join(names[:last], ", "), names[last])
 }
 
 // Build plans the file. The Plan refers to Source, which must stay open until it is written. Errors are a *RefusedError
@@ -110,38 +88,53 @@ func Build(r Request) (*Result, error) {
 func (m *model) build(r Request) (*Result, error) {
 	kind := cmp.Or(r.Kind, Auto)
 	if parts := m.removed.Parts(); len(parts) > 0 {
-		return nil, &RefusedError{kind, m.arch, fmt.Sprintf("%s keeps a part of a block, which cannot be written yet", parts[0]), "use a mask of whole blocks"}
+		return nil, &RefusedError{kind, m.Arch, fmt.Sprintf("%s keeps a part of a block, which cannot be written yet", parts[0]), "use a mask of whole blocks"}
+	}
+	if !slices.Contains(Kinds, kind) {
+		return nil, unknownKind(string(kind))
 	}
 	var reasons []string
-	for _, b := range builders {
-		if kind != Auto && kind != b.kind {
+	for _, l := range layouts {
+		if kind != Auto && kind != l.kind {
 			continue
 		}
-		res, err := b.build(m)
-		var refused *RefusedError
+		res, why, err := l.try(m)
 		switch {
-		case err == nil:
-			return finish(m, r, res)
-		case !errors.As(err, &refused) || kind != Auto:
+		case err != nil:
 			return nil, err
+		case why == "":
+			return finish(m, r, res)
+		case kind != Auto:
+			return nil, &RefusedError{kind, m.Arch, why, l.hint}
 		}
-		reasons = append(reasons, fmt.Sprintf("%s: %s", b.kind, refused.Reason))
+		reasons = append(reasons, fmt.Sprintf("%s: %s", l.kind, why))
 	}
-	if len(reasons) == 0 {
-		return nil, fmt.Errorf("unknown layout %q; use auto, native, deci or zeros", kind)
+	return nil, &RefusedError{Auto, m.Arch, strings.Join(reasons, ". "), "choose another mask"}
+}
+
+// try plans the file in one layout. why is the reason if that is impossible, else "".
+func (l layout) try(m *model) (res *Result, why string, err error) {
+	if l.suits != nil {
+		if why := l.suits(m); why != "" {
+			return nil, why, nil
+		}
 	}
-	return nil, &RefusedError{Layout: Auto, Arch: m.arch, Reason: joinReasons(reasons), Hint: "choose another mask"}
+	if res, why, err = l.build(m); err != nil || why != "" {
+		return nil, why, err
+	}
+	res.Kind, res.Exact = l.kind, l.exact(m)
+	return res, "", nil
 }
 
 // finish adds what is common to all layouts.
 func finish(m *model, r Request, res *Result) (*Result, error) {
-	res.ParamsTotal = m.src.Params()
+	res.ParamsTotal = m.File.Params()
 	res.ParamsRemoved = m.paramsOf(m.removed)
-	meta := &metadata{kvs: res.Plan.KVs}
+	meta := &metadata.List{KVs: res.Plan.KVs}
 	if err := addProvenance(meta, m, r.Provenance, res); err != nil {
 		return nil, err
 	}
-	res.Plan.KVs = meta.kvs
+	res.Plan.KVs = meta.KVs
 	return res, nil
 }
 
@@ -152,16 +145,4 @@ func Size(r Request) (int64, error) {
 		return 0, err
 	}
 	return res.Plan.Size(), nil
-}
-
-// joinReasons makes one line of several reasons.
-func joinReasons(reasons []string) string {
-	s := ""
-	for i, r := range reasons {
-		if i > 0 {
-			s += ". "
-		}
-		s += r
-	}
-	return s
 }

@@ -13,9 +13,12 @@ import (
 	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/gguf"
 	"github.com/ggufprune/ggufprune/gguf/gguftest"
+	"github.com/ggufprune/ggufprune/layout/arch"
+	"github.com/ggufprune/ggufprune/layout/metadata"
 )
 
 func TestParseKind(t *testing.T) {
+	t.Parallel()
 	for s, want := range map[string]Kind{"": Auto, "auto": Auto, "native": Native, "deci": Deci, "zeros": Zeros} {
 		if k, err := ParseKind(s); err != nil || k != want {
 			t.Errorf("%q: %s, %v", s, k, err)
@@ -31,6 +34,7 @@ func TestParseKind(t *testing.T) {
 }
 
 func TestUnsoundRequests(t *testing.T) {
+	t.Parallel()
 	llama := fixture{arch: "llama", layers: 2}
 	tests := []struct {
 		name    string
@@ -64,6 +68,7 @@ func TestUnsoundRequests(t *testing.T) {
 }
 
 func TestRefusedError(t *testing.T) {
+	t.Parallel()
 	for want, e := range map[string]RefusedError{
 		"layout deci is impossible for this qwen3 model and mask: it has norms; use zeros": {Deci, "qwen3", "it has norms", "use zeros"},
 		"no exact layout exists for this x model and mask: none":                           {Auto, "x", "none", ""},
@@ -75,6 +80,7 @@ func TestRefusedError(t *testing.T) {
 }
 
 func TestSizeIsWhatIsWritten(t *testing.T) {
+	t.Parallel()
 	f := fixture{arch: "llama", layers: 5, typ: gguf.Q8_0}.open(t)
 	for _, removed := range []string{"", "attn:1,ffn:1", "attn:0", "ffn:4", "attn:0-4", "ffn:0-4"} {
 		for _, kind := range []Kind{Auto, Zeros} {
@@ -100,6 +106,7 @@ func TestSizeIsWhatIsWritten(t *testing.T) {
 // TestAnyMask holds for any mask of any architecture: the file has block_count layers whose tensors come, in order, from what
 // remains, nothing is lost, and nothing of what was removed is left but zeros.
 func TestAnyMask(t *testing.T) {
+	t.Parallel()
 	files := map[string]*gguf.File{}
 	for _, arch := range []string{"llama", "qwen2", "gemma2", "qwen3", "phi2", "smollm3", "deepseek2", "unheard-of"} {
 		files[arch] = fixture{arch: arch, layers: 7, typ: gguf.Q8_0, kvs: []any{"leading_dense_block_count", uint32(2)}}.open(t)
@@ -164,7 +171,7 @@ func checkTensors(t *rapid.T, f *gguf.File, res *Result) {
 			t.Fatalf("%s: %s twice", res.Kind, p.Name)
 		}
 		seen[p.Name] = true
-		if i, _, ok := splitName(p.Name); ok {
+		if i, _, ok := arch.SplitName(p.Name); ok {
 			most = max(most, i)
 		}
 		want := p.Type.RowBytes(p.Dims[0])
@@ -179,49 +186,22 @@ func checkTensors(t *rapid.T, f *gguf.File, res *Result) {
 		t.Fatalf("%s: tensors of %d layers, %d reported", res.Kind, most+1, len(res.Layers))
 	}
 	for i, l := range res.Layers {
-		if !seen[tensorName(i, "ffn_down.weight")] {
+		if !seen[arch.TensorName(i, "ffn_down.weight")] {
 			t.Fatalf("%s: layer %d has no FFN", res.Kind, i)
 		}
-		if has := seen[tensorName(i, "attn_output.weight")]; !has && (res.Kind != Deci || l.Mixer >= 0 || i == 0) {
+		if has := seen[arch.TensorName(i, "attn_output.weight")]; !has && (res.Kind != Deci || l.Mixer >= 0 || i == 0) {
 			t.Fatalf("%s: layer %d has no mixer", res.Kind, i)
 		}
 	}
-	meta := &metadata{kvs: res.Plan.KVs}
-	arch := f.Arch()
+	meta := &metadata.List{KVs: res.Plan.KVs}
+	name := f.Arch()
 	if res.Kind == Deci {
-		arch = "deci"
+		name = "deci"
 	}
-	v, err := meta.kvs[meta.index(arch+".block_count")].Value()
+	kv, _ := meta.Get(name + ".block_count")
+	v, err := kv.Value()
 	if err != nil || v != uint32(len(res.Layers)) {
 		t.Fatalf("%s: block_count %v, %v; %d layers", res.Kind, v, err, len(res.Layers))
-	}
-}
-
-// TestKnownArchitectures: an architecture stands in one list only, and what makes layers stay has its reason.
-func TestKnownArchitectures(t *testing.T) {
-	seen := map[string]bool{}
-	count := func(arch string) {
-		if seen[arch] {
-			t.Errorf("%s is listed twice", arch)
-		}
-		seen[arch] = true
-	}
-	for _, a := range slices.Concat(plain, parallel) {
-		count(a)
-	}
-	for a, tr := range special {
-		count(a)
-		if (tr.join == keepAll) != (tr.why != "") {
-			t.Errorf("%s: layers stay is %v, reason %q", a, tr.join == keepAll, tr.why)
-		}
-		if tr.join == keepAll && tr.swa != nil {
-			t.Errorf("%s: a pattern that is never written", a)
-		}
-	}
-	for a := range deciSources {
-		if !seen[a] {
-			t.Errorf("%s can be deci but is not known", a)
-		}
 	}
 }
 

@@ -1,45 +1,44 @@
 package layout
 
 import (
-	"fmt"
-	"math"
+	"cmp"
 
 	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/gguf"
+	"github.com/ggufprune/ggufprune/layout/arch"
 )
 
-// buildNative keeps the architecture and stores full layers only.
-func buildNative(m *model) (*Result, error) {
-	var reason string
+// buildNative keeps the architecture and stores full layers only. The first reason counts: it is that of the smallest file.
+func buildNative(m *model) (res *Result, reason string, err error) {
 	for _, slots := range m.arrangements() {
 		if missing := m.missing(slots); missing != "" {
-			reason = firstOf(reason, "partial layers would remain ("+missing+" would be missing)")
+			reason = cmp.Or(reason, "partial layers would remain ("+missing+" would be missing)")
 			continue
 		}
 		meta := m.metadata()
 		why, err := m.express(meta, slots)
 		if err != nil {
-			return nil, err
+			return nil, "", err
 		}
 		if why != "" {
-			reason = firstOf(reason, why)
+			reason = cmp.Or(reason, why)
 			continue
 		}
-		res := &Result{Kind: Native, Exact: true, Layers: m.asLayers(slots)}
-		res.Plan = &gguf.Plan{KVs: meta.kvs, Tensors: m.tensorsOf(slots, nil)}
+		res = &Result{Layers: m.asLayers(slots)}
+		res.Plan = &gguf.Plan{KVs: meta.KVs, Tensors: m.tensorsOf(slots, nil)}
 		res.Warnings = m.windowWarning(meta)
-		return res, nil
+		return res, "", nil
 	}
-	return nil, &RefusedError{Native, m.arch, reason, "use deci, zeros or auto, or remove whole layers"}
+	return nil, reason, nil
 }
 
 // missing lists the removed blocks that a layer of the file would lack, "" where there are none.
 func (m *model) missing(slots []slot) string {
 	var mask blockmask.Mask
 	for _, s := range slots {
-		for h, kind := range []blockmask.Kind{blockmask.Mixer, blockmask.FFN} {
-			if s.zero[h] {
-				mask = mask.With(blockmask.Block{Layer: s.from[h], Kind: kind})
+		for h, zero := range s.zero {
+			if zero {
+				mask = mask.With(blockmask.Block{Layer: s.from[h], Kind: arch.Half(h).Kind()})
 			}
 		}
 	}
@@ -47,28 +46,4 @@ func (m *model) missing(slots []slot) string {
 		return ""
 	}
 	return mask.String()
-}
-
-// windowWarning: some runtimes do not read the array that had to be written.
-func (m *model) windowWarning(meta *metadata) []string {
-	const key = "attention.sliding_window_pattern"
-	_, isArray := m.array(m.key(key))
-	if meta.index(m.key(key)) < 0 || isArray || m.traits.swa == nil {
-		return nil
-	}
-	return []string{fmt.Sprintf("The pattern of sliding windows is written out in %s: llama.cpp reads it, but Ollama 0.17 and older "+
-		"compute their own for gemma3 and gpt-oss; use Ollama 0.30 or newer.", m.key(key))}
-}
-
-// minicpmResidualScale is llama.cpp's default, in single precision as there.
-func minicpmResidualScale(nLayer int) float32 {
-	return float32(1.4) / float32(math.Sqrt(float64(nLayer)))
-}
-
-// firstOf keeps the first reason.
-func firstOf(have, next string) string {
-	if have != "" {
-		return have
-	}
-	return next
 }

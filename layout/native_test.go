@@ -9,6 +9,7 @@ import (
 
 	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/gguf"
+	"github.com/ggufprune/ggufprune/layout/arch"
 )
 
 // sources says for each tensor of a plan which tensor of the source has its bytes.
@@ -27,6 +28,7 @@ func sources(t *testing.T, src *gguf.File, res *Result) map[string]string {
 }
 
 func TestNativeRenumbers(t *testing.T) {
+	t.Parallel()
 	f := fixture{arch: "llama", layers: 12, typ: gguf.Q8_0}.open(t)
 	// Layer 0, the FFN of 3 with the attention of 4, and layer 11 go.
 	res := plan(t, f, Native, "attn:0,ffn:0,ffn:3,attn:4,attn:11,ffn:11")
@@ -48,7 +50,7 @@ func TestNativeRenumbers(t *testing.T) {
 			if strings.HasPrefix(rest, "ffn_") {
 				from = l.FFN
 			}
-			want[tensorName(j, rest)] = tensorName(from, rest)
+			want[arch.TensorName(j, rest)] = arch.TensorName(from, rest)
 		}
 	}
 	if d := cmp.Diff(want, sources(t, f, res)); d != "" {
@@ -61,17 +63,18 @@ func TestNativeRenumbers(t *testing.T) {
 
 // TestHalvesTakeTheirNorms joins an attention with the FFN of the layer behind it, for each way in which norms are named.
 func TestHalvesTakeTheirNorms(t *testing.T) {
+	t.Parallel()
 	layer := []string{
 		"attn_norm.weight 64", "attn_q.weight 64 64", "attn_output.weight 64 64", "post_attention_norm.weight 64",
 		"attn_output_norm.weight 64", "ffn_norm.weight 64", "ffn_down.weight 96 64", "post_ffw_norm.weight 64",
 		"layer_output_norm.weight 64", "ffn_gate_inp.weight 64 4", "exp_probs_b.bias 4",
 	}
 	mixers := []string{"attn_norm", "attn_q", "attn_output"}
-	for arch, ffnToo := range map[string][]string{
+	for name, ffnToo := range map[string][]string{
 		"gemma2": nil, "seed_oss": {"post_attention_norm"}, "qwen35": {"post_attention_norm"}, "gpt-oss": {"post_attention_norm"},
 		"glm4moe": {"post_attention_norm"}, "dbrx": {"attn_output_norm"}, "grok": nil,
 	} {
-		f := fixture{arch: arch, layers: 4, layer: layer}.open(t)
+		f := fixture{arch: name, layers: 4, layer: layer}.open(t)
 		m, err := newModel(Request{Source: f, Blocks: blocksOf(f)})
 		if err != nil {
 			t.Fatal(err)
@@ -80,8 +83,8 @@ func TestHalvesTakeTheirNorms(t *testing.T) {
 			base := strings.TrimSuffix(strings.TrimSuffix(lt.rest, ".weight"), ".bias")
 			isMixer := slices.Contains(mixers, base) ||
 				slices.Contains([]string{"post_attention_norm", "attn_output_norm"}, base) && !slices.Contains(ffnToo, base)
-			if (lt.half == mixer) != isMixer || lt.half == neither {
-				t.Errorf("%s: %s belongs to half %d", arch, lt.rest, lt.half)
+			if (lt.half == arch.Mixer) != isMixer || lt.half == arch.Neither {
+				t.Errorf("%s: %s belongs to half %d", name, lt.rest, lt.half)
 			}
 		}
 	}
@@ -89,24 +92,26 @@ func TestHalvesTakeTheirNorms(t *testing.T) {
 
 // TestEngineKnowsBetter: what the engine found in the graph counts more than a name.
 func TestEngineKnowsBetter(t *testing.T) {
+	t.Parallel()
 	f := fixture{arch: "llama", layers: 2}.open(t)
 	blocks := blocksOf(f)
 	for i, b := range blocks {
 		if b.Kind == blockmask.FFN {
-			blocks[i].Weights = append(blocks[i].Weights, tensorName(b.Layer, "attn_norm.weight"))
+			blocks[i].Weights = append(blocks[i].Weights, arch.TensorName(b.Layer, "attn_norm.weight"))
 		}
 	}
 	m, err := newModel(Request{Source: f, Blocks: blocks})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if h := m.layers[1].tensors[0]; h.rest != "attn_norm.weight" || h.half != ffn {
+	if h := m.layers[1].tensors[0]; h.rest != "attn_norm.weight" || h.half != arch.FFN {
 		t.Errorf("%s belongs to half %d, want that of the FFN", h.rest, h.half)
 	}
 }
 
 // TestParallelLayersStayTogether: where the FFN reads the attention's input, halves of two layers make another model.
 func TestParallelLayersStayTogether(t *testing.T) {
+	t.Parallel()
 	for _, arch := range []string{"falcon", "phi2", "plamo", "arctic", "command-r", "cohere2", "smallthinker"} {
 		f := fixture{arch: arch, layers: 4}.open(t)
 		if got := refusal(t, f, Native, "ffn:0,attn:1"); !strings.Contains(got, "partial layers would remain") {
@@ -133,6 +138,7 @@ func TestParallelLayersStayTogether(t *testing.T) {
 
 // TestUnremovablePartsKeepTheirLayer: what is left of a layer without its blocks still acts on the residual stream.
 func TestUnremovablePartsKeepTheirLayer(t *testing.T) {
+	t.Parallel()
 	f := fixture{arch: "llama", layers: 3, layer: append([]string{"layer_output_scale.weight 1"}, llamaLayer...)}.open(t)
 	if got := refusal(t, f, Native, "attn:1,ffn:1"); !strings.Contains(got, "blk.1.layer_output_scale.weight") {
 		t.Errorf("refused with %q", got)
@@ -151,6 +157,7 @@ func TestUnremovablePartsKeepTheirLayer(t *testing.T) {
 
 // TestMixerOnlyModels: layers without FFN by design are whole layers.
 func TestMixerOnlyModels(t *testing.T) {
+	t.Parallel()
 	f := fixture{arch: "mamba2", layers: 4, layer: []string{"attn_norm.weight 64", "ssm_in.weight 64 128", "ssm_out.weight 64 64", "ssm_a 1 2"}}.open(t)
 	res := plan(t, f, Native, "attn:1")
 	want := []blockmask.Layer{{Mixer: 0, FFN: -1}, {Mixer: 2, FFN: -1}, {Mixer: 3, FFN: -1}}
@@ -161,13 +168,14 @@ func TestMixerOnlyModels(t *testing.T) {
 
 // TestOneBlockLayers: nemotron_h has one block in each layer, all with a norm called attn_norm.
 func TestOneBlockLayers(t *testing.T) {
+	t.Parallel()
 	f := fixture{arch: "nemotron_h", layers: 5, kvs: []any{
 		"attention.head_count_kv", []uint32{0, 1, 0, 0, 1}, "feed_forward_length", []uint32{0, 0, 96, 0, 0},
 	}}
 	m := f.model()
 	m.Tensors = m.Tensors[:0]
 	for i, kind := range []string{"ssm_out", "attn_output", "ffn_down", "ssm_out", "attn_output"} {
-		m.Tensors = append(m.Tensors, f.tensor(tensorName(i, "attn_norm.weight 64")), f.tensor(tensorName(i, kind+".weight 64 64")))
+		m.Tensors = append(m.Tensors, f.tensor(arch.TensorName(i, "attn_norm.weight 64")), f.tensor(arch.TensorName(i, kind+".weight 64 64")))
 	}
 	res := plan(t, openModel(t, m), Native, "attn:0,ffn:2")
 	want := []string{
@@ -183,6 +191,7 @@ func TestOneBlockLayers(t *testing.T) {
 }
 
 func TestWindowWarning(t *testing.T) {
+	t.Parallel()
 	f := fixture{arch: "gemma2", layers: 4}.open(t)
 	res := plan(t, f, Native, "attn:1,ffn:1")
 	if len(res.Warnings) != 1 || !strings.Contains(res.Warnings[0], "Ollama") {
@@ -191,6 +200,7 @@ func TestWindowWarning(t *testing.T) {
 }
 
 func TestNothingRemoved(t *testing.T) {
+	t.Parallel()
 	f := fixture{arch: "qwen3", layers: 3, typ: gguf.Q8_0}.open(t)
 	res := plan(t, f, Auto, "")
 	if res.Kind != Native || res.ParamsRemoved != 0 {

@@ -4,44 +4,19 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/ggufprune/ggufprune/layout/arch"
+	"github.com/ggufprune/ggufprune/layout/metadata"
 )
-
-// layerArrays are the keys under which llama.cpp reads an array with one element per layer, and the half that each element
-// follows. Names are without the architecture, except those of xielu, which are global.
-var layerArrays = map[string]half{
-	"attention.compress_ratios":        mixer,
-	"attention.head_count":             mixer,
-	"attention.head_count_kv":          mixer,
-	"attention.indexer.types":          mixer,
-	"attention.recurrent_layers":       mixer,
-	"attention.rope_pattern":           mixer,
-	"attention.sliding_window_pattern": mixer,
-	"deepstack_mapping":                neither,
-	"expert_feed_forward_length":       ffn,
-	"expert_used_count":                ffn,
-	"feed_forward_length":              ffn,
-	"swiglu_clamp_exp":                 ffn,
-	"swiglu_clamp_shexp":               ffn,
-	"xielu.alpha_n":                    ffn,
-	"xielu.alpha_p":                    ffn,
-	"xielu.beta":                       ffn,
-	"xielu.eps":                        ffn,
-}
-
-// otherArrays are arrays of numbers that have nothing to do with layers, whatever their length.
-var otherArrays = []string{
-	"adapters.token_ids_activate", "adapters.token_ids_substitute", "ple.head_offsets", "ple.head_vocab_sizes",
-	"ple.layer_multipliers", "rope.dimension_sections",
-}
 
 // express edits the metadata so that the file with these slots means what the source means, layer by layer. It returns the
 // reason why that is impossible, or "".
-func (m *model) express(meta *metadata, slots []slot) (reason string, err error) {
+func (m *model) express(meta *metadata.List, slots []slot) (reason string, err error) {
 	if m.unchanged(slots) {
 		return "", nil
 	}
-	if m.traits.join == keepAll {
-		return "layers cannot be dropped: " + m.traits.why, nil
+	if m.Join == arch.KeepAll {
+		return "layers cannot be dropped: " + m.Why, nil
 	}
 	lead, newLead := m.denseLead(slots)
 	for _, check := range []string{
@@ -60,32 +35,32 @@ func (m *model) express(meta *metadata, slots []slot) (reason string, err error)
 		return "", err
 	}
 	if swa != nil {
-		if err := meta.set(m.key("attention.sliding_window_pattern"), swa); err != nil {
+		if err := meta.Set(m.Key("attention.sliding_window_pattern"), swa); err != nil {
 			return "", err
 		}
 	}
 	if newLead != lead {
-		if err := meta.set(m.key("leading_dense_block_count"), uint32(newLead)); err != nil {
+		if err := meta.Set(m.Key("leading_dense_block_count"), uint32(newLead)); err != nil {
 			return "", err
 		}
 	}
 	if err := m.writeDerived(meta, slots); err != nil {
 		return "", err
 	}
-	return "", meta.set(m.key("block_count"), uint32(len(slots)+len(m.layers)-m.nLayer))
+	return "", meta.Set(m.Key("block_count"), uint32(len(slots)+len(m.layers)-m.NLayer))
 }
 
 // checkJoined: what belongs to a layer as a whole must stay with both halves.
 func (m *model) checkJoined(slots []slot) string {
 	together := map[int]bool{}
 	for _, s := range slots {
-		if s.from[mixer] == s.from[ffn] {
-			together[s.from[mixer]] = true
+		if s.from[arch.Mixer] == s.from[arch.FFN] {
+			together[s.from[arch.Mixer]] = true
 		}
 	}
-	for i := range m.nLayer {
+	for i := range m.NLayer {
 		for _, t := range m.layers[i].tensors {
-			if t.half == neither && !together[i] {
+			if t.half == arch.Neither && !together[i] {
 				return fmt.Sprintf("%s acts on the residual stream whatever is removed of its layer", t.Name)
 			}
 		}
@@ -100,11 +75,11 @@ func (m *model) checkDeepstack(slots []slot) string {
 	for j, s := range slots {
 		at[s.from] = j
 	}
-	mapping, _ := m.array(m.key("deepstack_mapping"))
-	first := m.intKey("n_deepstack_layers", 0)
-	for i := range m.nLayer {
+	mapping, _ := m.Array(m.Key("deepstack_mapping"))
+	first := m.Int("n_deepstack_layers", 0)
+	for i := range m.NLayer {
 		j, kept := at[[2]int{i, i}]
-		mapped := mapping.size > 0 && i < mapping.len() && slices.ContainsFunc(mapping.at(i), func(b byte) bool { return b != 0xff })
+		mapped := mapping.Size > 0 && i < mapping.Len() && slices.ContainsFunc(mapping.At(i), func(b byte) bool { return b != 0xff })
 		if i < first && (!kept || j != i) || mapped && !kept {
 			return fmt.Sprintf("image features are added to the residual stream at layer %d (deepstack)", i)
 		}
@@ -114,9 +89,9 @@ func (m *model) checkDeepstack(slots []slot) string {
 
 // checkCounted: what llama.cpp derives from the number of layers must come out the same.
 func (m *model) checkCounted(n int) string {
-	for _, c := range m.traits.counted {
-		if c.of(m, n) != c.of(m, m.nLayer) {
-			return fmt.Sprintf("%d layers instead of %d would change the model (%s)", n, m.nLayer, c.what)
+	for _, c := range m.Counted {
+		if c.Of(m.Params, n) != c.Of(m.Params, m.NLayer) {
+			return fmt.Sprintf("%d layers instead of %d would change the model (%s)", n, m.NLayer, c.What)
 		}
 	}
 	return ""
@@ -124,11 +99,11 @@ func (m *model) checkCounted(n int) string {
 
 // checkFixed: what llama.cpp derives from a layer's index must come out the same.
 func (m *model) checkFixed(slots []slot, lead, newLead int) string {
-	for _, f := range m.traits.fixed {
+	for _, f := range m.Fixed {
 		for j, s := range slots {
-			i := s.from[f.half]
-			if i >= 0 && f.at(m, i, m.nLayer, lead) != f.at(m, j, len(slots), newLead) {
-				return fmt.Sprintf("layer %d cannot become layer %d (%s)", i, j, f.what)
+			i := s.from[f.Half]
+			if i >= 0 && f.At(m.Params, i, m.NLayer, lead) != f.At(m.Params, j, len(slots), newLead) {
+				return fmt.Sprintf("layer %d cannot become layer %d (%s)", i, j, f.What)
 			}
 		}
 	}
@@ -137,63 +112,40 @@ func (m *model) checkFixed(slots []slot, lead, newLead int) string {
 
 // checkKinds: llama.cpp aborts on a hybrid model without recurrent or without attention layers, and the like.
 func (m *model) checkKinds(slots []slot) string {
-	kind := m.traits.kind
-	if recurrent := m.recurrentLayers(); recurrent != nil {
-		kind = func(_ *model, i int) int { return toInt(recurrent[i]) }
+	kind := m.MixerKind
+	if recurrent := m.RecurrentLayers(); recurrent != nil {
+		kind = func(_ arch.Params, i int) bool { return recurrent[i] }
 	}
 	if kind == nil {
 		return ""
 	}
-	left := map[int]bool{}
+	left := map[bool]bool{}
 	for _, s := range slots {
-		if i := s.source(mixer); m.layers[i].has[mixer] {
-			left[kind(m, i)] = true
+		if i := s.source(arch.Mixer); m.layers[i].has[arch.Mixer] {
+			left[kind(m.Params, i)] = true
 		}
 	}
-	for i := range m.nLayer {
-		if m.layers[i].has[mixer] && !left[kind(m, i)] {
+	for i := range m.NLayer {
+		if m.layers[i].has[arch.Mixer] && !left[kind(m.Params, i)] {
 			return fmt.Sprintf("no layer with a mixer of the kind of layer %d's would remain, without which llama.cpp aborts", i)
 		}
 	}
 	return ""
 }
 
-// recurrentLayers says which layers of a hybrid model are recurrent, nil for any other model.
-func (m *model) recurrentLayers() []bool {
-	out := make([]bool, m.nLayer)
-	switch {
-	case m.traits.hybrid:
-		for i, n := range m.spread("attention.head_count_kv") {
-			out[i] = n == 0
-		}
-	case m.traits.recurrent:
-		interval := m.intKey("full_attention_interval", 4)
-		written := m.perLayer("attention.recurrent_layers")
-		for i := range out {
-			out[i] = interval > 0 && (i+1)%interval != 0
-			if written != nil {
-				out[i] = written[i] != 0
-			}
-		}
-	default:
-		return nil
-	}
-	return out
-}
-
 // checkArrays refuses arrays which may have one element per layer and of which nothing is known.
 func (m *model) checkArrays() string {
-	for _, kv := range m.src.KVs() {
-		name, ok := strings.CutPrefix(kv.Key, m.arch+".")
-		a, isArray := parseArray(kv)
-		if !ok || !isArray || slices.Contains(otherArrays, name) {
+	for _, kv := range m.File.KVs() {
+		name, ok := strings.CutPrefix(kv.Key, m.Arch+".")
+		a, isArray := metadata.ParseArray(kv)
+		if !ok || !isArray || slices.Contains(arch.OtherArrays, name) {
 			continue
 		}
-		_, known := layerArrays[name]
+		_, known := arch.LayerArrays[name]
 		switch {
-		case known && a.len() < m.nLayer:
-			return fmt.Sprintf("%s has %d elements for %d layers", kv.Key, a.len(), m.nLayer)
-		case !known && (a.len() == m.nLayer || a.len() == len(m.layers)):
+		case known && a.Len() < m.NLayer:
+			return fmt.Sprintf("%s has %d elements for %d layers", kv.Key, a.Len(), m.NLayer)
+		case !known && (a.Len() == m.NLayer || a.Len() == len(m.layers)):
 			return fmt.Sprintf("%s may have one element per layer, and this tool does not know to what each belongs", kv.Key)
 		}
 	}
@@ -201,13 +153,10 @@ func (m *model) checkArrays() string {
 }
 
 // pickArrays makes every array follow its layers.
-func (m *model) pickArrays(meta *metadata, slots []slot) error {
-	for name, h := range layerArrays {
-		key := m.key(name)
-		if strings.HasPrefix(name, "xielu.") {
-			key = name
-		}
-		a, ok := m.array(key)
+func (m *model) pickArrays(meta *metadata.List, slots []slot) error {
+	for name, h := range arch.LayerArrays {
+		key := m.ArrayKey(name)
+		a, ok := m.Array(key)
 		if !ok {
 			continue
 		}
@@ -215,10 +164,10 @@ func (m *model) pickArrays(meta *metadata, slots []slot) error {
 		for _, s := range slots {
 			indices = append(indices, s.source(h))
 		}
-		for i := m.nLayer; i < a.len(); i++ {
+		for i := m.NLayer; i < a.Len(); i++ {
 			indices = append(indices, i)
 		}
-		meta.put(a.pick(key, indices))
+		meta.Put(a.Pick(key, indices))
 	}
 	return nil
 }
@@ -226,62 +175,47 @@ func (m *model) pickArrays(meta *metadata, slots []slot) error {
 // denseLead returns leading_dense_block_count of the source and of the file. FFNs keep their order, so the dense ones stay
 // in front.
 func (m *model) denseLead(slots []slot) (before, after int) {
-	if !m.traits.denseLead {
+	if !m.DenseLead {
 		return 0, 0
 	}
-	before = m.intKey("leading_dense_block_count", 0)
+	before = m.Int("leading_dense_block_count", 0)
 	for _, s := range slots {
-		if s.from[ffn] < before {
+		if s.from[arch.FFN] < before {
 			after++
 		}
 	}
-	if before >= m.nLayer && after == len(slots) {
+	if before >= m.NLayer && after == len(slots) {
 		return before, before // every layer is dense
 	}
 	return before, after
 }
 
-// perLayer reads an integer array with one element per layer, nil where the key holds none.
-func (m *model) perLayer(name string) []uint64 {
-	if a, ok := m.array(m.key(name)); !ok || a.len() < m.nLayer {
-		return nil
-	}
-	v, _, err := m.src.Uints(m.key(name))
-	if err != nil {
-		return nil
-	}
-	return v
-}
-
-// writeDerived writes out what llama.cpp would derive otherwise: recurrent layers from their indices, MiniCPM's residual
-// scale from the number of layers, and head sizes from the first layer's heads.
-func (m *model) writeDerived(meta *metadata, slots []slot) error {
+// writeDerived writes out what llama.cpp would derive otherwise: recurrent layers from their indices, a
+// residual scale from the number of layers, and head sizes from the first layer's heads.
+func (m *model) writeDerived(meta *metadata.List, slots []slot) error {
 	if err := m.writeRecurrent(meta, slots); err != nil {
 		return err
 	}
-	if m.arch == "minicpm" && meta.index(m.key("residual_scale")) < 0 {
-		if err := meta.set(m.key("residual_scale"), minicpmResidualScale(m.nLayer)); err != nil {
+	if m.ResidualScale != nil && !meta.Has(m.Key("residual_scale")) {
+		if err := meta.Set(m.Key("residual_scale"), m.ResidualScale(m.NLayer)); err != nil {
 			return err
 		}
 	}
 	return m.writeHeads(meta, slots)
 }
 
-func (m *model) writeRecurrent(meta *metadata, slots []slot) error {
+func (m *model) writeRecurrent(meta *metadata.List, slots []slot) error {
 	const key = "attention.recurrent_layers"
-	if _, isArray := m.array(m.key(key)); !m.traits.recurrent || isArray {
+	if _, isArray := m.Array(m.Key(key)); !m.Recurrent || isArray {
 		return nil
 	}
-	recurrent := m.recurrentLayers()
+	recurrent := m.RecurrentLayers()
 	var pattern []bool
 	for _, s := range slots {
-		pattern = append(pattern, recurrent[s.source(mixer)])
+		pattern = append(pattern, recurrent[s.source(arch.Mixer)])
 	}
-	for range len(m.layers) - m.nLayer {
+	for range len(m.layers) - m.NLayer {
 		pattern = append(pattern, false)
 	}
-	return meta.set(m.key(key), pattern)
+	return meta.Set(m.Key(key), pattern)
 }
-
-// metadata is the source's, to be edited.
-func (m *model) metadata() *metadata { return &metadata{kvs: m.src.KVs()} }

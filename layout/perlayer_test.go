@@ -5,13 +5,12 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-
-	"github.com/ggufprune/ggufprune/gguf"
 )
 
 // TestPerLayerMetadata holds what is written for each architecture against what its loader derives from the index. The
 // expectation is the source's property of the layers that remain.
 func TestPerLayerMetadata(t *testing.T) {
+	t.Parallel()
 	const T, F = true, false
 	tests := []struct {
 		arch    string
@@ -94,6 +93,7 @@ func TestPerLayerMetadata(t *testing.T) {
 
 // TestNotExpressible lists what no metadata can express: native refuses, and auto keeps the layers as zeros.
 func TestNotExpressible(t *testing.T) {
+	t.Parallel()
 	tests := []struct {
 		arch    string
 		layers  int
@@ -147,6 +147,7 @@ func TestNotExpressible(t *testing.T) {
 
 // TestExpressibleByLuck lists masks after which an index-derived property comes out as it was.
 func TestExpressibleByLuck(t *testing.T) {
+	t.Parallel()
 	tests := []struct {
 		arch    string
 		layers  int
@@ -178,6 +179,7 @@ func TestExpressibleByLuck(t *testing.T) {
 
 // TestPredictionHead: the layers of a multi-token-prediction head stay behind the last one, with their attributes.
 func TestPredictionHead(t *testing.T) {
+	t.Parallel()
 	f := fixture{arch: "exaone-moe", layers: 6, kvs: []any{
 		"nextn_predict_layers", uint32(1), "leading_dense_block_count", uint32(1),
 		"expert_feed_forward_length",
@@ -207,6 +209,7 @@ func TestPredictionHead(t *testing.T) {
 
 // TestFirstLayerWithoutHeads: the first layer's number of heads decides whether llama.cpp reads head sizes at all.
 func TestFirstLayerWithoutHeads(t *testing.T) {
+	t.Parallel()
 	kvs := []any{
 		"attention.head_count", []uint32{2, 0, 2, 0}, "attention.head_count_kv", []uint32{1, 0, 1, 0},
 	}
@@ -229,45 +232,16 @@ func TestFirstLayerWithoutHeads(t *testing.T) {
 
 // TestSizesStayWithVaryingHeads: the head size that llama.cpp derives from the first layer's heads is written out.
 func TestSizesStayWithVaryingHeads(t *testing.T) {
+	t.Parallel()
 	f := fixture{arch: "llama", layers: 3, kvs: []any{"attention.head_count", []uint32{2, 4, 4}}}.open(t)
 	res := plan(t, f, Native, "attn:0,ffn:0")
 	if got := value(t, res, "llama.attention.key_length"); got != uint32(32) {
 		t.Errorf("key_length %v, want the 64/2 of the source's first layer", got)
 	}
-}
-
-func TestPickKeepsBytes(t *testing.T) {
-	kv, err := gguf.NewKV("x", []uint16{5, 6, 7})
-	if err != nil {
-		t.Fatal(err)
-	}
-	a, ok := parseArray(kv)
-	if !ok || a.len() != 3 || a.elem != gguf.ValueUint16 {
-		t.Fatalf("parsed as %+v, %v", a, ok)
-	}
-	v, err := a.pick("y", []int{2, 0, 2}).Value()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if d := cmp.Diff([]uint16{7, 5, 7}, v); d != "" {
-		t.Error(d)
-	}
-}
-
-func TestParseArrayRejects(t *testing.T) {
-	for name, v := range map[string]any{"a string": "s", "a number": uint32(3), "strings": []string{"a"}} {
-		kv, err := gguf.NewKV("x", v)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, ok := parseArray(kv); ok {
-			t.Errorf("%s was taken for an array of numbers", name)
-		}
-	}
-	kv, _ := gguf.NewKV("x", []uint32{1, 2})
-	for cut := range len(kv.Raw) {
-		if _, ok := parseArray(gguf.KV{Key: "x", Raw: kv.Raw[:cut]}); ok {
-			t.Errorf("%d of %d bytes were taken for an array", cut, len(kv.Raw))
+	// The same request makes the same file, to the order of its keys.
+	for range 20 {
+		if d := cmp.Diff(res.Plan.KVs, plan(t, f, Native, "attn:0,ffn:0").Plan.KVs); d != "" {
+			t.Fatalf("another file (-first +then):\n%s", d)
 		}
 	}
 }

@@ -1,41 +1,18 @@
 package layout
 
 import (
-	"slices"
 	"strings"
 
 	"github.com/ggufprune/ggufprune/blockmask"
+	"github.com/ggufprune/ggufprune/layout/arch"
+	"github.com/ggufprune/ggufprune/layout/metadata"
+	"github.com/ggufprune/ggufprune/layout/naming"
 )
-
-// Provenance says where a pruned file comes from; it ends up in its metadata.
-type Provenance struct {
-	SourceSHA256 string
-	Metric       string            // what the scores are, e.g. "perplexity"
-	Calibration  string            // what they were measured on
-	Tool         string            // this tool with its version
-	LlamaCpp     string            // the llama.cpp that measured
-	Removed      []blockmask.Block // in the order of removal; nil: in the mask's order
-	BaseScore    float64           // of the whole model
-	Scores       []float64         // after each of Removed
-	Repair       *RepairRecord     // nil: nothing was repaired
-}
-
-// RepairRecord says what a repair changed.
-type RepairRecord struct {
-	Tensors     []string  // the changed tensors, by their names in the source
-	Methods     []string  // of each: full or map
-	Lambdas     []float64 // of each
-	Types       []string  // of each, such as Q6_K, where types were raised; nil: each has its own
-	Calibration string
-	Positions   int     // tokens that it was fitted on and chosen by
-	NLLBefore   float64 // mean on the part that it was chosen by, nats
-	NLLAfter    float64
-}
 
 // The keys of our own namespace. A file that is pruned again keeps those of its source under ggufprune.parent.*.
 //
 //	ggufprune.layout          string    native, deci or zeros
-//	ggufprune.mask            string    the removed blocks, "attn:3,ffn:7-9"
+//	ggufprune.mask            string    the removed blocks, "attn:3,arch.FFN:7-9"
 //	ggufprune.removed         [string]  the same, one by one in the order of removal
 //	ggufprune.layers.mixer    [int32]   for each layer of this file, the source's layer that its mixer comes from; -1 = none
 //	ggufprune.layers.ffn      [int32]   the same for the FFN
@@ -58,8 +35,8 @@ type RepairRecord struct {
 const namespace = "ggufprune."
 
 // addProvenance updates general.* by the GGUF conventions, so that the source becomes the base model, and adds our own keys.
-func addProvenance(meta *metadata, m *model, p Provenance, res *Result) error {
-	meta.rename(namespace, namespace+"parent.")
+func addProvenance(meta *metadata.List, m *model, p Provenance, res *Result) error {
+	meta.Rename(namespace, namespace+"parent.")
 	if err := addBaseModel(meta, m); err != nil {
 		return err
 	}
@@ -102,7 +79,7 @@ func addProvenance(meta *metadata, m *model, p Provenance, res *Result) error {
 		if pairs[i+1] == "" {
 			continue
 		}
-		if err := meta.set(namespace+pairs[i].(string), pairs[i+1]); err != nil {
+		if err := meta.Set(namespace+pairs[i].(string), pairs[i+1]); err != nil {
 			return err
 		}
 	}
@@ -117,75 +94,47 @@ func blockNames(blocks []blockmask.Block) []string {
 	return names
 }
 
-// baseModelKeys are the keys of general.* that describe the source, and what they are called of a base model.
-var baseModelKeys = [][2]string{
-	{"name", "name"},
-	{"author", "author"},
-	{"version", "version"},
-	{"organization", "organization"},
-	{"description", "description"},
-	{"url", "url"},
-	{"repo_url", "repo_url"},
-	{"doi", "doi"},
-	{"uuid", "uuid"},
-}
+// baseModelKeys are the keys of general.* that describe the source, and are called the same of a base model.
+var baseModelKeys = []string{"name", "author", "version", "organization", "description", "url", "repo_url", "doi", "uuid"}
 
 // addBaseModel makes the source the one base model. doi and uuid were the source's own and move there.
-func addBaseModel(meta *metadata, m *model) error {
-	meta.delete(func(key string) bool { return strings.HasPrefix(key, "general.base_model.") })
-	if err := meta.set("general.base_model.count", uint32(1)); err != nil {
+func addBaseModel(meta *metadata.List, m *model) error {
+	meta.Delete(func(key string) bool { return strings.HasPrefix(key, "general.base_model.") })
+	if err := meta.Set("general.base_model.count", uint32(1)); err != nil {
 		return err
 	}
 	for _, k := range baseModelKeys {
-		kv, ok := m.src.KV("general." + k[0])
+		kv, ok := m.File.KV("general." + k)
 		if !ok {
 			continue
 		}
-		kv.Key = "general.base_model.0." + k[1]
-		meta.put(kv)
+		kv.Key = "general.base_model.0." + k
+		meta.Put(kv)
 	}
-	meta.delete(func(key string) bool { return key == "general.doi" || key == "general.uuid" })
+	meta.Delete(func(key string) bool { return key == "general.doi" || key == "general.uuid" })
 	return nil
 }
 
 // addNames updates the name, the size label and the fine-tune.
-func addNames(meta *metadata, m *model, res *Result) error {
-	old, _ := str(m, "general.size_label")
-	label := m.sizeLabel(res.ParamsRemoved)
-	if name, ok := str(m, "general.name"); ok {
-		if err := meta.set("general.name", prunedName(name, old, label)); err != nil {
+func addNames(meta *metadata.List, m *model, res *Result) error {
+	old, label := meta.Str("general.size_label"), m.sizeLabel(res.ParamsRemoved)
+	if name := meta.Str("general.name"); name != "" {
+		if err := meta.Set("general.name", naming.Title(name, old, label)); err != nil {
 			return err
 		}
 	}
-	tune, _ := str(m, "general.finetune")
-	return meta.setAll("general.size_label", label, "general.finetune", prunedTune(tune))
+	return meta.SetAll("general.size_label", label, "general.finetune", naming.FineTune(meta.Str("general.finetune")))
 }
 
-// prunedName: "Llama 3.2 3B Instruct" becomes "Llama 3.2 2.6B Instruct pruned".
-func prunedName(name, oldLabel, label string) string {
-	words := strings.Fields(name)
-	if i := slices.IndexFunc(words, func(w string) bool { return oldLabel != "" && strings.EqualFold(w, oldLabel) }); i >= 0 {
-		words[i] = label
-		name = strings.Join(words, " ")
+// sizeLabel is general.size_label of the model without removed weights.
+func (m *model) sizeLabel(removed uint64) string {
+	inExperts := uint64(0)
+	for i, l := range m.layers {
+		for _, t := range l.tensors {
+			if strings.Contains(t.rest, "_exps.") && (i >= m.NLayer || m.remains(i, arch.FFN)) {
+				inExperts += t.Elements()
+			}
+		}
 	}
-	if strings.HasSuffix(strings.ToLower(name), "pruned") {
-		return name
-	}
-	return name + " pruned"
-}
-
-func prunedTune(tune string) string {
-	switch {
-	case tune == "":
-		return "pruned"
-	case strings.HasSuffix(strings.ToLower(tune), "pruned"):
-		return tune
-	}
-	return tune + "-pruned"
-}
-
-// str reads a string of the metadata; anything else counts as absent.
-func str(m *model, key string) (string, bool) {
-	s, found, err := m.src.Str(key)
-	return s, found && err == nil && s != ""
+	return naming.SizeLabel(m.File.Params()-removed, inExperts, m.Int("expert_count", 0))
 }

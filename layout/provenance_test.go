@@ -11,6 +11,8 @@ import (
 	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/gguf"
 	"github.com/ggufprune/ggufprune/gguf/gguftest"
+	"github.com/ggufprune/ggufprune/layout/metadata"
+	"github.com/ggufprune/ggufprune/layout/naming"
 )
 
 // named is a model with the metadata that converters write.
@@ -24,6 +26,7 @@ func named() fixture {
 }
 
 func TestProvenance(t *testing.T) {
+	t.Parallel()
 	f := named().open(t)
 	removed := mask(t, "attn:2,ffn:1")
 	res, err := Build(Request{Source: f, Blocks: blocksOf(f), Removed: removed, Provenance: Provenance{
@@ -48,7 +51,7 @@ func TestProvenance(t *testing.T) {
 		"ggufprune.llama_cpp": "v0.5.0",
 	} {
 		if key == "general.size_label" || key == "general.name" {
-			want = strings.ReplaceAll(want.(string), "31K", rounded(float64(f.Params()-res.ParamsRemoved)))
+			want = strings.ReplaceAll(want.(string), "31K", naming.SizeLabel(f.Params()-res.ParamsRemoved, 0, 0))
 		}
 		if d := cmp.Diff(want, value(t, res, key)); d != "" {
 			t.Errorf("%s (-want +got):\n%s", key, d)
@@ -65,6 +68,7 @@ func TestProvenance(t *testing.T) {
 
 // TestProvenanceSparse: what is not known is not written.
 func TestProvenanceSparse(t *testing.T) {
+	t.Parallel()
 	res := plan(t, fixture{arch: "llama", layers: 2}.open(t), Auto, "attn:1,ffn:1")
 	for key, want := range map[string]any{
 		"ggufprune.removed": []string{"attn:1", "ffn:1"}, "ggufprune.source.sha256": nil, "ggufprune.scores": nil,
@@ -78,6 +82,7 @@ func TestProvenanceSparse(t *testing.T) {
 
 // TestProvenanceOfProvenance: a file that is pruned again keeps what its source said of itself.
 func TestProvenanceOfProvenance(t *testing.T) {
+	t.Parallel()
 	f := named().open(t)
 	first := written(t, plan(t, f, Auto, "attn:1,ffn:1"))
 	second := written(t, plan(t, first, Auto, "attn:0,ffn:0"))
@@ -93,36 +98,40 @@ func TestProvenanceOfProvenance(t *testing.T) {
 }
 
 func TestDefaultName(t *testing.T) {
-	res := func(kvs ...any) *Result {
-		m := &metadata{}
-		if err := m.setAll(kvs...); err != nil {
+	t.Parallel()
+	meta := func(kvs ...any) []gguf.KV {
+		m := &metadata.List{}
+		if err := m.SetAll(kvs...); err != nil {
 			t.Fatal(err)
 		}
-		return &Result{Plan: &gguf.Plan{KVs: m.kvs}}
+		return m.KVs
 	}
 	withType := func(ft uint32) *gguf.File {
 		return fixture{arch: "llama", layers: 1, general: []any{"general.file_type", ft}}.open(t)
 	}
+	nameOf := func(f *gguf.File, kvs []gguf.KV, known string) string {
+		return naming.DefaultName(f, kvs, known, naming.Encoding(f))
+	}
 	tests := []struct {
 		f    *gguf.File
-		res  *Result
+		kvs  []gguf.KV
 		want string
 	}{
-		{withType(7), res("general.basename", "Llama-3.2", "general.size_label", "2.6B", "general.finetune", "Instruct-pruned"), "Llama-3.2-2.6B-Instruct-pruned-v1.0-Q8_0.gguf"},
-		{withType(15), res("general.basename", "Mixtral", "general.size_label", "8x7B", "general.finetune", "pruned", "general.version", "0.1"), "Mixtral-8x7B-pruned-v0.1-Q4_K_M.gguf"},
-		{withType(1024 + 1), res("general.base_model.0.name", "Qwen2.5 0.5B Instruct", "general.size_label", "430M", "general.finetune", "Instruct-pruned"), "Qwen2.5-430M-Instruct-pruned-v1.0-F16.gguf"},
-		{withType(9999), res("general.size_label", "90K", "general.finetune", "pruned"), "source-90K-pruned-v1.0-F32.gguf"},
-		{withType(2), res("general.basename", "../a b/c", "general.size_label", "1B", "general.finetune", "x:y?"), "a-b-c-1B-x-y-v1.0-Q4_0.gguf"},
+		{withType(7), meta("general.basename", "Llama-3.2", "general.size_label", "2.6B", "general.finetune", "Instruct-pruned"), "Llama-3.2-2.6B-Instruct-pruned-v1.0-Q8_0.gguf"},
+		{withType(15), meta("general.basename", "Mixtral", "general.size_label", "8x7B", "general.finetune", "pruned", "general.version", "0.1"), "Mixtral-8x7B-pruned-v0.1-Q4_K_M.gguf"},
+		{withType(1024 + 1), meta("general.base_model.0.name", "Qwen2.5 0.5B Instruct", "general.size_label", "430M", "general.finetune", "Instruct-pruned"), "Qwen2.5-430M-Instruct-pruned-v1.0-F16.gguf"},
+		{withType(9999), meta("general.size_label", "90K", "general.finetune", "pruned"), "source-90K-pruned-v1.0-F32.gguf"},
+		{withType(2), meta("general.basename", "../a b/c", "general.size_label", "1B", "general.finetune", "x:y?"), "a-b-c-1B-x-y-v1.0-Q4_0.gguf"},
 	}
-	unnamed := res("general.size_label", "90K", "general.finetune", "pruned")
-	if got, want := DefaultName(withType(7), unnamed, "llama3.2"), "llama3.2-90K-pruned-v1.0-Q8_0.gguf"; got != want {
+	unnamed := meta("general.size_label", "90K", "general.finetune", "pruned")
+	if got, want := nameOf(withType(7), unnamed, "llama3.2"), "llama3.2-90K-pruned-v1.0-Q8_0.gguf"; got != want {
 		t.Errorf("%s for a model that a program calls llama3.2, want %s", got, want)
 	}
-	if got, want := DefaultName(asBlob(t, withType(7)), unnamed, ""), "llama-90K-pruned-v1.0-Q8_0.gguf"; got != want {
+	if got, want := nameOf(asBlob(t, withType(7)), unnamed, ""), "llama-90K-pruned-v1.0-Q8_0.gguf"; got != want {
 		t.Errorf("%s for a file that is named by its hash, want %s", got, want)
 	}
 	for _, tt := range tests {
-		if got := DefaultName(tt.f, tt.res, ""); got != tt.want {
+		if got := nameOf(tt.f, tt.kvs, ""); got != tt.want {
 			t.Errorf("%s, want %s", got, tt.want)
 		}
 	}
@@ -144,13 +153,14 @@ func asBlob(t *testing.T, f *gguf.File) *gguf.File {
 }
 
 func TestBaseOfSplitFile(t *testing.T) {
+	t.Parallel()
 	paths := gguftest.WriteSplit(t, t.TempDir(), "Qwen2.5-7B-Instruct-Q8_0", fixture{arch: "llama", layers: 2}.model(), 3)
 	f, err := gguf.Open(paths[0])
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	if got := baseOf(f, ""); got != "Qwen2.5" {
+	if got := naming.DefaultName(f, nil, "", "Q8_0"); !strings.HasPrefix(got, "Qwen2.5-") || strings.Contains(got, "of") {
 		t.Errorf("%q from %s", got, filepath.Base(paths[0]))
 	}
 	// The output is one file without traces of the split.
@@ -165,18 +175,9 @@ func TestBaseOfSplitFile(t *testing.T) {
 	}
 }
 
-func TestRounded(t *testing.T) {
-	for n, want := range map[float64]string{
-		7: "0.01K", 31e3: "31K", 1.24e6: "1.2M", 494e6: "494M", 2.64e9: "2.6B", 13e9: "13B", 70.6e9: "71B", 1.5e12: "1.5T", 9.96e9: "10B",
-	} {
-		if got := rounded(n); got != want {
-			t.Errorf("%g weights: %s, want %s", n, got, want)
-		}
-	}
-}
-
 // TestSizeLabelOfExperts: the number of experts times what one of them would run.
 func TestSizeLabelOfExperts(t *testing.T) {
+	t.Parallel()
 	f := fixture{arch: "qwen3moe", layers: 2, kvs: []any{"expert_count", uint32(8)}, layer: []string{
 		"attn_q.weight 64 64", "attn_output.weight 64 64", "ffn_down_exps.weight 64 64 8",
 	}}.open(t)

@@ -3,6 +3,7 @@ package layout
 import (
 	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/gguf"
+	"github.com/ggufprune/ggufprune/layout/arch"
 )
 
 // slot is a layer of the file that keeps the source's architecture: the layers of the source from which its mixer and its
@@ -13,9 +14,9 @@ type slot struct {
 }
 
 // source is the layer that h's attributes follow, the other half's layer if there is no such half.
-func (s slot) source(h half) int {
-	if h == neither || s.from[h] < 0 {
-		return max(s.from[mixer], s.from[ffn])
+func (s slot) source(h arch.Half) int {
+	if h == arch.Neither || s.from[h] < 0 {
+		return max(s.from[arch.Mixer], s.from[arch.FFN])
 	}
 	return s.from[h]
 }
@@ -24,19 +25,19 @@ func (s slot) source(h half) int {
 func (m *model) inPlace(i int) slot {
 	s := slot{from: [2]int{i, i}}
 	for h := range s.from {
-		s.zero[h] = m.layers[i].has[h] && !m.remains(i, half(h))
+		s.zero[h] = m.layers[i].has[h] && !m.remains(i, arch.Half(h))
 	}
 	return s
 }
 
 // empty reports whether nothing is left of the layer.
-func (m *model) empty(i int) bool { return !m.remains(i, mixer) && !m.remains(i, ffn) }
+func (m *model) empty(i int) bool { return !m.remains(i, arch.Mixer) && !m.remains(i, arch.FFN) }
 
 // arrangements are the ways to store the remaining blocks in this architecture, the smallest file first: re-paired, then
 // with every layer that is not empty in its order, then with all layers in their places.
 func (m *model) arrangements() [][]slot {
 	var all, kept []slot
-	for i := range m.nLayer {
+	for i := range m.NLayer {
 		all = append(all, m.inPlace(i))
 		if !m.empty(i) {
 			kept = append(kept, m.inPlace(i))
@@ -46,7 +47,7 @@ func (m *model) arrangements() [][]slot {
 		kept = all[:1] // block_count must not be 0
 	}
 	ways := [][]slot{kept, all}
-	if m.traits.join == anyLayer && m.allWhole() {
+	if m.Join == arch.AnyLayer && m.allWhole() {
 		ways = append([][]slot{m.paired()}, ways...)
 	}
 	return ways
@@ -54,7 +55,7 @@ func (m *model) arrangements() [][]slot {
 
 // allWhole reports whether every layer of the source has both halves.
 func (m *model) allWhole() bool {
-	for i := range m.nLayer {
+	for i := range m.NLayer {
 		if !m.layers[i].whole() {
 			return false
 		}
@@ -70,9 +71,9 @@ func (m *model) paired() []slot {
 		s := slot{from: [2]int{l.Mixer, l.FFN}}
 		switch {
 		case l.MixerOnly():
-			s.from[ffn], s.zero[ffn] = l.Mixer, true
+			s.from[arch.FFN], s.zero[arch.FFN] = l.Mixer, true
 		case l.FFNOnly():
-			s.from[mixer], s.zero[mixer] = l.FFN, true
+			s.from[arch.Mixer], s.zero[arch.Mixer] = l.FFN, true
 		}
 		slots = append(slots, s)
 	}
@@ -84,7 +85,7 @@ func (m *model) paired() []slot {
 
 // asLayers says where the halves come from; -1 for zeroed and absent ones.
 func (m *model) asLayers(slots []slot) []blockmask.Layer {
-	at := func(s slot, h half) int {
+	at := func(s slot, h arch.Half) int {
 		if i := s.from[h]; i >= 0 && !s.zero[h] && m.layers[i].has[h] {
 			return i
 		}
@@ -92,7 +93,7 @@ func (m *model) asLayers(slots []slot) []blockmask.Layer {
 	}
 	var layers []blockmask.Layer
 	for _, s := range slots {
-		layers = append(layers, blockmask.Layer{Mixer: at(s, mixer), FFN: at(s, ffn)})
+		layers = append(layers, blockmask.Layer{Mixer: at(s, arch.Mixer), FFN: at(s, arch.FFN)})
 	}
 	return layers
 }
@@ -104,13 +105,13 @@ func (m *model) unchanged(slots []slot) bool {
 			return false
 		}
 	}
-	return len(slots) == m.nLayer
+	return len(slots) == m.NLayer
 }
 
 // tail are the slots of the layers behind the last one, those of a multi-token-prediction head. They are kept as they are.
 func (m *model) tail() []slot {
 	var slots []slot
-	for i := m.nLayer; i < len(m.layers); i++ {
+	for i := m.NLayer; i < len(m.layers); i++ {
 		slots = append(slots, slot{from: [2]int{i, i}})
 	}
 	return slots
@@ -120,7 +121,7 @@ func (m *model) tail() []slot {
 func (m *model) tensorsOf(slots []slot, zero func(layerTensor) gguf.PlanTensor) []gguf.PlanTensor {
 	var out []gguf.PlanTensor
 	for _, t := range m.tensors {
-		out = append(out, m.copyOf(t, t.Name))
+		out = append(out, m.contents.Copy(t, t.Name))
 	}
 	for j, s := range append(slots, m.tail()...) {
 		for i, l := range m.layers {
@@ -128,23 +129,14 @@ func (m *model) tensorsOf(slots []slot, zero func(layerTensor) gguf.PlanTensor) 
 				if s.source(t.half) != i {
 					continue
 				}
-				p := m.copyOf(t.Tensor, tensorName(j, t.rest))
-				if t.half != neither && s.zero[t.half] {
+				p := m.contents.Copy(t.Tensor, arch.TensorName(j, t.rest))
+				if t.half != arch.Neither && s.zero[t.half] {
 					p = zero(t)
-					p.Name = tensorName(j, t.rest)
+					p.Name = arch.TensorName(j, t.rest)
 				}
 				out = append(out, p)
 			}
 		}
 	}
 	return out
-}
-
-// copyOf plans a tensor of the source under another name.
-func (m *model) copyOf(t gguf.Tensor, name string) gguf.PlanTensor {
-	p := gguf.PlanTensor{Name: name, Type: t.Type, Dims: t.Dims, Data: gguf.Copy(m.src, t)}
-	if data, ok := m.changed[t.Name]; ok {
-		p.Type, p.Data = m.typeOf(t), gguf.Changed(t, data)
-	}
-	return p
 }

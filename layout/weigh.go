@@ -45,7 +45,7 @@ func Weigh(f *gguf.File, blocks []Block) *Sizes {
 // paramsWithout is what Build says is removed with b; ok is false if it refuses to.
 func (m *model) paramsWithout(b blockmask.Block) (params uint64, ok bool) {
 	m.removed = blockmask.New(b)
-	res, err := m.build(Request{Source: m.src})
+	res, err := m.build(Request{Source: m.File})
 	if err != nil {
 		return 0, false
 	}

@@ -9,9 +9,11 @@ import (
 
 	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/gguf"
+	"github.com/ggufprune/ggufprune/layout/arch"
 )
 
 func TestZeroType(t *testing.T) {
+	t.Parallel()
 	tests := []struct {
 		typ  gguf.Type
 		row  uint64
@@ -37,6 +39,7 @@ func TestZeroType(t *testing.T) {
 
 // TestZerosKeepsSmallParts holds every tensor of a zeroed block: matrices are zeros, norms and the router stay.
 func TestZerosKeepsSmallParts(t *testing.T) {
+	t.Parallel()
 	layer := []string{
 		"attn_norm.weight 64", "attn_q.weight 64 64", "attn_q.bias 64", "attn_q_norm.weight 32", "attn_output.weight 64 64",
 		"attn_output.bias 64", "attn_sinks.weight 2", "post_attention_norm.weight 64",
@@ -48,10 +51,10 @@ func TestZerosKeepsSmallParts(t *testing.T) {
 	out := written(t, res)
 	zero := map[string]bool{}
 	for _, n := range []string{"attn_q.weight", "attn_q.bias", "attn_output.weight", "attn_output.bias"} {
-		zero[tensorName(0, n)] = true
+		zero[arch.TensorName(0, n)] = true
 	}
 	for _, n := range []string{"ffn_gate_exps.weight", "ffn_up_exps.weight", "ffn_down_exps.weight", "ffn_down_exps.bias", "ffn_down_shexp.weight"} {
-		zero[tensorName(1, n)] = true
+		zero[arch.TensorName(1, n)] = true
 	}
 	for _, o := range out.Tensors() {
 		isZero := !slices.ContainsFunc(data(t, out, o.Name), func(b byte) bool { return b != 0 })
@@ -80,6 +83,7 @@ func TestZerosKeepsSmallParts(t *testing.T) {
 
 // TestZerosForStrangers: of an architecture that is not known only output projections are zeroed, and no layer moves.
 func TestZerosForStrangers(t *testing.T) {
+	t.Parallel()
 	f := fixture{arch: "somethingnew", layers: 3, typ: gguf.Q8_0}.open(t)
 	res := plan(t, f, Auto, "attn:0-2,ffn:0-1")
 	if res.Kind != Zeros || len(res.Layers) != 3 {
@@ -88,7 +92,7 @@ func TestZerosForStrangers(t *testing.T) {
 	out := written(t, res)
 	for _, o := range out.Tensors() {
 		src := data(t, f, o.Name)
-		layer, rest, ok := splitName(o.Name)
+		layer, rest, ok := arch.SplitName(o.Name)
 		zeroed := ok && (rest == "attn_output.weight" || rest == "ffn_down.weight" && layer < 2)
 		if changed := !slices.Equal(src, data(t, out, o.Name)); changed != zeroed {
 			t.Errorf("%s: changed is %v, want %v", o.Name, changed, zeroed)
@@ -98,6 +102,7 @@ func TestZerosForStrangers(t *testing.T) {
 
 // TestZerosDropsWhatItCan: with partial layers left, whole missing layers go all the same, and halves are joined.
 func TestZerosDropsWhatItCan(t *testing.T) {
+	t.Parallel()
 	f := fixture{arch: "qwen3", layers: 6}.open(t)
 	res := plan(t, f, Auto, "ffn:0,attn:1,attn:3,ffn:3,attn:5")
 	want := []blockmask.Layer{{Mixer: 0, FFN: 1}, {Mixer: 2, FFN: 2}, {Mixer: 4, FFN: 4}, {Mixer: -1, FFN: 5}}
@@ -114,6 +119,7 @@ func TestZerosDropsWhatItCan(t *testing.T) {
 }
 
 func TestZerosNeedsAnOutput(t *testing.T) {
+	t.Parallel()
 	f := fixture{arch: "llama", layers: 2, layer: []string{"attn_q.weight 64 64", "attn_strange.weight 64 64", "ffn_down.weight 96 64"}}.open(t)
 	if got := refusal(t, f, Zeros, "attn:1"); !strings.Contains(got, "no output projection is known among the tensors of layer 1's mixer") {
 		t.Errorf("refused with %q", got)
@@ -124,18 +130,8 @@ func TestZerosNeedsAnOutput(t *testing.T) {
 	}
 }
 
-func TestBaseName(t *testing.T) {
-	for rest, want := range map[string]string{
-		"ffn_down.weight": "ffn_down", "ffn_down.bias": "ffn_down", "ffn_down.3.weight": "ffn_down",
-		"shortconv.out_proj.weight": "shortconv.out_proj", "ssm_a": "ssm_a", "attn_q.scale": "attn_q.scale",
-	} {
-		if got := baseName(rest); got != want {
-			t.Errorf("baseName(%q) = %q, want %q", rest, got, want)
-		}
-	}
-}
-
 func TestAllRemoved(t *testing.T) {
+	t.Parallel()
 	f := fixture{arch: "qwen3", layers: 3}.open(t)
 	res := plan(t, f, Auto, "attn:0-2,ffn:0-2")
 	if d := cmp.Diff([]blockmask.Layer{{Mixer: -1, FFN: -1}}, res.Layers); d != "" || res.Kind != Zeros {

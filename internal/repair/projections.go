@@ -11,6 +11,7 @@ import (
 	"github.com/ggufprune/ggufprune/fit"
 	"github.com/ggufprune/ggufprune/gguf"
 	"github.com/ggufprune/ggufprune/layout"
+	"github.com/ggufprune/ggufprune/layout/arch"
 )
 
 // Projections are the output projections of a file's blocks. It implements fit.Weights.
@@ -37,7 +38,7 @@ func NewProjections(c engine.Codec, f *gguf.File, blocks []layout.Block) Project
 // find returns the output projections of a block. reason says why they cannot be repaired.
 func (p Projections) find(b blockmask.Block) (all []gguf.Tensor, reason string) {
 	for _, name := range p.blocks[b] {
-		if !layout.IsOutput(name, b.Kind) || !strings.HasSuffix(name, ".weight") {
+		if !arch.IsOutput(name, b.Kind) || !strings.HasSuffix(name, ".weight") {
 			continue
 		}
 		t, ok := p.file.Tensor(name)

@@ -16,6 +16,7 @@ import (
 	"github.com/ggufprune/ggufprune/internal/progress"
 	"github.com/ggufprune/ggufprune/internal/source"
 	"github.com/ggufprune/ggufprune/layout"
+	"github.com/ggufprune/ggufprune/layout/arch"
 )
 
 // A repair that raises the types of what it changes is fitted on a model that has these types, and the check compares the file with one
@@ -64,7 +65,7 @@ func (r Options) CheckType(f *gguf.File) error {
 	}
 	var own []string
 	for _, t := range f.Tensors() {
-		if !strings.HasSuffix(t.Name, ".weight") || !layout.IsOutput(t.Name, blockmask.Mixer) && !layout.IsOutput(t.Name, blockmask.FFN) {
+		if !strings.HasSuffix(t.Name, ".weight") || !arch.IsOutput(t.Name, blockmask.Mixer) && !arch.IsOutput(t.Name, blockmask.FFN) {
 			continue
 		}
 		if _, higher := raisedType(t, *r.Type); higher {

@@ -9,7 +9,7 @@ import (
 	"github.com/ggufprune/ggufprune/gguf"
 	"github.com/ggufprune/ggufprune/internal/planfile"
 	"github.com/ggufprune/ggufprune/internal/source"
-	"github.com/ggufprune/ggufprune/layout"
+	"github.com/ggufprune/ggufprune/layout/naming"
 	"github.com/ggufprune/ggufprune/search/plan"
 )
 
@@ -109,7 +109,7 @@ func Describe(f *gguf.File, path string) *Model {
 		Name: source.Text(f, "general.name"), Author: source.Text(f, "general.author"), License: source.Text(f, "general.license"),
 		LicenseName: source.Text(f, "general.license.name"), LicenseLink: source.Text(f, "general.license.link"), Repository: source.Text(f, "general.repo_url"),
 		BaseURL: source.Text(f, "general.base_model.0.repo_url"), Tags: source.Texts(f, "general.tags"), Languages: source.Texts(f, "general.languages"),
-		Quantization: layout.Encoding(f),
+		Quantization: naming.Encoding(f),
 	}
 	if m.Meta.Author == "" {
 		m.Meta.Author = source.Text(f, "general.organization")

@@ -16,6 +16,7 @@ import (
 	"github.com/ggufprune/ggufprune/internal/quantize"
 	"github.com/ggufprune/ggufprune/internal/source"
 	"github.com/ggufprune/ggufprune/layout"
+	"github.com/ggufprune/ggufprune/layout/naming"
 	"github.com/ggufprune/ggufprune/perplexity"
 )
 
@@ -211,8 +212,9 @@ func (w *Writer) DefaultName(res *layout.Result) string {
 	if w.Source.Spec.Ref != nil {
 		known = w.Source.Spec.Ref.Name
 	}
+	encoding := naming.Encoding(w.Source.File)
 	if w.Quantizer.Quantizes() {
-		return layout.DefaultNameAs(w.Source.File, res, known, w.Quantizer.Params.Type.Name)
+		encoding = w.Quantizer.Params.Type.Name
 	}
-	return layout.DefaultName(w.Source.File, res, known)
+	return naming.DefaultName(w.Source.File, res.Plan.KVs, known, encoding)
 }

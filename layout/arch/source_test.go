@@ -1,6 +1,6 @@
 //go:build cgo
 
-package layout
+package arch
 
 import (
 	"os"
@@ -14,7 +14,8 @@ import (
 // TestTraitsAgainstSource reads llama.cpp's source and holds the tables against it: an architecture whose file derives
 // something from a layer's index must be known to. It needs the source that `make setup` fetches.
 func TestTraitsAgainstSource(t *testing.T) {
-	dir := filepath.Join("..", "third_party", "llama.cpp", "src", "src", "models")
+	t.Parallel()
+	dir := filepath.Join("..", "..", "third_party", "llama.cpp", "src", "src", "models")
 	files, err := filepath.Glob(filepath.Join(dir, "*.cpp"))
 	if err != nil || len(files) < 100 {
 		t.Fatalf("%d files in %s: run `make setup` first", len(files), dir)
@@ -23,15 +24,15 @@ func TestTraitsAgainstSource(t *testing.T) {
 	tests := []struct {
 		what    string
 		pattern *regexp.Regexp
-		ok      func(traits) bool
+		ok      func(Traits) bool
 	}{
-		{"leading dense layers", regexp.MustCompile(`n_layer_dense_lead\b`), func(t traits) bool { return t.denseLead }},
-		{"a step of layers without RoPE", regexp.MustCompile(`n_no_rope_layer_step\b`), func(t traits) bool { return len(t.fixed) > 0 }},
-		{"a step of expert layers", regexp.MustCompile(`il \+ 1\) % hparams\.n_moe_layer_step`), func(t traits) bool { return len(t.fixed) > 0 }},
-		{"an interval of full attention", regexp.MustCompile(`full_attn_interval\b`), func(t traits) bool { return t.recurrent }},
-		{"recurrent layers told by heads", regexp.MustCompile(`is_recr_impl\[.*\] += .*n_head_kv\(i?l?\) == 0`), func(t traits) bool { return t.hybrid }},
-		{"a type told by the number of layers", regexp.MustCompile(`= type == LLM_TYPE_|if \(type == LLM_TYPE_`), func(t traits) bool { return len(t.counted) > 0 }},
-		{"the residual stream's halving", regexp.MustCompile(`rescale_every_n_layers`), func(traits) bool { return false }},
+		{"leading dense layers", regexp.MustCompile(`n_layer_dense_lead\b`), func(t Traits) bool { return t.DenseLead }},
+		{"a step of layers without RoPE", regexp.MustCompile(`n_no_rope_layer_step\b`), func(t Traits) bool { return len(t.Fixed) > 0 }},
+		{"a step of expert layers", regexp.MustCompile(`il \+ 1\) % hparams\.n_moe_layer_step`), func(t Traits) bool { return len(t.Fixed) > 0 }},
+		{"an interval of full attention", regexp.MustCompile(`full_attn_interval\b`), func(t Traits) bool { return t.Recurrent }},
+		{"recurrent layers told by heads", regexp.MustCompile(`is_recr_impl\[.*\] += .*n_head_kv\(i?l?\) == 0`), func(t Traits) bool { return t.Hybrid }},
+		{"a type told by the number of layers", regexp.MustCompile(`= type == LLM_TYPE_|if \(type == LLM_TYPE_`), func(t Traits) bool { return len(t.Counted) > 0 }},
+		{"the residual stream's halving", regexp.MustCompile(`rescale_every_n_layers`), func(Traits) bool { return false }},
 	}
 	patterns := 0
 	for _, file := range files {
@@ -40,15 +41,15 @@ func TestTraitsAgainstSource(t *testing.T) {
 			t.Fatal(err)
 		}
 		arch, tr, known := archOfFile(file)
-		if m := swa.FindSubmatch(text); m != nil && known && tr.join != keepAll {
+		if m := swa.FindSubmatch(text); m != nil && known && tr.Join != KeepAll {
 			patterns++
 			period, _ := strconv.Atoi(string(m[1]))
-			if tr.swa == nil || tr.swa.period != period || tr.swa.first != (len(m[2]) > 0) {
-				t.Errorf("%s: the loader's pattern is %q, the table says %+v", arch, m[0], tr.swa)
+			if tr.SWA == nil || tr.SWA.period != period || tr.SWA.first != (len(m[2]) > 0) {
+				t.Errorf("%s: the loader's pattern is %q, the table says %+v", arch, m[0], tr.SWA)
 			}
 		}
 		for _, tt := range tests {
-			if tt.pattern.Match(text) && known && tr.join != keepAll && !tt.ok(tr) {
+			if tt.pattern.Match(text) && known && tr.Join != KeepAll && !tt.ok(tr) {
 				t.Errorf("%s has %s, which the table does not know", arch, tt.what)
 			}
 		}
@@ -66,8 +67,8 @@ var fileArchs = map[string]string{
 	"ernie4-5":   "", // the lead is that of ernie4_5-moe, in another file
 }
 
-// archOfFile finds the traits of the architecture in a file of src/models; known is false for those that are not in any table.
-func archOfFile(file string) (arch string, tr traits, known bool) {
+// archOfFile finds the Traits of the architecture in a file of src/models; known is false for those that are not in any table.
+func archOfFile(file string) (arch string, tr Traits, known bool) {
 	name := strings.TrimSuffix(filepath.Base(file), ".cpp")
 	if a, ok := fileArchs[name]; ok {
 		name = a
@@ -81,13 +82,13 @@ func archOfFile(file string) (arch string, tr traits, known bool) {
 	}
 	for _, a := range plain {
 		if squeeze.ReplaceAllString(a, "") == want {
-			return a, traits{join: anyLayer}, true
+			return a, Traits{Join: AnyLayer}, true
 		}
 	}
 	for _, a := range parallel {
 		if squeeze.ReplaceAllString(a, "") == want {
-			return a, traits{join: sameLayer}, true
+			return a, Traits{Join: SameLayer}, true
 		}
 	}
-	return name, traits{}, false
+	return name, Traits{}, false
 }

@@ -1,0 +1,166 @@
+package fit
+
+import (
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"gonum.org/v1/gonum/mat"
+)
+
+// correlated makes n positions of k features, some of which are nearly sums of others, and targets of d numbers that depend on them.
+func correlated(t *testing.T, n, k, d int, seed uint64) (*normal, *mat.Dense, *mat.Dense) {
+	t.Helper()
+	rng := rand.New(rand.NewPCG(seed, 1))
+	f, w := mat.NewDense(n, k, nil), mat.NewDense(k, d, nil)
+	for i := range n {
+		for j := range k {
+			v := rng.NormFloat64() * (0.2 + float64(j%7))
+			if j >= 3 && j%3 == 0 {
+				v = f.At(i, j-1) + f.At(i, j-2) + 0.1*v
+			}
+			f.Set(i, j, v)
+		}
+	}
+	for i := range k {
+		for j := range d {
+			w.Set(i, j, rng.NormFloat64())
+		}
+	}
+	var y mat.Dense
+	y.Mul(f, w)
+	a := newNormal(k, d)
+	a.n = n
+	var g, c mat.Dense
+	g.Mul(f.T(), f)
+	c.Mul(f.T(), &y)
+	copy(a.g, g.RawMatrix().Data)
+	copy(a.c, c.RawMatrix().Data)
+	a.energy = squares(y.RawMatrix().Data)
+	return a, f, w
+}
+
+// Downdating one channel after the other is what solving anew without it gives, to rounding: OSSCAR's identity.
+func TestDowndateIsASolveWithout(t *testing.T) {
+	t.Parallel()
+	a, _, _ := correlated(t, 200, 24, 5, 1)
+	ridge := selectRidge * a.meanDiagonal()
+	dense := func(kept []int) *mat.Dense {
+		sub := a.of(kept)
+		g := mat.NewSymDense(sub.k, slices.Clone(sub.g))
+		for i := range sub.k {
+			g.SetSym(i, i, g.At(i, i)+ridge)
+		}
+		var ch mat.Cholesky
+		if !ch.Factorize(g) {
+			t.Fatal("not positive definite")
+		}
+		var x mat.Dense
+		if err := ch.SolveTo(&x, mat.NewDense(sub.k, sub.d, sub.c)); err != nil {
+			t.Fatal(err)
+		}
+		return &x
+	}
+	all := make([]int, a.k)
+	for i := range all {
+		all[i] = i
+	}
+	g := mat.NewSymDense(a.k, slices.Clone(a.g))
+	for i := range a.k {
+		g.SetSym(i, i, g.At(i, i)+ridge)
+	}
+	var ch mat.Cholesky
+	ch.Factorize(g)
+	var inverse mat.SymDense
+	if err := ch.InverseTo(&inverse); err != nil {
+		t.Fatal(err)
+	}
+	h, v := mat.DenseCopyOf(&inverse), new(mat.Dense)
+	v.Mul(h, mat.NewDense(a.k, a.d, a.c))
+	for _, gone := range [][]int{{3}, {0, 9, 17}, {5}} {
+		if err := downdate(h, v, gone); err != nil {
+			t.Fatal(err)
+		}
+		all = slices.DeleteFunc(all, func(i int) bool { return slices.Contains(gone, i) })
+		want := dense(all)
+		for i, p := range all {
+			for j := range a.d {
+				if diff := math.Abs(v.At(p, j) - want.At(i, j)); diff > 1e-8*(1+math.Abs(want.At(i, j))) {
+					t.Fatalf("without %v, row %d: %v, solved anew %v", gone, p, v.At(p, j), want.At(i, j))
+				}
+			}
+		}
+	}
+}
+
+// The channels that are chosen leave less than those with the largest inputs times weights, and much less than any.
+func TestSelectChannels(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(5) {
+		a, _, w := correlated(t, 400, 48, 8, seed)
+		loss := func(kept []int) float64 {
+			sub := a.of(kept)
+			x, _, err := sub.solve(1e-6)
+			if err != nil {
+				t.Fatal(err)
+			}
+			l, err := sub.loss(x)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return l / a.energy
+		}
+		kept, err := a.selectChannels(32)
+		if err != nil || len(kept) != 32 || !slices.IsSorted(kept) {
+			t.Fatalf("%v, %v", kept, err)
+		}
+		byNorm := make([]int, a.k)
+		for i := range byNorm {
+			byNorm[i] = i
+		}
+		norm := func(i int) float64 { return math.Sqrt(a.g[i*a.k+i] * squares(w.RawRowView(i))) }
+		slices.SortFunc(byNorm, func(x, y int) int {
+			if norm(x) > norm(y) {
+				return -1
+			}
+			return 1
+		})
+		chosen, normed := loss(kept), loss(byNorm[:32])
+		if !(chosen <= normed) {
+			t.Errorf("seed %d: the chosen channels leave %g of the target, the largest %g", seed, chosen, normed)
+		}
+	}
+}
+
+// A problem from where a solution is has its best change as solution.
+func TestFrom(t *testing.T) {
+	t.Parallel()
+	a, _, _ := correlated(t, 300, 12, 4, 3)
+	start := mat.NewDense(12, 4, nil)
+	for i := range 12 {
+		start.Set(i, i%4, 0.5)
+	}
+	rest, err := a.from(start)
+	if err != nil {
+		t.Fatal(err)
+	}
+	x, _, err := rest.solve(1e-9)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var sum mat.Dense
+	sum.Add(start, x)
+	best, _, err := a.solve(1e-9)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !mat.EqualApprox(&sum, best, 1e-4) {
+		t.Error("the change from a start does not lead to the solution")
+	}
+	l1, _ := rest.loss(x)
+	l2, _ := a.loss(&sum)
+	if math.Abs(l1-l2) > 1e-6*a.energy {
+		t.Errorf("losses %g and %g", l1, l2)
+	}
+}

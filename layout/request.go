@@ -1,0 +1,97 @@
+package layout
+
+import (
+	"fmt"
+
+	"github.com/ggufprune/ggufprune/blockmask"
+	"github.com/ggufprune/ggufprune/gguf"
+)
+
+// Kind names a layout.
+type Kind string
+
+// The layouts; see the package comment. Auto is a request only, never a result.
+const (
+	Native Kind = "native"
+	Deci   Kind = "deci"
+	Zeros  Kind = "zeros"
+	Auto   Kind = "auto"
+)
+
+// Request asks for the model in Source without the blocks in Removed.
+type Request struct {
+	Source     *gguf.File
+	Blocks     []Block // all blocks of the model, front to back, as the engine found them
+	Removed    blockmask.Mask
+	Kind       Kind // "" is Auto
+	Provenance Provenance
+
+	// Changed are new contents of tensors of Source, of the same shape, by name: what a repair changed. They have the tensor's type, or
+	// the one that Types has for it.
+	Changed map[string][]byte
+	Types   map[string]gguf.Type
+}
+
+// Block is a block with the names of the tensors that it alone uses. Norms may be missing from Weights; they are told by
+// their names.
+type Block struct {
+	blockmask.Block
+	Weights []string
+}
+
+// Result is the plan of the file and what is to be known of it.
+type Result struct {
+	Kind     Kind
+	Plan     *gguf.Plan
+	Exact    bool     // the file computes the same bits as the masked original on the same backend
+	Warnings []string // for the user, one sentence each
+	// Layers says for each layer of the file, front to back, which layers of the source its halves come from; -1 where a half
+	// is absent or zero. Layers of a multi-token-prediction head are not among them.
+	Layers        []blockmask.Layer
+	ParamsRemoved uint64 // weights in the removed blocks
+	ParamsTotal   uint64 // weights in the source
+}
+
+// Provenance says where a pruned file comes from; it ends up in its metadata.
+type Provenance struct {
+	SourceSHA256 string
+	Metric       string            // what the scores are, e.g. "perplexity"
+	Calibration  string            // what they were measured on
+	Tool         string            // this tool with its version
+	LlamaCpp     string            // the llama.cpp that measured
+	Removed      []blockmask.Block // in the order of removal; nil: in the mask's order
+	BaseScore    float64           // of the whole model
+	Scores       []float64         // after each of Removed
+	Repair       *RepairRecord     // nil: nothing was repaired
+}
+
+// RepairRecord says what a repair changed.
+type RepairRecord struct {
+	Tensors     []string  // the changed tensors, by their names in the source
+	Methods     []string  // of each: full or map
+	Lambdas     []float64 // of each
+	Types       []string  // of each, such as Q6_K, where types were raised; nil: each has its own
+	Calibration string
+	Positions   int     // tokens that it was fitted on and chosen by
+	NLLBefore   float64 // mean on the part that it was chosen by, nats
+	NLLAfter    float64
+}
+
+// RefusedError says that no exact layout of the kind asked for exists.
+type RefusedError struct {
+	Layout Kind
+	Arch   string
+	Reason string // a clause: "partial layers remain (ffn:3)"
+	Hint   string // what to do instead; may be empty
+}
+
+func (e *RefusedError) Error() string {
+	s := fmt.Sprintf("layout %s is impossible for this %s model and mask: %s", e.Layout, e.Arch, e.Reason)
+	if e.Layout == Auto {
+		s = fmt.Sprintf("no exact layout exists for this %s model and mask: %s", e.Arch, e.Reason)
+	}
+	if e.Hint != "" {
+		s += "; " + e.Hint
+	}
+	return s
+}
