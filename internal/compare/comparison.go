@@ -30,7 +30,7 @@ type Job struct {
 	Speed *SpeedTest // nil: none
 	Rival string     // what the first model is quantised to for comparison: RivalOff, RivalAuto or a type
 
-	Subject int // the index in Models of the one that the rival is set against; 0 is the second one, 1
+	Subject int // of Models, the one that the rival is set against; 0 is the second one
 }
 
 // Contender is one model of a comparison: a file, or what a file would be without some blocks.
@@ -63,8 +63,6 @@ type Comparison struct {
 	Rows    []Row  // the first one is what the others are compared with
 	Rival   *Rival // nil where none was asked for
 	Verdict string // pruning or quantising, in a sentence; "" without a rival
-
-	subject int // of Models, for the verdict
 }
 
 // Row is one model of a comparison.
@@ -110,6 +108,9 @@ type comparer struct {
 	base  *os.File // of shape, and what the reference predicts
 	out   *Comparison
 
+	subject    int // of the models, the one that the rival is set against
+	subjectRow int // its row
+
 	reference    *runner // loaded as long as speeds are compared with it
 	referenceRow int
 	baseSamples  speedSamples // of the reference, beside all others
@@ -117,13 +118,16 @@ type comparer struct {
 
 // Run runs the models one after the other over the text.
 func Run(ctx context.Context, j Job, sink progress.Sink) (*Comparison, error) {
-	c := &comparer{j: j, sink: sink, out: &Comparison{BaseLogits: j.BaseLogits, Speed: j.Speed, subject: cmp.Or(j.Subject, 1)}}
+	c := &comparer{j: j, sink: sink, out: &Comparison{BaseLogits: j.BaseLogits, Speed: j.Speed}, subject: cmp.Or(j.Subject, 1)}
 	defer c.close()
 	if err := c.open(); err != nil {
 		return nil, err
 	}
 	for i, m := range j.Models {
-		if err := c.model(ctx, i, m, c.files[i]); err != nil {
+		if i == c.subject {
+			c.subjectRow = len(c.out.Rows)
+		}
+		if err := c.model(ctx, m, c.files[i], i == 0 && j.BaseLogits == ""); err != nil {
 			return nil, err
 		}
 	}
@@ -173,8 +177,8 @@ func (c *comparer) inputs() []string {
 	return in
 }
 
-// model measures one model, and adds its row.
-func (c *comparer) model(ctx context.Context, i int, m Contender, f *gguf.File) error {
+// model measures one model, and adds its row. The reference is what the others are measured against.
+func (c *comparer) model(ctx context.Context, m Contender, f *gguf.File, reference bool) error {
 	row := Row{Label: m.Label, Path: m.Path, Pruned: prunedText(f), Arch: f.Arch(), Type: mainType(f), Bytes: f.Bytes(), Params: f.Params()}
 	if m.Removed.Len() > 0 {
 		row.Path, row.Pruned, row.Arch, row.Bytes, row.Params = "", Pruned, m.File.Arch, m.File.Bytes, m.File.Params
@@ -188,7 +192,7 @@ func (c *comparer) model(ctx context.Context, i int, m Contender, f *gguf.File) 
 			r.close()
 		}
 	}()
-	if i == 0 && c.j.BaseLogits == "" {
+	if reference {
 		err = c.makeBase(ctx, r)
 	} else {
 		row.KL, err = c.measure(ctx, r)
@@ -219,7 +223,7 @@ func (c *comparer) finish() {
 			break
 		}
 	}
-	o.Verdict = verdict(o)
+	o.Verdict = c.verdict()
 }
 
 func (c *comparer) ubatch(nSeq, seqLen int) int {

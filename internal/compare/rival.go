@@ -74,7 +74,7 @@ func (c *comparer) rival(ctx context.Context) error {
 		c.out.Rival.Reason = fmt.Sprintf("the original is quantised already (%s)", from)
 		return nil
 	}
-	limit := c.files[c.out.subject].Bytes()
+	limit := c.files[c.subject].Bytes()
 	for _, name := range rivalChoices(c.j.Rival, c.files[0], limit) {
 		done, err := c.tryRival(ctx, name, limit)
 		if done || err != nil {
@@ -112,12 +112,15 @@ func quantSize(f *gguf.File, bits float64) int64 {
 
 // tryRival quantises to a temporary file, and measures that if it is small enough.
 func (c *comparer) tryRival(ctx context.Context, name string, limit int64) (done bool, err error) {
-	path, remove, err := c.quantize(ctx, name)
+	file, err := c.reserve(ctx, name)
 	if err != nil {
 		return false, err
 	}
-	defer remove()
-	f, err := source.OpenFile(path)
+	defer file.Discard() //nolint:errcheck // a temporary file; what was measured counts
+	if err := c.quantize(ctx, name, file.Path); err != nil {
+		return false, err
+	}
+	f, err := source.OpenFile(file.Path)
 	if err != nil {
 		return false, err
 	}
@@ -126,7 +129,7 @@ func (c *comparer) tryRival(ctx context.Context, name string, limit int64) (done
 		return false, nil
 	}
 	*c.out.Rival = Rival{Type: name, Bytes: f.Bytes()}
-	if err := c.model(ctx, len(c.j.Models), Contender{Label: name, Path: path}, f); err != nil {
+	if err := c.model(ctx, Contender{Label: name, Path: file.Path}, f, false); err != nil {
 		return false, err
 	}
 	row := &c.out.Rows[len(c.out.Rows)-1]
@@ -134,40 +137,39 @@ func (c *comparer) tryRival(ctx context.Context, name string, limit int64) (done
 	return true, nil
 }
 
-// quantize writes the first model in another type beside the second one, where a file of that size could be written before.
-func (c *comparer) quantize(ctx context.Context, name string) (path string, remove func(), err error) {
-	dir := filepath.Dir(c.j.Models[c.out.subject].Path)
+// reserve makes the temporary file of the rival beside the subject, where a file of that size could be written before.
+func (c *comparer) reserve(ctx context.Context, name string) (*gguf.Reserved, error) {
+	dir := filepath.Dir(c.j.Models[c.subject].Path)
 	if outfile.CheckFolder(dir) != nil {
 		dir = os.TempDir()
 	}
 	for _, q := range quantBits {
 		need := quantSize(c.files[0], q.bits)
 		if free, err := outfile.Free(dir); q.name == name && err == nil && float64(free) < slack*float64(need) {
-			return "", nil, fmt.Errorf("the original as %s takes %s, and folder %s has %s free; make room, or give --rival-quant off",
+			return nil, fmt.Errorf("the original as %s takes %s, and folder %s has %s free; make room, or give --rival-quant off",
 				name, format.MiB(need), dir, format.MiB(free))
 		}
 	}
-	tmp, err := os.CreateTemp(dir, ".ggufprune-rival-*.tmp.gguf")
+	file, err := gguf.Reserve(ctx, filepath.Join(dir, "ggufprune-rival"), 0, true)
 	if err != nil {
-		return "", nil, fmt.Errorf("a file for the rival cannot be made: %w; give --rival-quant off", err)
+		return nil, fmt.Errorf("a file for the rival cannot be made: %w; give --rival-quant off", err)
 	}
-	tmp.Close()
-	remove = func() { os.Remove(tmp.Name()) }
+	return file, nil
+}
+
+// quantize writes the first model in another type to path. The quantiser runs in a process of its own: it cannot be stopped within a
+// tensor, and an assertion of its threads ends its process.
+func (c *comparer) quantize(ctx context.Context, name, path string) error {
 	bar := c.sink.Start("quantise the original to "+name, 1)
 	defer bar.Stop()
-	// The quantiser runs in a process of its own: it cannot be stopped within a tensor, and an assertion of its threads ends its process.
 	typ, err := c.j.Spec.Engine.ParseFileType(name)
-	if err == nil {
-		err = quantproc.Run(ctx, c.j.Spec.Engine, quantproc.Request{
-			In: c.files[0].Paths()[0], Out: tmp.Name(),
-			Params: engine.QuantizeParams{Type: typ, Threads: c.j.Spec.Threads, AllowRequantize: true},
-		}, nil)
-	}
 	if err != nil {
-		remove()
-		return "", nil, err
+		return err
 	}
-	return tmp.Name(), remove, nil
+	return quantproc.Run(ctx, c.j.Spec.Engine, quantproc.Request{
+		In: c.files[0].Paths()[0], Out: path,
+		Params: engine.QuantizeParams{Type: typ, Threads: c.j.Spec.Threads, AllowRequantize: true},
+	}, nil)
 }
 
 // ParseRival reads what --rival-quant is given.

@@ -224,4 +224,3 @@ func (c *comparer) run(ctx context.Context, r *runner, window func(rows [][]floa
 	}
 	return nil
 }
-

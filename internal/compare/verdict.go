@@ -1,27 +1,20 @@
 package compare
 
 import (
-	"cmp"
 	"fmt"
 	"math"
 )
 
-// verdict says in a sentence whether the second model or the quantised first one is the better buy, "" where nothing was
-// compared.
-func verdict(c *Comparison) string {
-	if c.Rival == nil {
+// verdict says in a sentence whether the subject or the quantised first model is the better buy, "" where nothing was compared.
+func (c *comparer) verdict() string {
+	o := c.out
+	switch {
+	case o.Rival == nil:
 		return ""
+	case o.Rival.Type == "":
+		return "Nothing to set against it: " + o.Rival.Reason + "."
 	}
-	if c.Rival.Type == "" {
-		return "Nothing to set against it: " + c.Rival.Reason + "."
-	}
-	rival := c.Rows[len(c.Rows)-1]
-	at := cmp.Or(c.subject, 1)
-	if c.BaseLogits != "" {
-		at++ // behind the base file's row
-	}
-	pruned := c.Rows[at]
-	return weigh(pruned, rival, c.Speed)
+	return weigh(o.Rows[c.subjectRow], o.Rows[len(o.Rows)-1], o.Speed)
 }
 
 // weigh sets two models against each other. A difference within the error of measurement is none.

@@ -19,6 +19,7 @@ func scored(nats, speed float64) Row {
 
 // The verdict names what is better by more than the error of measurement, and says that it depends where that differs.
 func TestVerdict(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		prunedKLD, rivalKLD, prunedSpeed, rivalSpeed float64
 		want                                         string
@@ -42,18 +43,18 @@ func TestVerdict(t *testing.T) {
 	if got := weigh(scored(0.5, 0), scored(0.1, 0), nil); got != "Quantising is the better buy here: Q6_K of the original is closer to it (KLD 0.1000 against 0.5000)." {
 		t.Errorf("without speeds: %q", got)
 	}
-	if got := verdict(&Comparison{Rival: &Rival{Reason: "why"}}); got != "Nothing to set against it: why." {
+	if got := (&comparer{out: &Comparison{Rival: &Rival{Reason: "why"}}}).verdict(); got != "Nothing to set against it: why." {
 		t.Errorf("without a rival: %q", got)
 	}
-	// The row of a base file is nobody's model.
-	base := &Comparison{BaseLogits: "b", Rival: &Rival{Type: "Q6_K"}, Rows: []Row{{}, scored(0, 1), scored(0.5, 1), scored(0.1, 1)}}
-	if got := verdict(base); !strings.Contains(got, "0.1000 against 0.5000") {
+	base := &comparer{subjectRow: 2, out: &Comparison{Rival: &Rival{Type: "Q6_K"}, Rows: []Row{{}, scored(0, 1), scored(0.5, 1), scored(0.1, 1)}}}
+	if got := base.verdict(); !strings.Contains(got, "0.1000 against 0.5000") {
 		t.Errorf("with a base file: %q", got)
 	}
 }
 
 // Types are tried from the largest that may fit down, never one that is no smaller than the original.
 func TestRivalChoices(t *testing.T) {
+	t.Parallel()
 	f, err := gguf.Open("../../testdata/tiny-11m-Q8_0.gguf")
 	if err != nil {
 		t.Fatal(err)
@@ -82,6 +83,7 @@ func TestRivalChoices(t *testing.T) {
 }
 
 func TestRates(t *testing.T) {
+	t.Parallel()
 	r, ratio := ratesOf([]float64{10, 14}, []float64{5, 7})
 	if r.Mean != 12 || math.Abs(r.StdDev-math.Sqrt(8)) > 1e-12 || r.Repeats != 2 || ratio.Mean != 2 || ratio.StdDev != 0 {
 		t.Errorf("%+v %+v", r, ratio)

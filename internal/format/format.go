@@ -56,3 +56,14 @@ func Shell(s string) string {
 
 // MiB is a number of bytes with one decimal, as jobs tell what they take: "12.5 MiB".
 func MiB(n int64) string { return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20)) }
+
+// Minus writes the minus sign of a number as typographers do.
+func Minus(s string) string { return strings.ReplaceAll(s, "-", "\u2212") }
+
+// Clip cuts s to n characters, of which the last then is an ellipsis.
+func Clip(s string, n int) string {
+	if r := []rune(s); len(r) > n {
+		return string(r[:n-1]) + "…"
+	}
+	return s
+}

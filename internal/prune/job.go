@@ -13,7 +13,6 @@ import (
 	"github.com/ggufprune/ggufprune/internal/publish"
 	"github.com/ggufprune/ggufprune/internal/quantize"
 	"github.com/ggufprune/ggufprune/internal/repair"
-	"github.com/ggufprune/ggufprune/internal/report"
 	"github.com/ggufprune/ggufprune/internal/source"
 	"github.com/ggufprune/ggufprune/internal/write"
 	"github.com/ggufprune/ggufprune/layout"
@@ -76,7 +75,6 @@ type Outcome struct {
 	Publish *publish.Publication // what was made for Ollama of the file; nil if nothing
 
 	Comparison *compare.Comparison // nil where nothing was compared
-	Report     *report.Written     // nil without one
 }
 
 // HeldOut is how the file does on text that the search has not seen; nil where nobody looked, or the file has fewer steps than the

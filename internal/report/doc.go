@@ -1,20 +1,7 @@
-// Package report tells what a search found and what was made of it: as one HTML page, as charts in files, and as a model card.
+// Package report writes what is to be said of a plan, and of the file that was made by it: an HTML page, a model card, charts.
 //
-// The page is for people who decide whether to use a pruned model. It is a single file without a script. It asks for nothing from
-// anywhere (a Content-Security-Policy in it forbids that as well), and is read with the mouse, the keyboard, a screen reader or on
-// paper. Colour is never the only signal: measured and estimated points have different shapes, cells of the heat map have their
-// number in them or in their tooltip, and the numbers of each figure are in a table, too.
+//	OfPlan, OfPrune -> page.Input      what is known, from files or from a finished prune
+//	page.Input      -> Files.Write     drawn by package page, written here
 //
-// # How it is made
-//
-//	Input -> newPage -> page     what is said, as text and geometry, with no mark-up
-//	         page    -> HTML     templates of assets/, html/template
-//	         Chart   -> SVG      the same templates as in the page, with their style sheet in the file
-//	         Chart   -> PNG      the same geometry, drawn by go-analyze/charts
-//	         page    -> Markdown the model card
-//
-// Names and paths come from files that anybody may have made. They are text wherever they go: html/template escapes them in HTML
-// and SVG, the card has its own quoting for YAML and Markdown, and control characters are replaced on the way in ([clean]).
-//
-// The package is pure: it reads no file and asks no model.
+// Run is the command "report": OfPlan and Write.
 package report

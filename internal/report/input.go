@@ -1,132 +1,145 @@
 package report
 
 import (
+	"context"
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/ggufprune/ggufprune/gguf"
+	"github.com/ggufprune/ggufprune/internal/planfile"
+	"github.com/ggufprune/ggufprune/internal/prune"
+	"github.com/ggufprune/ggufprune/internal/report/page"
+	"github.com/ggufprune/ggufprune/internal/source"
+	"github.com/ggufprune/ggufprune/internal/write"
+	"github.com/ggufprune/ggufprune/layout/naming"
 	"github.com/ggufprune/ggufprune/search/plan"
 )
 
-// Input is all that a report tells. Only Plan must be there.
-type Input struct {
-	Plan     *plan.Plan
-	PlanPath string // of the plan's file; "" is none
-	Steps    int    // how many of the plan's steps were carried out; 0 is all
-
-	Source *Model // the whole model's file, where it was read
-	Pruned *Model // the written file, where there is one
-	Check  *Check // what its check found; nil without one
-
-	Tables   []Table    // comparisons of the models, in the order of the page
-	Measured []Measured // what was measured on text that the search did not use
-
-	Command []string // the command line that made this, program first; empty is unknown
-	Charts  string   // where the card finds the charts' files, as a URL's path relative to the card; "" is nowhere
-}
-
-// Model is a GGUF file.
-type Model struct {
-	Path   string
-	SHA256 string // hex, "" is unknown
-	Bytes  int64
-	Params uint64
-	Layout string // of a pruned file: native, deci or zeros
-	Meta   Meta
-	Repair *Repair // of a repaired file
-}
-
-// Repair is what a repair changed, as the file's metadata says it.
-type Repair struct {
-	Tensors       int
-	Types         []string // what their types were raised to, each once; nil: each kept its own
-	Text          string   // which
-	Before, After float64  // perplexity on the part held back from the fit; 0 is unknown
-}
-
-// Meta is what a model's metadata says about it; what is not there is empty.
-type Meta struct {
-	Name         string // general.name
-	Author       string // general.author, or the organization
-	License      string // general.license
-	LicenseName  string // general.license.name
-	LicenseLink  string // general.license.link
-	Repository   string // a URL of the model
-	BaseURL      string // a URL of the model that it was made from, by general.base_model.0
-	Tags         []string
-	Languages    []string
-	Quantization string // by the file's name for it: Q4_K_M
-}
-
-// Check is how the written file compares with the masked original: see pipeline.Check.
-type Check struct {
-	Positions  int
-	MaxAbsDiff float64 // of log-probabilities, in nats
-	NMSE       float64
-	Text       string // what the perplexities are of
-	Convention string
-	Context    int
-	Sequences  int
-	Masked     float64 // perplexity of the original with the blocks left out
-	Written    float64 // of the written file
-	StdErr     float64 // of Written
-}
-
-// Table is a comparison: a column for each model and a row for each quantity, as text.
-type Table struct {
-	Title   string
-	Caption string   // what it was measured on
-	Columns []string // heads of the columns of cells
-	Rows    []Row
-	Note    string // below it
-}
-
-// Row is one quantity of a table.
-type Row struct {
-	Label string
-	Cells []string
-}
-
-// Role says which of the compared models one is.
-type Role string
-
-// The roles: the whole model, the pruned one, the same with re-fitted weights, and the whole model in a smaller quantisation of about the pruned one's size.
-const (
-	Original Role = "original"
-	Pruned   Role = "pruned"
-	Repaired Role = "pruned + repaired"
-	Rival    Role = "rival"
-)
-
-// Measured is one model's perplexity on text that the search did not use.
-type Measured struct {
-	Role   Role
-	Name   string
-	Bytes  int64
-	PPL    float64
-	StdErr float64 // of PPL; 0 is unknown
-	KLD    float64 // mean, to the original, in nats; 0 is unknown
-	Speed  float64 // generated tokens per second; 0 is unknown
-}
-
-// steps returns how many steps were carried out.
-func (in Input) steps() int {
-	if in.Steps <= 0 || in.Steps > len(in.Plan.Steps) {
-		return len(in.Plan.Steps)
+// OfPlan is what is to be said of the plan in a file. whole is the file of the model that it is for, and pruned one that was written from
+// it; "" is not read. It is an error where they do not belong together.
+func OfPlan(ctx context.Context, path, whole, pruned string) (page.Input, error) {
+	plan, err := planfile.ReadWhole(path)
+	if err != nil {
+		return page.Input{}, err
 	}
-	return in.Steps
-}
-
-// written returns the model that was written: the repaired one where there is one.
-func (in Input) written() (Measured, bool) {
-	if m, ok := in.measured(Repaired); ok {
-		return m, true
-	}
-	return in.measured(Pruned)
-}
-
-// measured returns the model of that role.
-func (in Input) measured(role Role) (Measured, bool) {
-	for _, m := range in.Measured {
-		if m.Role == role {
-			return m, true
+	in := page.Input{Plan: plan, PlanPath: path}
+	if whole != "" {
+		if in.Source, err = readWhole(ctx, whole, plan); err != nil {
+			return in, err
 		}
 	}
-	return Measured{}, false
+	if pruned != "" {
+		in.Pruned, in.Steps, err = readPruned(ctx, pruned, plan)
+	}
+	return in, err
+}
+
+// OfPrune is what is to be said of a finished prune. plan is where its plan was saved, "" for nowhere.
+func OfPrune(out *prune.Outcome, plan string) (page.Input, error) {
+	in := page.Input{Plan: out.Plan, PlanPath: plan, Steps: len(out.Steps)}
+	var err error
+	if in.Source, err = describeFile(out.Model.Path, out.Model.SHA256); err != nil || out.Write == nil {
+		return in, err
+	}
+	in.Pruned, err = describeFile(out.Write.Path, out.Write.SHA256)
+	in.Check = ofCheck(out.Write.Check)
+	return in, err
+}
+
+// ofCheck is what a page says of a check; nil where there was none.
+func ofCheck(c *write.Check) *page.Check {
+	if c == nil {
+		return nil
+	}
+	return &page.Check{
+		Positions: c.Rows, MaxAbsDiff: c.MaxAbsDiff, NMSE: c.NMSE, Text: c.Text, Convention: string(c.Written.Convention), Context: c.Context,
+		Sequences: c.Written.Sequences, Masked: c.Masked.PPL, Written: c.Written.PPL, StdErr: c.Written.StdErr,
+	}
+}
+
+// readWhole reads what the whole model's file says, and makes sure that the plan is for it.
+func readWhole(ctx context.Context, path string, plan *plan.Plan) (*page.Model, error) {
+	f, err := gguf.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	m := describe(f, path)
+	if m.SHA256, err = f.SHA256(ctx); err != nil {
+		return nil, err
+	}
+	return m, plan.CheckModel(m.SHA256, plan.Model.Blocks.Blocks())
+}
+
+// readPruned reads what a pruned file says, and finds how many steps of the plan made it.
+func readPruned(ctx context.Context, path string, plan *plan.Plan) (*page.Model, int, error) {
+	f, err := gguf.Open(path)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer f.Close()
+	m := describe(f, path)
+	source, mask := source.Text(f, "ggufprune.source.sha256"), source.Text(f, "ggufprune.mask")
+	if mask == "" {
+		return nil, 0, fmt.Errorf("%s was not pruned by this program; give a file that prune or apply wrote", path)
+	}
+	if source != plan.Model.SHA256 {
+		return nil, 0, fmt.Errorf("%s was made from another model (SHA-256 %.12s...) than the plan is for (%.12s...); give a file that was written from this plan", path, source, plan.Model.SHA256)
+	}
+	for k := 1; k <= len(plan.Steps); k++ {
+		if plan.Mask(k).String() == mask {
+			m.SHA256, err = f.SHA256(ctx)
+			return m, k, err
+		}
+	}
+	return nil, 0, fmt.Errorf("%s lacks the blocks %.200s, which no number of the plan's steps removes; give a file that was written from this plan", path, mask)
+}
+
+// describeFile is what a file whose hash is known says about itself.
+func describeFile(path, sha256 string) (*page.Model, error) {
+	f, err := gguf.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	m := describe(f, path)
+	m.SHA256 = sha256
+	return m, nil
+}
+
+// describe is what a model's file says about itself.
+func describe(f *gguf.File, path string) *page.Model {
+	m := &page.Model{Path: path, Bytes: f.Bytes(), Params: f.Params(), Layout: source.Text(f, "ggufprune.layout"), Repair: repairOf(f)}
+	m.Meta = page.Meta{
+		Name: source.Text(f, "general.name"), Author: source.Text(f, "general.author"), License: source.Text(f, "general.license"),
+		LicenseName: source.Text(f, "general.license.name"), LicenseLink: source.Text(f, "general.license.link"), Repository: source.Text(f, "general.repo_url"),
+		BaseURL: source.Text(f, "general.base_model.0.repo_url"), Tags: source.Texts(f, "general.tags"), Languages: source.Texts(f, "general.languages"),
+		Quantization: naming.Encoding(f),
+	}
+	if m.Meta.Author == "" {
+		m.Meta.Author = source.Text(f, "general.organization")
+	}
+	for _, key := range []string{"general.source.repo_url", "general.source.url", "general.url"} {
+		if m.Meta.Repository == "" {
+			m.Meta.Repository = source.Text(f, key)
+		}
+	}
+	return m
+}
+
+// repairOf reads what a repair changed in a file, nil for nothing.
+func repairOf(f *gguf.File) *page.Repair {
+	tensors := source.Texts(f, "ggufprune.repair.tensors")
+	if len(tensors) == 0 {
+		return nil
+	}
+	r := &page.Repair{Tensors: len(tensors), Text: source.Text(f, "ggufprune.repair.calibration")}
+	r.Types = slices.Compact(slices.Sorted(slices.Values(source.Texts(f, "ggufprune.repair.types"))))
+	for key, to := range map[string]*float64{"nll_before": &r.Before, "nll_after": &r.After} {
+		if nll, found, err := f.Float("ggufprune.repair." + key); found && err == nil {
+			*to = math.Exp(nll)
+		}
+	}
+	return r
 }

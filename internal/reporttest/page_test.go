@@ -13,7 +13,7 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"github.com/ggufprune/ggufprune/blockmask"
-	"github.com/ggufprune/ggufprune/internal/report"
+	"github.com/ggufprune/ggufprune/internal/report/page"
 	"github.com/ggufprune/ggufprune/search"
 	"github.com/ggufprune/ggufprune/search/plan"
 )
@@ -59,27 +59,27 @@ func pages(t *testing.T) map[string]string {
 	t.Helper()
 	nasty := madeUp(12, 6)
 	nasty.Model.Path, nasty.Model.Arch, nasty.Calibration.Description = "dir/"+hostile+".gguf", hostile, hostile
-	wide := report.Table{Title: "Comparison", Caption: "held-out text", Columns: []string{"a-very-long-model-name-Q8_0.gguf", "another-long-name-Q4_K_M.gguf", "a-rival-Q5_K_S.gguf"}}
+	wide := page.Table{Title: "Comparison", Caption: "held-out text", Columns: []string{"a-very-long-model-name-Q8_0.gguf", "another-long-name-Q4_K_M.gguf", "a-rival-Q5_K_S.gguf"}}
 	for _, label := range []string{"PPL", "KLD, mean", "same top token", "tokens per second"} {
-		wide.Rows = append(wide.Rows, report.Row{Label: label, Cells: []string{"12.3456 ± 0.1234", "13.4567 ± 0.1234", "12.9999 ± 0.1234"}})
+		wide.Rows = append(wide.Rows, page.Row{Label: label, Cells: []string{"12.3456 ± 0.1234", "13.4567 ± 0.1234", "12.9999 ± 0.1234"}})
 	}
-	full := report.Input{
-		Plan: madeUp(32, 20), PlanPath: "plan.json", Steps: 16, Tables: []report.Table{wide},
-		Pruned: &report.Model{Path: "small.gguf", Bytes: 6 << 30, Params: 30000, Layout: "deci", SHA256: strings.Repeat("ef", 32)},
-		Check:  &report.Check{Positions: 384, Text: "held out", Convention: "windows", Context: 512, Sequences: 8, Masked: 7, Written: 7, StdErr: 0.1},
-		Measured: []report.Measured{
-			{Role: report.Original, Name: "model.gguf", Bytes: 8 << 30, PPL: 6.1, StdErr: 0.05},
-			{Role: report.Pruned, Name: "small.gguf", Bytes: 6 << 30, PPL: 7.2, StdErr: 0.06},
-			{Role: report.Repaired, Name: "pruned + repaired", Bytes: 6 << 30, PPL: 6.9, StdErr: 0.06},
-			{Role: report.Rival, Name: "Q5_K_S", Bytes: 6 << 30, PPL: 6.3, StdErr: 0.05},
+	full := page.Input{
+		Plan: madeUp(32, 20), PlanPath: "plan.json", Steps: 16, Tables: []page.Table{wide},
+		Pruned: &page.Model{Path: "small.gguf", Bytes: 6 << 30, Params: 30000, Layout: "deci", SHA256: strings.Repeat("ef", 32)},
+		Check:  &page.Check{Positions: 384, Text: "held out", Convention: "windows", Context: 512, Sequences: 8, Masked: 7, Written: 7, StdErr: 0.1},
+		Measured: []page.Measured{
+			{Role: page.Original, Name: "model.gguf", Bytes: 8 << 30, PPL: 6.1, StdErr: 0.05},
+			{Role: page.Pruned, Name: "small.gguf", Bytes: 6 << 30, PPL: 7.2, StdErr: 0.06},
+			{Role: page.Repaired, Name: "pruned + repaired", Bytes: 6 << 30, PPL: 6.9, StdErr: 0.06},
+			{Role: page.Rival, Name: "Q5_K_S", Bytes: 6 << 30, PPL: 6.3, StdErr: 0.05},
 		},
 		Command: []string{"ggufprune", "prune", "-m", "model.gguf", "--ratio", "0.2", "--report", strings.Repeat("long-", 60) + ".html"},
 	}
 	out := map[string]string{}
-	for name, in := range map[string]report.Input{
+	for name, in := range map[string]page.Input{
 		"full": full, "plan": {Plan: madeUp(12, 6)}, "hostile": {Plan: nasty, PlanPath: hostile, Command: []string{hostile}}, "many-layers": {Plan: madeUp(80, 40)},
 	} {
-		html, err := report.HTML(in)
+		html, err := page.HTML(in)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -216,7 +216,7 @@ func TestNoScript(t *testing.T) {
 // A chart's SVG file is a picture of its own, with the same tips, in the light and in the dark.
 func TestSVGFile(t *testing.T) {
 	parent := browser(t)
-	charts, err := report.Charts(report.Input{Plan: madeUp(12, 6)})
+	charts, err := page.Charts(page.Input{Plan: madeUp(12, 6)})
 	if err != nil {
 		t.Fatal(err)
 	}

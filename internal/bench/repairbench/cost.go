@@ -30,7 +30,7 @@ var big = randmodel.Shape{Name: "Llama-3.1-8B shape", Layers: 32, Embd: 4096, He
 const costTokens = 2048
 
 // costs measures what a repair costs on models of practical shapes, each in a process of its own for the sake of its peak memory.
-func (r *rig) costs(ctx context.Context) error {
+func costs(ctx context.Context, r *rig) error {
 	for i := range shapes {
 		cmd := exec.CommandContext(ctx, os.Args[0], "repair", "-parts", "costof", "-shape", fmt.Sprint(i), "-t", fmt.Sprint(r.threads))
 		cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
@@ -83,7 +83,7 @@ func (t timed) Encode(p *fit.Projection, weights, importance []float32) ([]byte,
 }
 
 // costOf repairs the last blocks of a random model, and projects what that costs.
-func (r *rig) costOf(ctx context.Context) error {
+func costOf(ctx context.Context, r *rig) error {
 	shape := shapes[r.shape]
 	dir, err := os.MkdirTemp("", "ggufprune-bench-*")
 	if err != nil {
@@ -126,12 +126,12 @@ func (r *rig) costOf(ctx context.Context) error {
 		return err
 	}
 	fmt.Printf("  blocks run at %.1f GFLOP/s of CPU time; products, 2048 x 2048 x 4096, at %.1f; gonum's, in double, at %.1f\n", 2*s.mults/s.blocks/1e9, product, double)
-	r.project(shape, res, s, rest)
+	project(shape, res, s, rest)
 	return nil
 }
 
 // project scales the parts of the cost to the big shape, by the multiplications that they take.
-func (r *rig) project(shape randmodel.Shape, res *fit.Result, s spent, rest float64) {
+func project(shape randmodel.Shape, res *fit.Result, s spent, rest float64) {
 	const kept, before = 40, 16 // blocks that are repaired, and whole ones before the first gap: a quarter of 64 went, behind a quarter
 	tokens := float64(repair.DefaultTokens)
 	var there, hereProducts, thereProducts float64

@@ -12,15 +12,9 @@ import (
 	"github.com/ggufprune/ggufprune/internal/repair"
 )
 
-type options struct {
-	models, calib, heldOut, other string
-	seeds, window, threads, judge int
-	tokens, awareTokens           int
-	from                          uint64
-	shape                         int
-	mask                          string
-	blocks, curve, methods, parts string
-	strategies, orders            string
+// parts are what can be measured.
+var parts = map[string]func(context.Context, *rig) error{
+	"repair": repairs, "aware": aware, "curve": curves, "dense": dense, "cost": costs, "costof": costOf,
 }
 
 // Run measures; args are the flags.
@@ -53,14 +47,13 @@ func Run(ctx context.Context, args []string) error {
 	if err := r.read(); err != nil {
 		return err
 	}
-	known := map[string]func(context.Context) error{"repair": r.repairs, "aware": r.aware, "curve": r.curves, "dense": r.dense, "cost": r.costs, "costof": r.costOf}
 	for _, part := range strings.Split(o.parts, ",") {
-		f, ok := known[part]
+		f, ok := parts[part]
 		if !ok {
 			return fmt.Errorf("no part %q", part)
 		}
 		fmt.Printf("\n# %s\n", part)
-		if err := f(ctx); err != nil {
+		if err := f(ctx, r); err != nil {
 			return err
 		}
 	}

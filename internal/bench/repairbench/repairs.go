@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"path/filepath"
 	"regexp"
-	"strconv"
 	"strings"
 
 	"github.com/ggufprune/ggufprune/blockmask"
@@ -15,7 +14,7 @@ import (
 var typeName = regexp.MustCompile(`(?i)(F16|BF16|F32|Q\d[_A-Z0-9]*)\.gguf$`)
 
 // repairs measures dense, pruned and repaired models over types, samples and numbers of blocks.
-func (r *rig) repairs(ctx context.Context) error {
+func repairs(ctx context.Context, r *rig) error {
 	models := strings.Split(r.models, ",")
 	worse := 0
 	for _, path := range models {
@@ -28,7 +27,7 @@ func (r *rig) repairs(ctx context.Context) error {
 				return err
 			}
 			for _, n := range numbers(r.blocks) {
-				if err := r.repairOne(ctx, path, seed, blockmask.New(order[:n]...), shares, &worse); err != nil {
+				if err := repairOne(ctx, r, path, seed, blockmask.New(order[:n]...), shares, &worse); err != nil {
 					return err
 				}
 			}
@@ -46,7 +45,7 @@ func (r *rig) repairs(ctx context.Context) error {
 	return nil
 }
 
-func (r *rig) repairOne(ctx context.Context, path string, seed uint64, mask blockmask.Mask, shares map[string][]float64, worse *int) error {
+func repairOne(ctx context.Context, r *rig, path string, seed uint64, mask blockmask.Mask, shares map[string][]float64, worse *int) error {
 	for _, name := range strings.Split(r.methods, ",") {
 		got, err := r.judgeRepaired(ctx, path, seed, mask, fit.Method(name))
 		if err != nil {
@@ -78,30 +77,4 @@ func (r *rig) repairOne(ctx context.Context, path string, seed uint64, mask bloc
 		}
 	}
 	return nil
-}
-
-func numbers(list string) (out []int) {
-	for _, s := range strings.Split(list, ",") {
-		n, err := strconv.Atoi(s)
-		if err == nil {
-			out = append(out, n)
-		}
-	}
-	return out
-}
-
-func maxOf(list string) int {
-	m := 0
-	for _, n := range numbers(list) {
-		m = max(m, n)
-	}
-	return m
-}
-
-func mean(v []float64) float64 {
-	sum := 0.0
-	for _, x := range v {
-		sum += x
-	}
-	return sum / float64(len(v))
 }

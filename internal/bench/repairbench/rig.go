@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"strings"
 
 	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/engine"
@@ -15,9 +14,19 @@ import (
 	"github.com/ggufprune/ggufprune/layout"
 	"github.com/ggufprune/ggufprune/llamabind"
 	"github.com/ggufprune/ggufprune/perplexity"
-	"github.com/ggufprune/ggufprune/search"
-	"github.com/ggufprune/ggufprune/search/strategy"
 )
+
+// options are what the command line says.
+type options struct {
+	models, calib, heldOut, other string
+	seeds, window, threads, judge int
+	tokens, awareTokens           int
+	from                          uint64
+	shape                         int
+	mask                          string
+	blocks, curve, methods, parts string
+	strategies, orders            string
+}
 
 // rig holds the texts.
 type rig struct {
@@ -34,6 +43,7 @@ type rig struct {
 // batchSeqs sequences run at once.
 const batchSeqs = 4
 
+// figure keeps a figure for the end.
 func (r *rig) figure(name string, v float64) {
 	r.figures = append(r.figures, fmt.Sprintf("figure %s %.4g", name, v))
 }
@@ -149,64 +159,4 @@ func (r *rig) evaluator(ctx context.Context, o *open, path string, c *perplexity
 		r.sets[key] = set
 	}
 	return perplexity.NewEvaluator(o.session, set)
-}
-
-// whole judges the unpruned model, once for each file.
-func (r *rig) whole(ctx context.Context, o *open, path string) (judged, error) {
-	if got, ok := r.wholes[path]; ok {
-		return got, nil
-	}
-	got, err := o.judge(ctx, nil)
-	if r.wholes == nil {
-		r.wholes = map[string]judged{}
-	}
-	r.wholes[path] = got
-	return got, err
-}
-
-// judged are held-out numbers of a model.
-type judged struct{ instruct, other, kld float64 }
-
-func (o *open) judge(ctx context.Context, mask blockmask.Mask) (judged, error) {
-	var out judged
-	for _, x := range []struct {
-		on *perplexity.Evaluator
-		to *float64
-	}{{o.instruct, &out.instruct}, {o.kld, &out.kld}, {o.other, &out.other}} {
-		if x.on == nil {
-			continue
-		}
-		v, _, err := x.on.Score(ctx, mask, nil)
-		if err != nil {
-			return out, err
-		}
-		*x.to = v
-	}
-	return out, nil
-}
-
-// order is what fast removes from the first model, calibrated on a sample of the instructions.
-func (r *rig) order(ctx context.Context, path string, seed uint64, n int) ([]blockmask.Block, error) {
-	if r.mask != "" {
-		masks := strings.Split(r.mask, ";")
-		m, err := blockmask.Parse(masks[int(seed-r.from)%len(masks)])
-		return m.Blocks(), err
-	}
-	return r.once(fmt.Sprintf("sample %d: fast on instructions", seed), func() ([]blockmask.Block, error) {
-		o, err := r.open(ctx, path)
-		if err != nil {
-			return nil, err
-		}
-		defer o.close()
-		set, err := perplexity.NewSet(perplexity.Samples, r.calib, o.model, perplexity.SetOptions{Context: r.window, Max: 64, Seed: seed})
-		if err != nil {
-			return nil, err
-		}
-		v, err := perplexity.NewEvaluator(o.session, set)
-		if err != nil {
-			return nil, err
-		}
-		l := search.NewLedger(v, search.Cost{Blocks: o.session.Blocks()}, nil, "")
-		return steps(ctx, strategy.NewFast(l, seed), o.session.Blocks(), n)
-	})
 }

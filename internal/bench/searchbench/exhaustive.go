@@ -17,7 +17,7 @@ import (
 //
 // All masks run on two sequences; the better part of them goes on to more (rounds), and what is left sees the whole set. A mask that
 // is the best on the whole set would have to be behind two hundred others on eight sequences to be missed.
-func (r *rig) exhaustive(ctx context.Context) error {
+func exhaustive(ctx context.Context, r *rig) error {
 	const blocks = 4
 	l, err := r.ledger(ctx, perplexity.NLL, r.n, 1, nil)
 	if err != nil {
@@ -42,11 +42,11 @@ func (r *rig) exhaustive(ctx context.Context) error {
 		return err
 	}
 	fmt.Printf("  CPU s %.0f\n", machine.CPUSeconds()-cpu)
-	return r.fromOptimum(ctx, masks[0], best)
+	return fromOptimum(ctx, r, masks[0], best)
 }
 
 // fromOptimum prints how far greedy, fast and refine are from the optimum, on the same calibration sample.
-func (r *rig) fromOptimum(ctx context.Context, optimum blockmask.Mask, best float64) error {
+func fromOptimum(ctx context.Context, r *rig, optimum blockmask.Mask, best float64) error {
 	heldOut, err := r.heldOutPPL(ctx, optimum)
 	if err != nil {
 		return err

@@ -21,7 +21,7 @@ import (
 
 // kill ends searches by SIGKILL at random moments and resumes them, until there were as many kills as asked for. Each result must be
 // that of the search that nobody disturbed, byte for byte.
-func (r *rig) kill(ctx context.Context) error {
+func kill(ctx context.Context, r *rig) error {
 	dir, err := os.MkdirTemp("", "searchbench-*")
 	if err != nil {
 		return err
@@ -29,7 +29,7 @@ func (r *rig) kill(ctx context.Context) error {
 	defer os.RemoveAll(dir)
 	calm := filepath.Join(dir, "calm")
 	begin := time.Now()
-	if err := r.child(ctx, calm).Run(); err != nil {
+	if err := child(ctx, r, calm).Run(); err != nil {
 		return fmt.Errorf("undisturbed search: %w", err)
 	}
 	took := time.Since(begin)
@@ -47,7 +47,7 @@ func (r *rig) kill(ctx context.Context) error {
 			if kills+inThis == r.kills {
 				break
 			}
-			cmd := r.child(ctx, path)
+			cmd := child(ctx, r, path)
 			if err := cmd.Start(); err != nil {
 				return err
 			}
@@ -57,7 +57,7 @@ func (r *rig) kill(ctx context.Context) error {
 			}
 			_ = cmd.Wait() // killed, or ended before
 		}
-		if err := r.child(ctx, path).Run(); err != nil {
+		if err := child(ctx, r, path).Run(); err != nil {
 			return fmt.Errorf("search %d, after %d kills: %w", searches, inThis, err)
 		}
 		got, err := os.ReadFile(path + ".result")
@@ -78,7 +78,7 @@ func (r *rig) kill(ctx context.Context) error {
 	return nil
 }
 
-func (r *rig) child(ctx context.Context, path string) *exec.Cmd {
+func child(ctx context.Context, r *rig, path string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, os.Args[0], "search", "-victim", path, "-model", r.options.model, "-calib", r.options.calib,
 		"-heldout", r.options.heldOut, "-t", strconv.Itoa(r.threads))
 	cmd.Stderr = os.Stderr
@@ -86,7 +86,7 @@ func (r *rig) child(ctx context.Context, path string) *exec.Cmd {
 }
 
 // victim searches on few sequences with the journal, and writes its result beside it.
-func (r *rig) victim(ctx context.Context) error {
+func victim(ctx context.Context, r *rig) error {
 	r.heads[perplexity.NLL] = 3 // not measured: it is in the costs, and these are in the result
 	j, err := journal.Open[search.Measurement](r.journal, journal.Header{Tool: "searchbench", LlamaCpp: llamabind.LlamaTag, Config: json.RawMessage("{}")}, journal.Owner{Job: "search", File: "journal"})
 	if err != nil {

@@ -20,17 +20,33 @@ import (
 	"github.com/ggufprune/ggufprune/llamabind"
 )
 
-// options are what the command line says.
-type options struct {
-	model, calib, heldOut string
-	seeds, n, window      int
-	judge, from           int
-	threads, kills        int
-	journal               string
-	journals              string
+// part is one thing to measure.
+type part struct {
+	name string
+	do   func(context.Context, *rig) error
 }
 
-var parts = []string{"decisions", "orders", "refine", "strategies", "metrics", "exhaustive", "scaling", "positions", "kill"}
+// parts are all of them, in the order in which they run.
+var parts = []part{
+	{"decisions", decisions},
+	{"orders", ordersApart},
+	{"refine", refines},
+	{"strategies", strategies},
+	{"metrics", metrics},
+	{"exhaustive", exhaustive},
+	{"scaling", scaling},
+	{"positions", positions},
+	{"kill", kill},
+}
+
+// partNames are the parts in a list.
+func partNames(separator string) string {
+	names := make([]string, len(parts))
+	for i, p := range parts {
+		names[i] = p.name
+	}
+	return strings.Join(names, separator)
+}
 
 // Run measures; args are the flags.
 func Run(ctx context.Context, args []string) error {
@@ -48,7 +64,7 @@ func Run(ctx context.Context, args []string) error {
 	fs.IntVar(&o.kills, "kills", 50, "kills of the kill test")
 	fs.StringVar(&o.journal, "victim", "", "internal: search with this journal")
 	fs.StringVar(&o.journals, "journals", "", "folder for journals, so that a run that was ended goes on; CPU seconds are then of the rest only")
-	which := fs.String("parts", strings.Join(parts, ","), "what to measure")
+	which := fs.String("parts", partNames(","), "what to measure")
 	if err := fs.Parse(args); err != nil {
 		return err
 	}
@@ -58,21 +74,18 @@ func Run(ctx context.Context, args []string) error {
 	}
 	defer r.close()
 	if o.journal != "" {
-		return r.victim(ctx)
+		return victim(ctx, r)
 	}
 	fmt.Printf("%s, %d blocks; %d x %d tokens of %s; %d threads; llama.cpp %s\n",
 		r.model.Info().Desc, len(r.session.Blocks()), o.n, o.window, r.calib.Name, o.threads, llamabind.LlamaTag)
-	for part := range strings.SplitSeq(*which, ",") {
-		do, ok := map[string]func(context.Context) error{
-			"decisions": r.decisions, "orders": r.ordersApart, "refine": r.refines, "strategies": r.strategies, "metrics": r.metrics,
-			"exhaustive": r.exhaustive, "scaling": r.scaling, "positions": r.positions, "kill": r.kill,
-		}[part]
-		if !ok {
-			return fmt.Errorf("unknown part %q; there are %s", part, strings.Join(parts, ", "))
+	for name := range strings.SplitSeq(*which, ",") {
+		i := slices.IndexFunc(parts, func(p part) bool { return p.name == name })
+		if i < 0 {
+			return fmt.Errorf("unknown part %q; there are %s", name, partNames(", "))
 		}
-		fmt.Printf("\n# %s\n", part)
-		if err := do(ctx); err != nil {
-			return fmt.Errorf("%s: %w", part, err)
+		fmt.Printf("\n# %s\n", name)
+		if err := parts[i].do(ctx, r); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
 		}
 	}
 	fmt.Println()
@@ -81,8 +94,4 @@ func Run(ctx context.Context, args []string) error {
 		fmt.Println(f)
 	}
 	return nil
-}
-
-func (r *rig) figure(name string, value float64) {
-	r.figures = append(r.figures, fmt.Sprintf("figure %s %.4g", name, value))
 }

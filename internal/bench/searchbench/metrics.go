@@ -10,7 +10,7 @@ import (
 )
 
 // metrics compares searches by perplexity and by KL divergence on held-out text, over samples and sizes of the calibration text.
-func (r *rig) metrics(ctx context.Context) error {
+func metrics(ctx context.Context, r *rig) error {
 	names := map[perplexity.Metric]string{perplexity.NLL: "ppl", perplexity.KLD: "kld"}
 	wins, all := 0, 0
 	var gains []float64

@@ -13,7 +13,7 @@ import (
 const ordersOfSample = 3
 
 // ordersApart tells what fast's result owes to luck: by how much it is above greedy's, over several orders of each sample's sequences.
-func (r *rig) ordersApart(ctx context.Context) error {
+func ordersApart(ctx context.Context, r *rig) error {
 	var calib, heldOut, costs []float64
 	for sample := uint64(r.from); sample < uint64(r.from+r.seeds); sample++ {
 		_, greedy, err := r.greedy(ctx, sample)

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"math"
 	"slices"
 
 	"github.com/ggufprune/ggufprune/blockmask"
@@ -21,16 +20,16 @@ const contenders = 6
 // With half of the positions scored, drawn at random, a sequence's mean is off from that of all by a variance of
 // within*(1/part - 1), where within is the variance of the mean over all positions; what is left of the variance over
 // sequences is between.
-func (r *rig) positions(ctx context.Context) error {
+func positions(ctx context.Context, r *rig) error {
 	for _, metric := range []perplexity.Metric{perplexity.NLL, perplexity.KLD} {
-		if err := r.positionsOf(ctx, metric); err != nil {
+		if err := positionsOf(ctx, r, metric); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (r *rig) positionsOf(ctx context.Context, metric perplexity.Metric) error {
+func positionsOf(ctx context.Context, r *rig, metric perplexity.Metric) error {
 	const part = .5
 	var raw, told []float64
 	for seed := uint64(r.from); seed < uint64(r.from+r.seeds); seed++ {
@@ -51,7 +50,7 @@ func (r *rig) positionsOf(ctx context.Context, metric perplexity.Metric) error {
 		if err != nil {
 			return err
 		}
-		a, b, err := r.shares(ctx, l, thin, greedy, part)
+		a, b, err := shares(ctx, r, l, thin, greedy, part)
 		if err != nil {
 			return err
 		}
@@ -76,7 +75,7 @@ func bestPart(head, ratio float64) (part, gain float64) {
 }
 
 // shares returns within / between of the differences that a race looks at: as they are, and less those of the step before.
-func (r *rig) shares(ctx context.Context, full, thin *search.Ledger, greedy found, part float64) (raw, told []float64, err error) {
+func shares(ctx context.Context, r *rig, full, thin *search.Ledger, greedy found, part float64) (raw, told []float64, err error) {
 	all := full.Sequences()
 	var removed, before blockmask.Mask
 	for i, step := range greedy.steps {
@@ -126,28 +125,4 @@ func ratio(full, thin []float64, part float64) float64 {
 		within += d * d / float64(len(full)) / (1/part - 1)
 	}
 	return within / (variance(full) - within)
-}
-
-func minus(a, b []float64) []float64 {
-	out := slices.Clone(a)
-	for i := range out {
-		out[i] -= b[i]
-	}
-	return out
-}
-
-func variance(x []float64) float64 {
-	m, v := mean(x), 0.0
-	for _, e := range x {
-		v += (e - m) * (e - m) / float64(len(x)-1)
-	}
-	return v
-}
-
-func median(x []float64) float64 {
-	if len(x) == 0 {
-		return math.NaN()
-	}
-	x = slices.Sorted(slices.Values(x))
-	return (x[len(x)/2] + x[(len(x)-1)/2]) / 2
 }

@@ -15,7 +15,7 @@ import (
 
 // scaling shows fast's cost over the number of sequences on the model, and over depth on planted landscapes: there is no trained model of
 // other depths here, and random weights have nothing to find.
-func (r *rig) scaling(ctx context.Context) error {
+func scaling(ctx context.Context, r *rig) error {
 	fmt.Println("8 blocks of this model:")
 	for _, n := range []int{16, 64, 256} {
 		l, err := r.ledger(ctx, perplexity.NLL, n, 1, nil)

@@ -15,13 +15,14 @@ import (
 )
 
 // strategies puts every strategy and baseline into one table, on one calibration sample.
-func (r *rig) strategies(ctx context.Context) error {
+func strategies(ctx context.Context, r *rig) error {
 	file, err := gguf.Open(r.options.model)
 	if err != nil {
 		return err
 	}
 	defer file.Close()
 	norms := find.WeightNorm(ctx, llamabind.Runtime{}, file, r.session.Weights)
+	bi := func(ctx context.Context) (engine.Influence, error) { return influence(ctx, r) }
 	rows := []struct {
 		name string
 		unit blockmask.Unit
@@ -32,8 +33,8 @@ func (r *rig) strategies(ctx context.Context) error {
 		{"fast, layers (SLEB)", blockmask.Whole, func(l *search.Ledger) search.Strategy { return strategy.NewFast(l, 1) }},
 		{"fast, pairs", blockmask.Pairs, func(l *search.Ledger) search.Strategy { return strategy.NewFast(l, 1) }},
 		{"oneshot", blockmask.Mix, func(l *search.Ledger) search.Strategy { return strategy.Oneshot(l) }},
-		{"bi", blockmask.Mix, func(l *search.Ledger) search.Strategy { return strategy.BI(l, r.influence) }},
-		{"bi, layers (ShortGPT)", blockmask.Whole, func(l *search.Ledger) search.Strategy { return strategy.BI(l, r.influence) }},
+		{"bi", blockmask.Mix, func(l *search.Ledger) search.Strategy { return strategy.BI(l, bi) }},
+		{"bi, layers (ShortGPT)", blockmask.Whole, func(l *search.Ledger) search.Strategy { return strategy.BI(l, bi) }},
 		{"magnitude", blockmask.Mix, func(l *search.Ledger) search.Strategy { return strategy.Magnitude(l, norms) }},
 		{"random", blockmask.Mix, func(l *search.Ledger) search.Strategy { return strategy.Random(l, 1) }},
 	}
@@ -80,16 +81,8 @@ func (r *rig) strategies(ctx context.Context) error {
 	return nil
 }
 
-func (r *rig) heldOutBoth(ctx context.Context, m blockmask.Mask) (ppl, kld float64, err error) {
-	if ppl, err = r.heldOutPPL(ctx, m); err != nil {
-		return 0, 0, err
-	}
-	kld, err = r.heldOutKLD(ctx, m)
-	return ppl, kld, err
-}
-
 // influence measures Block Influence on the first calibration sample.
-func (r *rig) influence(ctx context.Context) (engine.Influence, error) {
+func influence(ctx context.Context, r *rig) (engine.Influence, error) {
 	set, err := r.set(ctx, perplexity.NLL, r.n, 1)
 	if err != nil {
 		return engine.Influence{}, err

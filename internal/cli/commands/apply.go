@@ -78,7 +78,7 @@ func (o *applyOptions) run(cmd *cobra.Command, _ []string, u *ui.UI) error {
 	if err != nil {
 		return err
 	}
-	return render.Outcome(u, "apply", out, "")
+	return render.Outcome(u, "apply", out, "", nil)
 }
 
 // job checks the flags. The goals are one for each file; none is all of the plan.

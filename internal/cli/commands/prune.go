@@ -78,12 +78,13 @@ func (o *pruneOptions) run(cmd *cobra.Command, _ []string, u *ui.UI) error {
 	if err != nil {
 		return err
 	}
+	var reported *report.Written
 	if files.Any() {
-		if err := writeReport(files, j, out, commandLine(cmd.Context())); err != nil {
+		if reported, err = writeReport(files, j, out, commandLine(cmd.Context())); err != nil {
 			return fmt.Errorf("the pruned model is written (%s), but not its report: %w", out.Write.Path, err)
 		}
 	}
-	return render.Outcome(u, "prune", out, o.plan)
+	return render.Outcome(u, "prune", out, o.plan, reported)
 }
 
 // job checks the flags.
@@ -129,11 +130,12 @@ func jobFiles(j prune.Job) []string {
 }
 
 // writeReport makes the report of what a job did.
-func writeReport(to report.Files, j prune.Job, out *prune.Outcome, command []string) error {
-	in, err := out.ReportInput(j.SavePlan, command)
+func writeReport(to report.Files, j prune.Job, out *prune.Outcome, command []string) (*report.Written, error) {
+	in, err := report.OfPrune(out, j.SavePlan)
 	if err != nil {
-		return err
+		return nil, err
 	}
+	in.Command = command
 	if c := out.Comparison; c != nil {
 		in.Tables, in.Measured = append(in.Tables, render.ComparisonTable(c)), render.Measured(c)
 	}
@@ -141,6 +143,5 @@ func writeReport(to report.Files, j prune.Job, out *prune.Outcome, command []str
 	if out.Write != nil && j.Output == "" {
 		files = append(files, out.Write.Path)
 	}
-	out.Report, err = to.Write(in, j.Force, files...)
-	return err
+	return to.Write(in, j.Force, files...)
 }

@@ -71,7 +71,7 @@ func (o *repairOptions) run(cmd *cobra.Command, args []string, u *ui.UI) error {
 	if err != nil {
 		return err
 	}
-	return render.Outcome(u, "repair", out, "")
+	return render.Outcome(u, "repair", out, "", nil)
 }
 
 // job checks the flags.

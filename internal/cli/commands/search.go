@@ -64,7 +64,7 @@ func (o *searchOptions) run(cmd *cobra.Command, _ []string, u *ui.UI) error {
 	if err != nil {
 		return err
 	}
-	return render.Outcome(u, "search", out, o.plan)
+	return render.Outcome(u, "search", out, o.plan, nil)
 }
 
 // searchFlags are the flags that prune and search have in common.

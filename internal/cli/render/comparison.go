@@ -8,7 +8,7 @@ import (
 
 	"github.com/ggufprune/ggufprune/internal/compare"
 	"github.com/ggufprune/ggufprune/internal/format"
-	"github.com/ggufprune/ggufprune/internal/report"
+	"github.com/ggufprune/ggufprune/internal/report/page"
 	"github.com/ggufprune/ggufprune/internal/ui"
 	"github.com/ggufprune/ggufprune/perplexity/kld"
 )
@@ -26,14 +26,14 @@ var inBrief = []string{"PPL", "KLD mean", "same top token", "file", "generated t
 func printBriefly(u *ui.UI, c *compare.Comparison) {
 	t := ComparisonTable(c)
 	t.Caption = c.Text
-	t.Rows = slices.DeleteFunc(t.Rows, func(r report.Row) bool {
+	t.Rows = slices.DeleteFunc(t.Rows, func(r page.Row) bool {
 		name, _, _ := strings.Cut(r.Label, " (")
 		return !slices.Contains(inBrief, name)
 	})
 	printTable(u, t)
 }
 
-func printTable(u *ui.UI, t report.Table) {
+func printTable(u *ui.UI, t page.Table) {
 	columns := []ui.Column{{Head: ""}}
 	for _, head := range t.Columns {
 		columns = append(columns, ui.Column{Head: head, Number: true})
@@ -53,8 +53,8 @@ func printTable(u *ui.UI, t report.Table) {
 }
 
 // ComparisonTable is what the terminal and the report's page show of a comparison.
-func ComparisonTable(c *compare.Comparison) report.Table {
-	t := report.Table{
+func ComparisonTable(c *compare.Comparison) page.Table {
+	t := page.Table{
 		Title:   "Comparison",
 		Caption: fmt.Sprintf("%s, -c %d -b %d -ub %d --chunks %d, %d positions", c.Text, c.Context, c.Batch, c.UBatch, c.Windows, c.Positions),
 		Note:    c.Verdict,
@@ -63,7 +63,7 @@ func ComparisonTable(c *compare.Comparison) report.Table {
 		t.Columns = append(t.Columns, shorten(r.Label))
 	}
 	line := func(name string, cell func(r compare.Row) string) {
-		row, empty := report.Row{Label: name}, true
+		row, empty := page.Row{Label: name}, true
 		for _, r := range c.Rows {
 			text := cell(r)
 			row.Cells, empty = append(row.Cells, text), empty && text == ""
@@ -79,17 +79,17 @@ func ComparisonTable(c *compare.Comparison) report.Table {
 }
 
 // Measured is what the report's page draws of a comparison at the end of prune.
-func Measured(c *compare.Comparison) []report.Measured {
-	var out []report.Measured
+func Measured(c *compare.Comparison) []page.Measured {
+	var out []page.Measured
 	for i, r := range c.Rows {
-		m := report.Measured{Role: report.Pruned, Name: r.Label, Bytes: r.Bytes, PPL: r.PPL.Value, StdErr: r.PPL.StdErr}
+		m := page.Measured{Role: page.Pruned, Name: r.Label, Bytes: r.Bytes, PPL: r.PPL.Value, StdErr: r.PPL.StdErr}
 		switch {
 		case i == 0:
-			m.Role = report.Original
+			m.Role = page.Original
 		case c.Rival != nil && c.Rival.Type != "" && i == len(c.Rows)-1:
-			m.Role = report.Rival
+			m.Role = page.Rival
 		case r.Pruned == compare.Repaired:
-			m.Role = report.Repaired
+			m.Role = page.Repaired
 		}
 		if r.KL != nil {
 			m.KLD = r.KL.KLD.Value

@@ -114,13 +114,15 @@ func fullOutcome() *prune.Outcome {
 	repaired.Label, repaired.Pruned, repaired.KL = compare.Repaired, compare.Repaired, exampleKL(0.125)
 	o.Comparison.Rows[1].Path, o.Comparison.Rows[1].Pruned, o.Comparison.Rows[1].Speed = "", compare.Pruned, nil
 	o.Comparison.Rows = slices.Insert(o.Comparison.Rows, 2, repaired)
-	o.Report = &report.Written{Page: "r.html", Card: "README.md", Charts: []string{"charts/curve-size.svg", "charts/curve-size.png"}}
 	return o
 }
 
+// reported are the files of a report.
+var reported = &report.Written{Page: "r.html", Card: "README.md", Charts: []string{"charts/curve-size.svg", "charts/curve-size.png"}}
+
 func TestGoldenOutcomes(t *testing.T) {
 	t.Parallel()
-	golden(t, "prune", func(u *ui.UI) error { return Outcome(u, "prune", fullOutcome(), "plan.json") })
+	golden(t, "prune", func(u *ui.UI) error { return Outcome(u, "prune", fullOutcome(), "plan.json", reported) })
 
 	refined := exampleOutcome()
 	refined.Write = nil
@@ -130,13 +132,13 @@ func TestGoldenOutcomes(t *testing.T) {
 		Start: mask("attn:1"), Score: 0.05, StartScore: 0.06, Validation: 0.055, StartValidation: 0.0625, Generations: 4, Accepted: 2, Rejected: 1,
 	}
 	refined.Steps[0].Score = 0.05
-	golden(t, "search", func(u *ui.UI) error { return Outcome(u, "search", refined, "plan.json") })
+	golden(t, "search", func(u *ui.UI) error { return Outcome(u, "search", refined, "plan.json", nil) })
 
 	byMask := exampleOutcome()
 	byMask.Plan, byMask.Steps, byMask.Write.Check = nil, nil, nil
 	byMask.Repair = &fit.Result{Undone: true, Positions: 4096, NLLBefore: 2, NLLAfter: 2.5, Blocks: []fit.Block{}}
 	byMask.Publish = &publish.Publication{Modelfile: "o.Modelfile"}
-	golden(t, "apply", func(u *ui.UI) error { return Outcome(u, "apply", byMask, "") })
+	golden(t, "apply", func(u *ui.UI) error { return Outcome(u, "apply", byMask, "", nil) })
 
 	golden(t, "apply-several", func(u *ui.UI) error {
 		s := NewSeries(u)
@@ -146,7 +148,7 @@ func TestGoldenOutcomes(t *testing.T) {
 	failed := exampleOutcome()
 	failed.Publish = &publish.Publication{Modelfile: "o.Modelfile", Err: errors.New("no space")}
 	u := ui.New(ui.Options{Out: new(strings.Builder), Err: new(strings.Builder)})
-	if err := Outcome(u, "prune", failed, ""); err == nil {
+	if err := Outcome(u, "prune", failed, "", nil); err == nil {
 		t.Error("what Ollama refused is no error")
 	}
 }
@@ -186,7 +188,7 @@ func TestGoldenObjects(t *testing.T) {
 		}, mask("attn:3"))
 	})
 	golden(t, "report", func(u *ui.UI) error {
-		return Report(u, "plan.json", &report.Outcome{Steps: 2, Written: fullOutcome().Report})
+		return Report(u, "plan.json", &report.Outcome{Steps: 2, Written: reported})
 	})
 	golden(t, "version", func(u *ui.UI) error {
 		return Version(u, engine.Version{Tag: "LLAMA", Tree: "TREE"}, []engine.Device{{Name: "CPU", Description: "A CPU", Type: "cpu", Free: 1, Total: 2}})

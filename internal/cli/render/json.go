@@ -156,7 +156,6 @@ func newResultJSON(command string, out *prune.Outcome, plan string) resultJSON {
 		r.Quantized = newQuantizedJSON(w.Quantized)
 	}
 	r.Comparison = newComparisonJSON(out.Comparison)
-	r.Report = newReportFilesJSON(out.Report)
 	return r
 }
 

@@ -6,14 +6,16 @@ import (
 
 	"github.com/ggufprune/ggufprune/internal/format"
 	"github.com/ggufprune/ggufprune/internal/prune"
+	"github.com/ggufprune/ggufprune/internal/report"
 	"github.com/ggufprune/ggufprune/internal/ui"
 	"github.com/ggufprune/ggufprune/internal/write"
 	"github.com/ggufprune/ggufprune/perplexity"
 	"github.com/ggufprune/ggufprune/search"
 )
 
-// Outcome prints what prune, search, apply or repair did, and its JSON object. plan is where the plan was saved, "" for nowhere.
-func Outcome(u *ui.UI, command string, out *prune.Outcome, plan string) error {
+// Outcome prints what prune, search, apply or repair did, and its JSON object. plan is where the plan was saved, "" for nowhere;
+// reported names the files of a report, nil without one.
+func Outcome(u *ui.UI, command string, out *prune.Outcome, plan string, reported *report.Written) error {
 	Steps(u, out)
 	printSummary(u, out)
 	if plan != "" {
@@ -28,10 +30,12 @@ func Outcome(u *ui.UI, command string, out *prune.Outcome, plan string) error {
 			u.Resultf("")
 			printBriefly(u, out.Comparison)
 		}
-		printFiles(u, out.Report)
+		printFiles(u, reported)
 		printNext(u, out.Write.Path)
 	}
-	return u.JSON(newResultJSON(command, out, plan))
+	result := newResultJSON(command, out, plan)
+	result.Report = newReportFilesJSON(reported)
+	return u.JSON(result)
 }
 
 // Steps prints the table of what was removed in which order.

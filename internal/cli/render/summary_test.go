@@ -20,7 +20,7 @@ func ptr(x float64) *float64 { return &x }
 func printed(t *testing.T, out *prune.Outcome) string {
 	t.Helper()
 	var stdout, stderr strings.Builder
-	if err := Outcome(ui.New(ui.Options{Out: &stdout, Err: &stderr}), "prune", out, "plan.json"); err != nil {
+	if err := Outcome(ui.New(ui.Options{Out: &stdout, Err: &stderr}), "prune", out, "plan.json", nil); err != nil {
 		t.Fatal(err)
 	}
 	return stdout.String() + stderr.String()

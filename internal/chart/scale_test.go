@@ -1,4 +1,4 @@
-package report
+package chart
 
 import (
 	"math"
@@ -7,6 +7,7 @@ import (
 
 // Whatever the values, there are few ticks, and coordinates for all: a plan may hold nonsense.
 func TestScaleOfNonsense(t *testing.T) {
+	t.Parallel()
 	for _, values := range [][]float64{{1e-320, 26}, {1e-300, 1e300}, {5, 5}, {0, 0}, {1, math.MaxFloat64 / 2}, {-3, 4}, {0.001, 900}} {
 		s, ticks := newScale(values, 0, 100, true)
 		if len(ticks) > 60 {

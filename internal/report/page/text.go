@@ -1,4 +1,4 @@
-package report
+package page
 
 import (
 	"fmt"
@@ -7,6 +7,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/ggufprune/ggufprune/internal/format"
 	"github.com/ggufprune/ggufprune/perplexity"
 	"github.com/ggufprune/ggufprune/search/plan"
 )
@@ -46,9 +47,6 @@ func visible(s string) string {
 	}
 	return strings.Join(lines, "\n")
 }
-
-// minus writes a negative number with a real minus sign.
-func minus(s string) string { return strings.ReplaceAll(s, "-", "\u2212") }
 
 // isKLD reports whether the plan's scores are KL divergences.
 func isKLD(p *plan.Plan) bool { return p.Metric == perplexity.KLD.String() }
@@ -102,11 +100,11 @@ func change(kld bool, before, after float64) string {
 	case math.IsInf(d, 0) || math.IsNaN(d):
 		return "not finite"
 	case kld:
-		return minus(fmt.Sprintf("%+.4f nats", d))
+		return format.Minus(fmt.Sprintf("%+.4f nats", d))
 	case d >= 10:
 		return fmt.Sprintf("×%.3g", d+1)
 	default:
-		return minus(fmt.Sprintf("%+.1f%%", 100*d))
+		return format.Minus(fmt.Sprintf("%+.1f%%", 100*d))
 	}
 }
 

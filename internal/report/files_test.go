@@ -7,13 +7,14 @@ import (
 	"testing"
 
 	"github.com/ggufprune/ggufprune/blockmask"
+	"github.com/ggufprune/ggufprune/internal/report/page"
 	"github.com/ggufprune/ggufprune/search"
 	"github.com/ggufprune/ggufprune/search/plan"
 )
 
-func reportInput() Input {
+func reportInput() page.Input {
 	b := blockmask.New(blockmask.Block{Layer: 1, Kind: blockmask.FFN})
-	return Input{Plan: &plan.Plan{
+	return page.Input{Plan: &plan.Plan{
 		Metric: "ppl", Base: 6, Model: plan.Model{Path: "m.gguf", Params: 100, Size: 1 << 20, Blocks: b}, Settings: search.Settings{Unit: blockmask.Mix},
 		Steps: []search.Step{{Index: 1, Removed: b, Score: 7, ParamsRemoved: 10, Ratio: 0.1, Size: 1 << 19}},
 	}}
@@ -21,6 +22,7 @@ func reportInput() Input {
 
 // What appears between the check and the writing is not replaced, nothing else is left behind, and inputs are never outputs.
 func TestReportFiles(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	in := func(name string) string { return filepath.Join(dir, name) }
 	files := Files{Page: in("r.html"), Card: in("README.md"), Charts: in("charts")}
@@ -60,9 +62,10 @@ func TestReportFiles(t *testing.T) {
 
 // Every chart that is made has a name that was checked before the work.
 func TestChartNamesAreChecked(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	files := Files{Charts: dir}
-	for _, name := range ChartFiles() {
+	for _, name := range page.ChartFiles() {
 		path := filepath.Join(dir, name)
 		if err := os.WriteFile(path, nil, 0o644); err != nil {
 			t.Fatal(err)
@@ -75,19 +78,20 @@ func TestChartNamesAreChecked(t *testing.T) {
 		}
 	}
 	in := reportInput()
-	in.Measured = []Measured{{Role: Original, Bytes: 2, PPL: 6}, {Role: Pruned, Bytes: 1, PPL: 7}}
-	charts, err := Charts(in)
+	in.Measured = []page.Measured{{Role: page.Original, Bytes: 2, PPL: 6}, {Role: page.Pruned, Bytes: 1, PPL: 7}}
+	charts, err := page.Charts(in)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range charts {
-		if !strings.Contains(strings.Join(ChartFiles(), " "), c.Name+".svg") {
+		if !strings.Contains(strings.Join(page.ChartFiles(), " "), c.Name+".svg") {
 			t.Errorf("%s is made, but not checked", c.Name)
 		}
 	}
 }
 
 func TestChartsFromCard(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct{ card, charts, want string }{
 		{"README.md", "charts", "charts"},
 		{"out/README.md", "out/a b/charts", "a b/charts"},

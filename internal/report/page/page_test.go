@@ -1,4 +1,4 @@
-package report
+package page
 
 import (
 	"bytes"
@@ -110,11 +110,12 @@ func golden(t *testing.T, name string, got []byte) {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(string(want), string(got)); diff != "" {
-		t.Errorf("%s differs (go test ./internal/report -update writes it anew):\n%s", name, diff)
+		t.Errorf("%s differs (go test ./internal/report/page -update writes it anew):\n%s", name, diff)
 	}
 }
 
 func TestCard(t *testing.T) {
+	t.Parallel()
 	in := exampleInput()
 	in.Charts = "charts"
 	got, err := Card(in)
@@ -128,6 +129,7 @@ func TestCard(t *testing.T) {
 }
 
 func TestCardOfPlanAlone(t *testing.T) {
+	t.Parallel()
 	got, err := Card(Input{Plan: examplePlan(), PlanPath: "plan.json"})
 	if err != nil {
 		t.Fatal(err)
@@ -137,6 +139,7 @@ func TestCardOfPlanAlone(t *testing.T) {
 
 // The page has the numbers that the plan has, each in its place.
 func TestPageSays(t *testing.T) {
+	t.Parallel()
 	got, err := HTML(exampleInput())
 	if err != nil {
 		t.Fatal(err)
@@ -162,6 +165,7 @@ func TestPageSays(t *testing.T) {
 
 // Nothing that a name says becomes mark-up, in any of the forms.
 func TestHostileNames(t *testing.T) {
+	t.Parallel()
 	in := hostileInput()
 	page, err := HTML(in)
 	if err != nil {
@@ -193,6 +197,7 @@ func TestHostileNames(t *testing.T) {
 
 // In the card, a name's mark-up is escaped, but in code blocks, which show what they hold; and those cannot be ended from inside.
 func TestHostileCard(t *testing.T) {
+	t.Parallel()
 	in := hostileInput()
 	in.Command = append(in.Command, "```\n<script>")
 	card, err := Card(in)
@@ -232,6 +237,7 @@ func TestHostileCard(t *testing.T) {
 
 // SVG files are well-formed XML in the namespace of SVG, and PNG files have the size that they should.
 func TestCharts(t *testing.T) {
+	t.Parallel()
 	for name, in := range map[string]Input{"all": exampleInput(), "hostile": hostileInput(), "plan": {Plan: examplePlan()}} {
 		charts, err := Charts(in)
 		if err != nil {
@@ -267,7 +273,7 @@ func TestCharts(t *testing.T) {
 			if err != nil {
 				t.Fatalf("%s %s: %v", name, c.Name, err)
 			}
-			if b := img.Bounds(); b.Dx() < 400*pngScale || b.Dy() < 100*pngScale {
+			if b := img.Bounds(); b.Dx() < 2*400 || b.Dy() < 2*100 {
 				t.Errorf("%s %s is %v", name, c.Name, b)
 			}
 		}

@@ -1,8 +1,10 @@
-package report
+package chart
 
 import (
 	"math"
 	"strconv"
+
+	"github.com/ggufprune/ggufprune/internal/format"
 )
 
 // scale maps values to a chart's coordinates.
@@ -84,5 +86,5 @@ func tickText(v float64) string {
 	if v = math.Round(v*1e9) / 1e9; v == 0 { // no "-0"
 		return "0"
 	}
-	return minus(strconv.FormatFloat(v, 'g', 6, 64))
+	return format.Minus(strconv.FormatFloat(v, 'g', 6, 64))
 }

@@ -1,4 +1,4 @@
-package report
+package page
 
 import (
 	"fmt"
@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/ggufprune/ggufprune/internal/chart"
 	"github.com/ggufprune/ggufprune/internal/format"
 )
 
@@ -15,12 +16,12 @@ type page struct {
 	Subtitle string
 	Figures  []figure
 	Notes    []string // what the reader should know before believing the figures
-	Curves   []curve
-	HeldOut  *curve
-	Verdict  string // whether pruning or quantising is the better buy; "" is unknown
-	Heat     *heat
-	Scores   *scoreTable
-	Map      *blockMap
+	Curves   []*chart.Curve
+	HeldOut  *chart.Curve // nil where fewer than two models were measured on other text
+	Verdict  string       // whether pruning or quantising is the better buy; "" is unknown
+	Heat     *chart.Heat  // nil where the steps have no scores to compare
+	Scores   *scoreTable  // those of Heat
+	Map      *chart.BlockMap
 	Order    string
 	Steps    stepTable
 	Tables   []Table
@@ -57,16 +58,14 @@ func newPage(in Input) page {
 		Steps: in.stepTable(), Tables: in.cleanTables(), Commands: in.commands(), Facts: in.facts(), PlanOnly: in.Pruned == nil,
 		Repaired: in.Pruned != nil && in.Pruned.Repair != nil,
 	}
-	if c, ok := in.heldOut(); ok {
-		p.HeldOut, p.Verdict = &c, in.verdict()
+	if p.HeldOut = in.heldOut(); p.HeldOut != nil {
+		p.Verdict = in.verdict()
 	}
-	if h, ok := in.heatMap(); ok {
+	if p.Heat = in.heatMap(); p.Heat != nil {
 		t := in.scoreTable()
-		p.Heat, p.Scores = &h, &t
+		p.Scores = &t
 	}
-	if m, ok := in.blockMap(); ok {
-		p.Map = &m
-	}
+	p.Map = in.blockMap()
 	p.Command = shellLine(in.Command)
 	return p
 }

@@ -1,86 +1,37 @@
-package report
+package page
 
 import (
-	"math"
-	"slices"
 	"strings"
 	"testing"
 
-	"pgregory.net/rapid"
-
 	"github.com/ggufprune/ggufprune/blockmask"
+	"github.com/ggufprune/ggufprune/internal/chart"
 	"github.com/ggufprune/ggufprune/search"
 )
 
-// Every point lies within the plot, further right for more of x and higher for more of the score.
-func TestCurveGeometry(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		n := rapid.IntRange(2, 30).Draw(t, "n")
-		value := rapid.Float64Range(0.01, 1e6)
-		xs, ys := rapid.SliceOfN(value, n, n).Draw(t, "xs"), rapid.SliceOfN(value, n, n).Draw(t, "ys")
-		p := newCurve(xs, ys, rapid.Bool().Draw(t, "log"))
-		for i := range xs {
-			x, y := p.x.at(xs[i]), p.y.at(ys[i])
-			if !(x >= p.Left && x <= p.Right && y >= p.Top && y <= p.Bottom) {
-				t.Fatalf("point %d (%g, %g) is drawn at (%g, %g)", i, xs[i], ys[i], x, y)
-			}
-			for j := range xs {
-				if xs[i] > xs[j] && p.x.at(xs[j]) > x || ys[i] > ys[j] && p.y.at(ys[j]) < y {
-					t.Fatalf("points %d and %d are drawn in the wrong order", i, j)
-				}
-			}
-		}
-		for _, tick := range slices.Concat(p.XTicks, p.YTicks) {
-			if math.IsNaN(tick.At) || tick.Text == "" {
-				t.Fatalf("tick %v", tick)
-			}
-		}
-		if len(p.XTicks) < 2 || len(p.YTicks) < 2 {
-			t.Fatalf("%d and %d ticks", len(p.XTicks), len(p.YTicks))
-		}
-	})
-}
-
-func TestTicks(t *testing.T) {
-	for _, c := range []struct {
-		from, to float64
-		want     []float64
-	}{
-		{0, 10, []float64{0, 2, 4, 6, 8, 10}},
-		{8.3, 12.1, []float64{9, 10, 11, 12}},
-		{0.97, 1.53, []float64{1, 1.1, 1.2, 1.3, 1.4, 1.5}},
-	} {
-		got := ticks(c.from, c.to)
-		if !slices.EqualFunc(got, c.want, func(a, b float64) bool { return math.Abs(a-b) < 1e-9 }) {
-			t.Errorf("ticks(%g, %g) = %v, want %v", c.from, c.to, got, c.want)
-		}
-	}
-	if got := ladder(0.9, 60, 1, 2, 5); !slices.Equal(got, []float64{1, 2, 5, 10, 20, 50}) {
-		t.Errorf("ladder: %v", got)
-	}
-}
-
 // The heat map has, for each block and step, the class of its value; what is gone or was not scored says so.
 func TestHeatMap(t *testing.T) {
+	t.Parallel()
 	in := exampleInput()
-	h, ok := in.heatMap()
-	if !ok || len(h.Panels) != 2 {
-		t.Fatalf("%v, %d panels", ok, len(h.Panels))
+	h := in.heatMap()
+	if h == nil || len(h.Panels) != 2 {
+		t.Fatalf("%+v", h)
 	}
+	_, values := in.scores()
 	mixers, ffns := h.Panels[0].Rows, h.Panels[1].Rows
 	if c := mixers[0].Cells[1]; c.Class != 0 || !c.Chosen || c.Number != "−1.0" {
 		t.Errorf("step 1, attn:1: %+v", c)
 	}
-	if c := mixers[1].Cells[1]; c.Class != gone {
+	if c := mixers[1].Cells[1]; c.Class != chart.Gone {
 		t.Errorf("step 2, attn:1: %+v", c)
 	}
-	if c := mixers[1].Cells[0]; c.Class != notScored {
+	if c := mixers[1].Cells[0]; c.Class != chart.NotScored {
 		t.Errorf("step 2, attn:0: %+v", c)
 	}
 	if c := ffns[1].Cells[1]; !c.Estimated || !c.Chosen || c.Number != "6.1" {
 		t.Errorf("step 2, ffn:1: %+v", c)
 	}
-	if c := ffns[0].Cells[2]; c.Class != len(classBoundsOf(in))+1 || c.Number != "∞" {
+	if c := ffns[0].Cells[2]; c.Class != len(chart.NewClasses(values))+1 || c.Number != "∞" {
 		t.Errorf("step 1, ffn:2, not finite: %+v", c)
 	}
 	if c := mixers[0].Cells[0]; c.Number != "100" {
@@ -88,36 +39,9 @@ func TestHeatMap(t *testing.T) {
 	}
 }
 
-func classBoundsOf(in Input) []float64 {
-	_, values := in.heatCells()
-	return classBounds(values)
-}
-
-// Classes rise with the values, and there are at most as many as there are colours.
-func TestClasses(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		values := rapid.SliceOfN(rapid.Float64Range(-1, 1e4), 1, 200).Draw(t, "values")
-		bounds := classBounds(values)
-		if len(bounds) > worse-1 || !slices.IsSorted(bounds) {
-			t.Fatalf("bounds %v", bounds)
-		}
-		if n := len(legend(bounds, false)); n != len(bounds)+2 && len(bounds) > 0 {
-			t.Fatalf("%d bounds, %d entries", len(bounds), n)
-		}
-		slices.Sort(values)
-		last := 0
-		for _, v := range values {
-			c := classOf(v, bounds)
-			if c < last || c > worse || (c == 0) != (v < 0) {
-				t.Fatalf("%g has class %d after %d", v, c, last)
-			}
-			last = c
-		}
-	})
-}
-
 // Whole layers have one panel; divergences are differences, since the whole model's is nothing.
 func TestLayersAndDivergence(t *testing.T) {
+	t.Parallel()
 	p := examplePlan()
 	p.Metric, p.Base, p.Settings.Unit = "kld", 1e-9, blockmask.Whole
 	layer := blockmask.New(attn(1), ffn(1))
@@ -126,9 +50,9 @@ func TestLayersAndDivergence(t *testing.T) {
 		Candidates: []search.Candidate{{Mask: blockmask.New(attn(0), ffn(0)), Score: 0.5}, {Mask: layer, Score: 0.02}},
 	}}
 	in := Input{Plan: p}
-	h, ok := in.heatMap()
-	if !ok || len(h.Panels) != 1 || h.Panels[0].Rows[0].Label != "layer 1" || h.Panels[0].Rows[0].Cells[1].Number != "20" {
-		t.Errorf("%v %+v", ok, h)
+	h := in.heatMap()
+	if h == nil || len(h.Panels) != 1 || h.Panels[0].Rows[0].Label != "layer 1" || h.Panels[0].Rows[0].Cells[1].Number != "20" {
+		t.Errorf("%+v", h)
 	}
 	c := in.curves()
 	if len(c) != 1 || c[0].ID != "parameters" {
@@ -145,6 +69,7 @@ func TestLayersAndDivergence(t *testing.T) {
 
 // A plan without steps, or with blocks that no model has, is reported all the same.
 func TestOddPlans(t *testing.T) {
+	t.Parallel()
 	p := examplePlan()
 	p.Steps = nil
 	if _, err := HTML(Input{Plan: p}); err != nil {
@@ -159,6 +84,7 @@ func TestOddPlans(t *testing.T) {
 }
 
 func TestVerdict(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		pruned, rival, err float64
 		want               string
@@ -184,6 +110,7 @@ func TestVerdict(t *testing.T) {
 }
 
 func TestClean(t *testing.T) {
+	t.Parallel()
 	for in, want := range map[string]string{
 		"plain": "plain", "a\nb": "a b", "a\x00b\x1b": "a\uFFFDb\uFFFD", "\u202egnp": "\uFFFDgnp", "\xff": "\uFFFD", "日本": "日本",
 		strings.Repeat("x", 500): strings.Repeat("x", maxText) + "…",
@@ -195,6 +122,7 @@ func TestClean(t *testing.T) {
 }
 
 func TestOllamaName(t *testing.T) {
+	t.Parallel()
 	for in, want := range map[string]string{"a/B C.gguf": "b-c", "日本.gguf": "pruned", "Llama-3.2_1B.gguf": "llama-3.2_1b"} {
 		if got := ollamaName(in); got != want {
 			t.Errorf("ollamaName(%q) = %q, want %q", in, got, want)
@@ -203,6 +131,7 @@ func TestOllamaName(t *testing.T) {
 }
 
 func TestBaseModel(t *testing.T) {
+	t.Parallel()
 	for url, want := range map[string]string{
 		"https://huggingface.co/org/Name-1.5": "org/Name-1.5", "https://huggingface.co/org/name/": "org/name",
 		"https://evil.example/org/name": "", "https://huggingface.co/org/name/tree/main": "", "https://huggingface.co/org/na\nme": "",
