@@ -86,6 +86,12 @@ func Build(r Request) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := m.cutFFNs(r.Kind); err != nil {
+		return nil, err
+	}
+	if err := m.checkChanged(); err != nil {
+		return nil, err
+	}
 	return m.build(r)
 }
 
@@ -136,10 +142,11 @@ func (l layout) try(m *model) (res *Result, why string, err error) {
 // finish adds what is common to all layouts.
 func finish(m *model, r Request, res *Result) (*Result, error) {
 	res.ParamsTotal = m.File.Params()
-	var err error
-	if res.ParamsRemoved, err = m.paramsOf(m.removed); err != nil {
+	parts, _, err := m.lost(m.removed)
+	if err != nil {
 		return nil, err
 	}
+	res.ParamsRemoved = m.paramsOf(m.removed) + parts
 	meta := &metadata.List{KVs: res.Plan.KVs}
 	if err := addProvenance(meta, m, r.Provenance, res); err != nil {
 		return nil, err

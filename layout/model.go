@@ -1,7 +1,6 @@
 package layout
 
 import (
-	"cmp"
 	"fmt"
 	"strings"
 
@@ -38,7 +37,7 @@ type model struct {
 	tensors  []gguf.Tensor // those of no layer
 }
 
-// newModel takes the request apart and checks that it is sound.
+// newModel takes the request apart and checks that it is sound but for the contents of Changed.
 func newModel(r Request) (*model, error) {
 	m := &model{removed: r.Removed}
 	m.contents = tensors.Source{File: r.Source, Changed: r.Changed, Types: r.Types, Outline: r.outline}
@@ -60,13 +59,7 @@ func newModel(r Request) (*model, error) {
 	if err := r.Removed.Check(m.blocks); err != nil {
 		return nil, err
 	}
-	if err := m.sortTensors(r.Blocks); err != nil {
-		return nil, err
-	}
-	if err := m.cutFFNs(cmp.Or(r.Kind, Auto)); err != nil {
-		return nil, err
-	}
-	return m, m.checkChanged()
+	return m, m.sortTensors(r.Blocks)
 }
 
 // sortTensors assigns every tensor to its layer and half.
@@ -118,8 +111,8 @@ func (m *model) remains(i int, h arch.Half) bool {
 	return m.layers[i].has[h] && !m.removed.Has(blockmask.Block{Layer: i, Kind: h.Kind()})
 }
 
-// paramsOf counts the weights that mask removes.
-func (m *model) paramsOf(mask blockmask.Mask) (uint64, error) {
+// paramsOf counts the weights of the blocks that are gone in mask.
+func (m *model) paramsOf(mask blockmask.Mask) uint64 {
 	n := uint64(0)
 	for _, b := range mask.Blocks() {
 		for _, t := range m.layers[b.Layer].tensors {
@@ -128,14 +121,7 @@ func (m *model) paramsOf(mask blockmask.Mask) (uint64, error) {
 			}
 		}
 	}
-	for _, c := range mask.Parts() {
-		w, err := m.lost(c)
-		if err != nil {
-			return 0, err
-		}
-		n += w.Params
-	}
-	return n, nil
+	return n
 }
 
 // checkChanged makes sure that changed tensors exist and have the size of their type, those of a cut FFN at its new width. A layout may move the rows of other tensors, but

@@ -85,8 +85,7 @@ func (s *Sizes) Of(blocks ...blockmask.Block) Weights {
 // block cannot be stored.
 func (s *Sizes) OfMask(mask blockmask.Mask) (Weights, error) {
 	w := s.Of(mask.Blocks()...)
-	parts := mask.Parts()
-	if len(parts) == 0 {
+	if mask.WholeBlocks() == nil {
 		return w, nil
 	}
 	if s.err != nil {
@@ -95,13 +94,6 @@ func (s *Sizes) OfMask(mask blockmask.Mask) (Weights, error) {
 	if err := mask.Check(s.model.blocks); err != nil {
 		return Weights{}, err
 	}
-	for _, c := range parts {
-		lost, err := s.model.lost(c)
-		if err != nil {
-			return Weights{}, err
-		}
-		w.Params += lost.Params
-		w.Bytes += lost.Bytes
-	}
-	return w, nil
+	params, bytes, err := s.model.lost(mask)
+	return Weights{w.Params + params, w.Bytes + bytes}, err
 }

@@ -247,12 +247,17 @@ func (m *model) hasChannels(i int) bool {
 	})
 }
 
-// lost counts what a part's cut takes away.
-func (m *model) lost(c blockmask.Cut) (w Weights, err error) {
-	cuts, err := m.cutFFN(c)
-	for t, cut := range cuts {
-		w.Params += t.Elements() - cut.Elements(t.Tensor)
-		w.Bytes += t.Size - cut.Bytes(t.Tensor, t.Type)
+// lost counts the weights that mask takes away from the blocks of which it keeps a part, and their bytes in the source.
+func (m *model) lost(mask blockmask.Mask) (params uint64, bytes int64, err error) {
+	for _, c := range mask.Parts() {
+		cuts, err := m.cutFFN(c)
+		if err != nil {
+			return 0, 0, err
+		}
+		for t, cut := range cuts {
+			params += t.Elements() - cut.Elements(t.Tensor)
+			bytes += t.Size - cut.Bytes(t.Tensor, t.Type)
+		}
 	}
-	return w, err
+	return params, bytes, nil
 }
