@@ -25,12 +25,17 @@
 // auto takes the first of native, deci and zeros that is exact for this architecture and mask. Where none is, Build returns
 // a RefusedError. Nothing here replaces the check of the written file against the masked original.
 //
+// An FFN may keep some of its channels (blockmask.Cut). The rows of gate and up projection are copied for those, and the columns of
+// the down projection are picked or, of a quantised one, taken from a fit. One width for all layers is native everywhere; different
+// widths are native where the loader reads them layer by layer, and deci's otherwise. The result is exact in no layout: sums over
+// fewer channels are in another order.
+//
 // # Where things are
 //
 // layout.go has the table of the layouts, which Build goes through: a new layout is a row there, a [Kind], and a file with its
 // build function (native.go, zeros.go and deci.go are the examples). A build function reads the model that model.go takes apart.
 // Layouts that keep the architecture share slots.go, which says what becomes of each layer, and perlayer.go, which makes the
-// metadata say it. The packages below know nothing of layouts:
+// metadata say it. width.go cuts the FFNs of which a part stays, and says how wide they are. The packages below know nothing of layouts:
 //
 //	arch      what is known of architectures; a new one has its entry in arch/table.go
 //	tensors   a tensor of the file, made of one of the source: copied, cut into rows, scaled; or zeros and ones

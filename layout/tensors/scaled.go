@@ -8,7 +8,8 @@ import (
 	"github.com/ggufprune/ggufprune/gguf"
 )
 
-// Scaled plans an unquantised tensor, or what its cut leaves of it, times scale, as F32. Its weights are held in memory until they are written.
+// Scaled plans an unquantised tensor, or what its cut leaves of it, times scale, as F32. Its weights are held in memory until they are
+// written.
 func (s Source) Scaled(t gguf.Tensor, name string, scale float32) (gguf.PlanTensor, error) {
 	raw, changed := s.Changed[t.Name]
 	if !changed {
