@@ -36,6 +36,7 @@ func ParseMethod(s string) (Method, error) {
 // Request asks for a repair.
 type Request struct {
 	Removed blockmask.Mask
+	Widths  map[blockmask.Block]int // FFNs that lose channels: how many each keeps
 	Method  Method
 	// Fit and Held are batches of sequences of one length in each batch; Held is what choices are made on.
 	Fit, Held [][]engine.Sequence
@@ -61,7 +62,8 @@ type Result struct {
 	Positions int               // of the fit and the held part
 	NLLBefore float64           // mean on the held part, nats
 	NLLAfter  float64
-	Undone    bool // it did not lower the held part's NLL, so nothing is changed
+	Narrowed  map[blockmask.Block]Narrowed // FFNs that lost channels
+	Undone    bool                         // it did not lower the held part's NLL, so nothing is changed
 }
 
 // ErrNothing says that no block can be repaired.
