@@ -26,9 +26,9 @@ import (
 // Options say how weights are re-fitted before a file is written.
 type Options struct {
 	Method fit.Method // Off or "": not at all
-	Files  []string   // texts to fit on; none: the job's calibration text and the one that comes with the program
+	Files  []string   // texts to fit on; none: the calibration text and the one that comes with the program
 	Tokens int        // positions in all
-	Usual  bool       // nobody asked for it: where it cannot be done the file is written without
+	Usual  bool       // it is the default and was not asked for: where it cannot be done the file is written without
 	Type   *gguf.Type // what lower types of the tensors that it changes are raised to; nil: none are
 }
 

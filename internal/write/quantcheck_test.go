@@ -25,7 +25,7 @@ func TestNoiseExceeds(t *testing.T) {
 	if got := (Noise{NMSE: 5e-7, KLD: 5e-6}).exceeds(Noise{}, 2); got != "" {
 		t.Error(got)
 	}
-	if MaxNoise(0, 24) != 2 || MaxNoise(12, 24) != 4 || MaxNoise(24, 24) != 48 {
+	if maxNoise(0, 24) != 2 || maxNoise(12, 24) != 4 || maxNoise(24, 24) != 48 {
 		t.Error("the multiple is not twice over what is left")
 	}
 }

@@ -115,7 +115,7 @@ func (w *Writer) Write(ctx context.Context, q Request, sink progress.Sink) (*Res
 	}
 	if w.Quantizer.Quantizes() {
 		file, err := w.writeQuantized(ctx, path, q.Force, quantizing{
-			probe: p, masked: want, whole: whole, plain: pending, out: out, most: MaxNoise(q.Removed.Len(), len(q.Blocks)),
+			probe: p, masked: want, whole: whole, plain: pending, out: out, most: maxNoise(q.Removed.Len(), len(q.Blocks)),
 		}, sink)
 		if err != nil {
 			return nil, err
