@@ -118,3 +118,21 @@ func TestNoFolder(t *testing.T) {
 		t.Errorf("%+v", p)
 	}
 }
+
+// An Ollama that does not answer takes nothing back: the Modelfile is there, and how to go on is told.
+func TestNoOllama(t *testing.T) {
+	t.Setenv("OLLAMA_HOST", "http://127.0.0.1:1")
+	out := filepath.Join(t.TempDir(), "small.gguf")
+	q := Request{Ollama: "small", Output: out}
+	if err := q.CheckOllama(t.Context()); err == nil || !strings.Contains(err.Error(), "127.0.0.1:1") {
+		t.Errorf("before: %v", err)
+	}
+	p := q.Publish(t.Context(), gguf.Written{Path: out}, new(progresstest.Listener))
+	if p == nil || p.Name != "" || p.Err == nil || !strings.Contains(p.Err.Error(), "is written, but it is not in Ollama: ") ||
+		!strings.HasSuffix(p.Err.Error(), "then: ollama create small -f "+p.Modelfile) {
+		t.Fatalf("%+v", p)
+	}
+	if text := read(t, p.Modelfile); !strings.Contains(text, "FROM ./small.gguf") {
+		t.Errorf("%q", text)
+	}
+}
