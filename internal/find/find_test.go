@@ -317,7 +317,8 @@ func TestWeightNorm(t *testing.T) {
 	path := gguftest.Write(t, t.TempDir(), "m.gguf", gguftest.Model{
 		KVs: []gguftest.KV{{Key: "general.architecture", Value: "test"}},
 		Tensors: []gguftest.Tensor{
-			{Name: "a", Dims: []uint64{2, 1}, Data: data(3, -1)}, {Name: "b", Dims: []uint64{1}, Data: data(2)},
+			{Name: "a", Dims: []uint64{2, 1}, Data: data(3, -1)},
+			{Name: "b", Dims: []uint64{1}, Data: data(2)},
 			{Name: "half", Type: uint32(gguf.F16), Dims: []uint64{2}, Data: make([]byte, 4)},
 		},
 	})

@@ -25,18 +25,27 @@ const tinyModel = "../../testdata/tiny-11m-Q8_0.gguf"
 var errBroken = errors.New("the engine broke")
 
 // able is a model whose sessions say that they can repair, and break when they are to run.
-type able struct{ engine.Model }
+type able struct {
+	engine.Model
+	breaks func() // is called then; nil is nothing
+}
 
 func (m able) NewSession(ctx context.Context, p engine.SessionParams) (engine.Session, error) {
 	s, err := m.Model.NewSession(ctx, p)
-	return ableSession{s}, err
+	return ableSession{s, m.breaks}, err
 }
 
-type ableSession struct{ engine.Session }
+type ableSession struct {
+	engine.Session
+	breaks func()
+}
 
 var _ engine.BlockRunner = ableSession{}
 
-func (ableSession) Segment(context.Context, []engine.Sequence, engine.Mask, int, int, []float32, ...*engine.Tap) ([]float32, error) {
+func (s ableSession) Segment(context.Context, []engine.Sequence, engine.Mask, int, int, []float32, ...*engine.Tap) ([]float32, error) {
+	if s.breaks != nil {
+		s.breaks()
+	}
 	return nil, errBroken
 }
 
@@ -51,8 +60,8 @@ func (ableSession) Product(context.Context, string, int, []float32, []float32, [
 func (ableSession) SetWeight(string, []byte) error { return errBroken }
 
 // ready is a runtime of such models.
-func ready() enginetest.Runtime {
-	return enginetest.Runtime{Wrap: func(_ string, m engine.Model) engine.Model { return able{m} }}
+func ready(breaks func()) enginetest.Runtime {
+	return enginetest.Runtime{Wrap: func(_ string, m engine.Model) engine.Model { return able{m, breaks} }}
 }
 
 // unmapped is a runtime that cannot load a model without mapping it.
@@ -122,9 +131,9 @@ func TestUsual(t *testing.T) {
 		note  string // of the warning
 	}{
 		"the engine cannot":              {enginetest.Runtime{}, nil, "this engine cannot repair", "the model is not repaired: %v"},
-		"the engine breaks":              {ready(), nil, errBroken.Error(), "the model is not repaired: %v"},
-		"there is too little text":       {ready(), []string{short}, "is too short for a repair", "the model is not repaired: %v"},
-		"the text is not there":          {ready(), []string{"no.txt"}, "no.txt", "the model is not repaired: %v"},
+		"the engine breaks":              {ready(nil), nil, errBroken.Error(), "the model is not repaired: %v"},
+		"there is too little text":       {ready(nil), []string{short}, "is too short for a repair", "the model is not repaired: %v"},
+		"the text is not there":          {ready(nil), []string{"no.txt"}, "no.txt", "the model is not repaired: %v"},
 		"it does not load without a map": {unmapped{}, nil, "full", "cannot be loaded without mapping it"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -160,10 +169,14 @@ func TestCancelled(t *testing.T) {
 	t.Parallel()
 	q := request(t, "ffn:3")
 	q.Options.Usual = true
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if done, _, _, err := run(ctx, t, ready(), q); err == nil || done != nil {
-		t.Errorf("%+v, %v", done, err)
+	for name, during := range map[string]bool{"before it begins": false, "while it runs": true} {
+		ctx, cancel := context.WithCancel(t.Context())
+		if !during {
+			cancel()
+		}
+		if done, _, _, err := run(ctx, t, ready(cancel), q); err == nil || done != nil {
+			t.Errorf("%s: %+v, %v", name, done, err)
+		}
 	}
 }
 
@@ -176,7 +189,7 @@ func TestLogInTheWay(t *testing.T) {
 	if err := os.Mkdir(path, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if done, _, _, err := run(t.Context(), t, ready(), q); err == nil || done != nil || !strings.Contains(err.Error(), "no regular file") {
+	if done, _, _, err := run(t.Context(), t, ready(nil), q); err == nil || done != nil || !strings.Contains(err.Error(), "no regular file") {
 		t.Errorf("%+v, %v", done, err)
 	}
 }
@@ -194,7 +207,7 @@ func TestNothingToRepair(t *testing.T) {
 	}
 	q := request(t, "attn:0") // the first block of all
 	q.Removed = nil
-	done, src, sink, err := run(t.Context(), t, ready(), q)
+	done, src, sink, err := run(t.Context(), t, ready(nil), q)
 	if err != nil || done.Result != nil || done.Record != nil || src.Weights() != nil || len(leftBeside(t, q.Output)) != 0 {
 		t.Errorf("%+v, left %v, %v", done, leftBeside(t, q.Output), err)
 	}
