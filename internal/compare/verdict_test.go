@@ -19,6 +19,7 @@ func scored(nats, speed float64) Row {
 
 // The verdict names what is better by more than the error of measurement, and says that it depends where that differs.
 func TestVerdict(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		prunedKLD, rivalKLD, prunedSpeed, rivalSpeed float64
 		want                                         string
@@ -54,6 +55,7 @@ func TestVerdict(t *testing.T) {
 
 // Types are tried from the largest that may fit down, never one that is no smaller than the original.
 func TestRivalChoices(t *testing.T) {
+	t.Parallel()
 	f, err := gguf.Open("../../testdata/tiny-11m-Q8_0.gguf")
 	if err != nil {
 		t.Fatal(err)
@@ -82,6 +84,7 @@ func TestRivalChoices(t *testing.T) {
 }
 
 func TestRates(t *testing.T) {
+	t.Parallel()
 	r, ratio := ratesOf([]float64{10, 14}, []float64{5, 7})
 	if r.Mean != 12 || math.Abs(r.StdDev-math.Sqrt(8)) > 1e-12 || r.Repeats != 2 || ratio.Mean != 2 || ratio.StdDev != 0 {
 		t.Errorf("%+v %+v", r, ratio)
