@@ -7,6 +7,7 @@ import (
 )
 
 func TestNoiseExceeds(t *testing.T) {
+	t.Parallel()
 	whole := Noise{NMSE: 1e-4, KLD: 1e-2}
 	for _, c := range []struct {
 		n    Noise
