@@ -12,6 +12,7 @@ import (
 // PendingMatrix is an importance matrix under its temporary name; nil is none.
 type PendingMatrix struct{ *gguf.Pending }
 
+// Discard removes the temporary file.
 func (m *PendingMatrix) Discard() error {
 	if m == nil {
 		return nil
