@@ -30,7 +30,7 @@ type PPLOutcome struct {
 
 // PPL measures a model. Without a mask it runs as llama-perplexity would: a stock context, batches of the same shape.
 func PPL(ctx context.Context, j PPLJob, sink progress.Sink) (*PPLOutcome, error) {
-	corpus, err := j.Text.ReadEvaluation()
+	text, err := j.Text.ReadEvaluation()
 	if err != nil {
 		return nil, err
 	}
@@ -39,7 +39,7 @@ func PPL(ctx context.Context, j PPLJob, sink progress.Sink) (*PPLOutcome, error)
 		return nil, err
 	}
 	defer src.Close()
-	set, err := j.Text.Set(corpus, src.Model)
+	set, err := j.Text.Set(text, src.Model)
 	if err != nil {
 		return nil, err
 	}
@@ -58,18 +58,18 @@ func PPL(ctx context.Context, j PPLJob, sink progress.Sink) (*PPLOutcome, error)
 	if !jsonnum.Finite(est.PPL) {
 		sink.Warnf("the perplexity is not finite; is the file damaged%s?", orMask(j.Mask))
 	}
-	return &PPLOutcome{Model: j.Spec.Path, Corpus: corpus.Name, Context: j.Text.Context, Estimate: est}, nil
+	return &PPLOutcome{Model: j.Spec.Path, Corpus: text.Name, Context: j.Text.Context, Estimate: est}, nil
 }
 
 // evaluator opens what measures set, and a progress that it moves; stop closes both.
 func (j PPLJob) evaluator(ctx context.Context, src *source.Source, set *perplexity.Set, label string, sink progress.Sink) (*perplexity.Evaluator, func(), error) {
-	engine, closeEngine, err := j.engine(ctx, src, set)
+	runner, closeRunner, err := j.runner(ctx, src, set)
 	if err != nil {
 		return nil, nil, err
 	}
-	eval, err := perplexity.NewEvaluator(engine, set)
+	eval, err := perplexity.NewEvaluator(runner, set)
 	if err != nil {
-		closeEngine()
+		closeRunner()
 		return nil, nil, err
 	}
 	bar, tokens := sink.Start(label, int64(set.Tokens())), 0
@@ -79,12 +79,12 @@ func (j PPLJob) evaluator(ctx context.Context, src *source.Source, set *perplexi
 	}
 	return eval, func() {
 		bar.Stop()
-		closeEngine()
+		closeRunner()
 	}, nil
 }
 
-// engine opens the context that measures: stock without a mask, else one that leaves the mask's blocks out.
-func (j PPLJob) engine(ctx context.Context, src *source.Source, set *perplexity.Set) (engine.Runner, func(), error) {
+// runner opens the context that measures: stock without a mask, else one that leaves the mask's blocks out.
+func (j PPLJob) runner(ctx context.Context, src *source.Source, set *perplexity.Set) (engine.Runner, func(), error) {
 	nSeq, seqLen := j.Text.Shape(set.Longest())
 	p := engine.SessionParams{NSeq: nSeq, SeqLen: seqLen, Threads: j.Spec.Threads, FlashAttn: j.Spec.FlashAttn}
 	if j.Mask.Len() == 0 {
