@@ -12,7 +12,7 @@ import (
 // The keys of our own namespace. A file that is pruned again keeps those of its source under ggufprune.parent.*.
 //
 //	ggufprune.layout          string    native, deci or zeros
-//	ggufprune.mask            string    the removed blocks, "attn:3,arch.FFN:7-9"
+//	ggufprune.mask            string    the removed blocks, "attn:3,ffn:7-9"
 //	ggufprune.removed         [string]  the same, one by one in the order of removal
 //	ggufprune.layers.mixer    [int32]   for each layer of this file, the source's layer that its mixer comes from; -1 = none
 //	ggufprune.layers.ffn      [int32]   the same for the FFN

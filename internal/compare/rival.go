@@ -16,14 +16,14 @@ import (
 	"github.com/ggufprune/ggufprune/internal/source"
 )
 
-// Rival is the quantisation that the reference was compared in: what its user would have instead of the subject, [Job].Subject.
+// Rival is a quantisation of the reference, about as small as the subject: what its user could have instead.
 type Rival struct {
 	Type   string // "" where no quantisation is as small
 	Bytes  int64
 	Reason string // why there is none
 }
 
-// The values of Job.Rival besides types.
+// What [Job].Rival may be, besides a type.
 const (
 	RivalOff  = "off"
 	RivalAuto = "auto"

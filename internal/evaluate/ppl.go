@@ -29,7 +29,7 @@ type PPLOutcome struct {
 
 // PPL measures a model. Without a mask it runs as llama-perplexity would: a stock context, batches of the same shape.
 func PPL(ctx context.Context, j PPLJob, sink progress.Sink) (*PPLOutcome, error) {
-	corpus, err := j.Text.ReadEvaluation()
+	text, err := j.Text.ReadEvaluation()
 	if err != nil {
 		return nil, err
 	}
@@ -38,7 +38,7 @@ func PPL(ctx context.Context, j PPLJob, sink progress.Sink) (*PPLOutcome, error)
 		return nil, err
 	}
 	defer src.Close()
-	set, err := j.Text.Set(corpus, src.Model)
+	set, err := j.Text.Set(text, src.Model)
 	if err != nil {
 		return nil, err
 	}
@@ -58,5 +58,5 @@ func PPL(ctx context.Context, j PPLJob, sink progress.Sink) (*PPLOutcome, error)
 	if !jsonnum.Finite(est.PPL) {
 		sink.Warnf("the perplexity is not finite; is the file damaged%s?", orMask(j.Mask))
 	}
-	return &PPLOutcome{Model: j.Spec.Path, Corpus: corpus.Name, Context: j.Text.Context, Estimate: est}, nil
+	return &PPLOutcome{Model: j.Spec.Path, Corpus: text.Name, Context: j.Text.Context, Estimate: est}, nil
 }
