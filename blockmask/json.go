@@ -59,6 +59,14 @@ func (m *Mask) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
+// ParseKey reads what [Mask.Key] returns.
+func ParseKey(s string) (Mask, error) {
+	if !strings.HasPrefix(s, "{") {
+		return Parse(s)
+	}
+	return unmarshalParts([]byte(s))
+}
+
 func unmarshalParts(data []byte) (Mask, error) {
 	var in maskJSON
 	dec := json.NewDecoder(bytes.NewReader(data))

@@ -124,3 +124,18 @@ func blocksOf(m Mask) (blocks []Block) {
 	}
 	return blocks
 }
+
+func TestParseKey(t *testing.T) {
+	t.Parallel()
+	part := Of(Cut{Block: Block{7, FFN}, Channels: indices(t, "0-511,600-1111")}).With(Block{3, Mixer})
+	for _, m := range []Mask{nil, New(Block{3, Mixer}, Block{4, Mixer}), part} {
+		if got, err := ParseKey(m.Key()); err != nil || !got.Equal(m) {
+			t.Errorf("%s: %v, %v", m.Key(), got, err)
+		}
+	}
+	for _, s := range []string{"ffn:7=1024", "{", `"attn:3"`} {
+		if m, err := ParseKey(s); err == nil {
+			t.Errorf("%s: %v", s, m)
+		}
+	}
+}

@@ -63,7 +63,7 @@ func (f *deciFile) addLayer(j int, l blockmask.Layer) error {
 		f.addMixerStub()
 	}
 	if l.FFN >= 0 {
-		ff = f.h.FF[l.FFN]
+		ff = f.m.width(l.FFN)
 		if err := f.addHalf(j, l.FFN, arch.FFN); err != nil {
 			return err
 		}
@@ -98,7 +98,7 @@ func (f *deciFile) addHalf(j, i int, h arch.Half) error {
 
 // split plans a tensor of layer i: as it is, permuted, or as its parts if it is fused. The names are without "blk.N.".
 func (f *deciFile) split(i int, rest string, t gguf.Tensor) ([]gguf.PlanTensor, error) {
-	q, kv, ff := f.h.Count[i]*f.h.Size, f.h.KV[i]*f.h.Size, f.h.FF[i]
+	q, kv, ff := f.h.Count[i]*f.h.Size, f.h.KV[i]*f.h.Size, f.m.width(i)
 	var order func(r int) int // of the rows of Q and K
 	if f.d.NEOX {
 		order = neoxToNorm(f.h.Size)

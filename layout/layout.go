@@ -39,6 +39,7 @@ var layouts = []layout{
 	},
 	{ // the source's architecture, and zeros where a half is missing: for any model
 		kind:  Zeros,
+		suits: cannotZeroParts,
 		build: buildZeros,
 		exact: func(*model) bool { return false },
 		hint:  "remove whole layers",
@@ -77,6 +78,10 @@ func unknownKind(s string) error {
 // Build plans the file. The Plan refers to Source, which must stay open until it is written. Errors are a *RefusedError
 // where the request is sound but has no exact layout, otherwise what is wrong with the source or the mask.
 func Build(r Request) (*Result, error) {
+	r.Kind = cmp.Or(r.Kind, Auto)
+	if !slices.Contains(Kinds, r.Kind) {
+		return nil, unknownKind(string(r.Kind))
+	}
 	m, err := newModel(r)
 	if err != nil {
 		return nil, err
@@ -84,15 +89,16 @@ func Build(r Request) (*Result, error) {
 	return m.build(r)
 }
 
+// Outline is Build without what only a fit can make: contents of a quantised ffn_down that loses columns, and of tensors of Types.
+// The plan has the right sizes and cannot be written.
+func Outline(r Request) (*Result, error) {
+	r.outline = true
+	return Build(r)
+}
+
 // build is Build of what m.removed has.
 func (m *model) build(r Request) (*Result, error) {
 	kind := cmp.Or(r.Kind, Auto)
-	if parts := m.removed.Parts(); len(parts) > 0 {
-		return nil, &RefusedError{kind, m.Arch, fmt.Sprintf("%s keeps a part of a block, which cannot be written yet", parts[0]), "use a mask of whole blocks"}
-	}
-	if !slices.Contains(Kinds, kind) {
-		return nil, unknownKind(string(kind))
-	}
 	var reasons []string
 	for _, l := range layouts {
 		if kind != Auto && kind != l.kind {
@@ -122,14 +128,18 @@ func (l layout) try(m *model) (res *Result, why string, err error) {
 	if res, why, err = l.build(m); err != nil || why != "" {
 		return nil, why, err
 	}
-	res.Kind, res.Exact = l.kind, l.exact(m)
+	// A narrower FFN adds up in another order.
+	res.Kind, res.Exact = l.kind, l.exact(m) && len(m.removed.Parts()) == 0
 	return res, "", nil
 }
 
 // finish adds what is common to all layouts.
 func finish(m *model, r Request, res *Result) (*Result, error) {
 	res.ParamsTotal = m.File.Params()
-	res.ParamsRemoved = m.paramsOf(m.removed)
+	var err error
+	if res.ParamsRemoved, err = m.paramsOf(m.removed); err != nil {
+		return nil, err
+	}
 	meta := &metadata.List{KVs: res.Plan.KVs}
 	if err := addProvenance(meta, m, r.Provenance, res); err != nil {
 		return nil, err
@@ -138,9 +148,9 @@ func finish(m *model, r Request, res *Result) (*Result, error) {
 	return res, nil
 }
 
-// Size is the number of bytes of the file that Build plans.
+// Size is the number of bytes of the file that Build plans. It needs no contents, as Outline.
 func Size(r Request) (int64, error) {
-	res, err := Build(r)
+	res, err := Outline(r)
 	if err != nil {
 		return 0, err
 	}

@@ -1,6 +1,7 @@
 package layout
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -39,10 +40,8 @@ type model struct {
 
 // newModel takes the request apart and checks that it is sound.
 func newModel(r Request) (*model, error) {
-	m := &model{contents: tensors.Source{File: r.Source, Changed: r.Changed, Types: r.Types}, removed: r.Removed}
-	if err := m.checkChanged(); err != nil {
-		return nil, err
-	}
+	m := &model{removed: r.Removed}
+	m.contents = tensors.Source{File: r.Source, Changed: r.Changed, Types: r.Types, Outline: r.outline}
 	var err error
 	if m.Model, err = arch.Of(r.Source); err != nil {
 		return nil, err
@@ -61,7 +60,13 @@ func newModel(r Request) (*model, error) {
 	if err := r.Removed.Check(m.blocks); err != nil {
 		return nil, err
 	}
-	return m, m.sortTensors(r.Blocks)
+	if err := m.sortTensors(r.Blocks); err != nil {
+		return nil, err
+	}
+	if err := m.cutFFNs(cmp.Or(r.Kind, Auto)); err != nil {
+		return nil, err
+	}
+	return m, m.checkChanged()
 }
 
 // sortTensors assigns every tensor to its layer and half.
@@ -113,8 +118,8 @@ func (m *model) remains(i int, h arch.Half) bool {
 	return m.layers[i].has[h] && !m.removed.Has(blockmask.Block{Layer: i, Kind: h.Kind()})
 }
 
-// paramsOf counts the weights of the blocks in mask.
-func (m *model) paramsOf(mask blockmask.Mask) uint64 {
+// paramsOf counts the weights that mask removes.
+func (m *model) paramsOf(mask blockmask.Mask) (uint64, error) {
 	n := uint64(0)
 	for _, b := range mask.Blocks() {
 		for _, t := range m.layers[b.Layer].tensors {
@@ -123,10 +128,17 @@ func (m *model) paramsOf(mask blockmask.Mask) uint64 {
 			}
 		}
 	}
-	return n
+	for _, c := range mask.Parts() {
+		w, err := m.lost(c)
+		if err != nil {
+			return 0, err
+		}
+		n += w.Params
+	}
+	return n, nil
 }
 
-// checkChanged makes sure that changed tensors exist and have the size of their type. A layout may move the rows of other tensors, but
+// checkChanged makes sure that changed tensors exist and have the size of their type, those of a cut FFN at its new width. A layout may move the rows of other tensors, but
 // copies output projections as they are.
 func (m *model) checkChanged() error {
 	for name := range m.contents.Changed {
@@ -135,7 +147,7 @@ func (m *model) checkChanged() error {
 		}
 	}
 	for name := range m.contents.Types {
-		if m.contents.Changed[name] == nil {
+		if m.contents.Changed[name] == nil && !m.contents.Outline {
 			return fmt.Errorf("%s cannot have another type: it is not changed", name)
 		}
 	}

@@ -17,6 +17,9 @@ func buildNative(m *model) (res *Result, reason string, err error) {
 		}
 		meta := m.metadata()
 		why, err := m.express(meta, slots)
+		if err == nil && why == "" {
+			why, err = m.writeWidths(meta, slots)
+		}
 		if err != nil {
 			return nil, "", err
 		}

@@ -12,11 +12,11 @@ import (
 // The keys of our own namespace. A file that is pruned again keeps those of its source under ggufprune.parent.*.
 //
 //	ggufprune.layout          string    native, deci or zeros
-//	ggufprune.mask            string    the removed blocks, "attn:3,ffn:7-9"
-//	ggufprune.removed         [string]  the same, one by one in the order of removal
+//	ggufprune.mask            string    the removed blocks, "attn:3,ffn:7-9"; with parts of blocks the mask's JSON (blockmask.ParseKey)
+//	ggufprune.removed         [string]  the blocks that are gone, one by one in the order of removal
 //	ggufprune.layers.mixer    [int32]   for each layer of this file, the source's layer that its mixer comes from; -1 = none
 //	ggufprune.layers.ffn      [int32]   the same for the FFN
-//	ggufprune.params_removed  uint64    weights in the removed blocks
+//	ggufprune.params_removed  uint64    weights in the removed blocks and channels
 //	ggufprune.params_total    uint64    weights in the source
 //	ggufprune.source.sha256   string    of the source's bytes
 //	ggufprune.metric          string    and, where a search chose the blocks:
@@ -53,7 +53,7 @@ func addProvenance(meta *metadata.List, m *model, p Provenance, res *Result) err
 	}
 	pairs := []any{
 		"layout", string(res.Kind),
-		"mask", m.removed.String(),
+		"mask", m.removed.Key(),
 		"removed", blockNames(removed),
 		"layers.mixer", mixers,
 		"layers.ffn", ffns,

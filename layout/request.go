@@ -18,7 +18,8 @@ const (
 	Auto   Kind = "auto"
 )
 
-// Request asks for the model in Source without the blocks in Removed.
+// Request asks for the model in Source without what Removed takes away: blocks, and channels of FFNs. A quantised ffn_down that loses
+// channels must be in Changed.
 type Request struct {
 	Source     *gguf.File
 	Blocks     []Block // all blocks of the model, front to back, as the engine found them
@@ -26,10 +27,12 @@ type Request struct {
 	Kind       Kind // "" is Auto
 	Provenance Provenance
 
-	// Changed are new contents of tensors of Source, of the same shape, by name: what a repair changed. They have the tensor's type, or
-	// the one that Types has for it.
+	// Changed are new contents of tensors of Source by name: what a fit changed. They have the tensor's shape, an ffn_down of which
+	// Removed keeps some channels that many columns, in their order; and the tensor's type, or the one that Types has for it.
 	Changed map[string][]byte
 	Types   map[string]gguf.Type
+
+	outline bool // new contents that the file needs may be missing: see Outline
 }
 
 // Block is a block with the names of the tensors that it alone uses. Norms may be missing from Weights; they are told by
@@ -48,7 +51,7 @@ type Result struct {
 	// Layers says for each layer of the file, front to back, which layers of the source its halves come from; -1 where a half
 	// is absent or zero. Layers of a multi-token-prediction head are not among them.
 	Layers        []blockmask.Layer
-	ParamsRemoved uint64 // weights in the removed blocks
+	ParamsRemoved uint64 // weights in the removed blocks and channels
 	ParamsTotal   uint64 // weights in the source
 }
 

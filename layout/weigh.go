@@ -14,6 +14,8 @@ type Weights struct {
 // Sizes knows what each block of a model holds. It is the one place that does: see [Weigh].
 type Sizes struct {
 	units []unitSize // in the order of the blocks
+	model *model
+	err   error // why there is no model
 }
 
 type unitSize struct {
@@ -25,8 +27,8 @@ type unitSize struct {
 
 // Weigh measures the blocks of f. It tries a layout for each, so it is worth keeping.
 func Weigh(f *gguf.File, blocks []Block) *Sizes {
-	m, err := newModel(Request{Source: f, Blocks: blocks})
-	s := &Sizes{}
+	m, err := newModel(Request{Source: f, Blocks: blocks, outline: true})
+	s := &Sizes{model: m, err: err}
 	for _, b := range blocks {
 		u := unitSize{block: b.Block}
 		for _, name := range b.Weights {
@@ -54,8 +56,6 @@ func (m *model) paramsWithout(b blockmask.Block) (params uint64, ok bool) {
 
 // Of returns what the given blocks hold together. A tensor that blocks share counts once. The engine lists no norms, so a block that
 // no layout can do without has the parameters of its matrices and biases.
-//
-// It takes blocks and no mask: what a part of a block holds is not known here yet.
 func (s *Sizes) Of(blocks ...blockmask.Block) Weights {
 	var w Weights
 	chosen := blockmask.New(blocks...)
@@ -79,4 +79,29 @@ func (s *Sizes) Of(blocks ...blockmask.Block) Weights {
 		}
 	}
 	return w
+}
+
+// OfMask returns what mask removes: of the blocks of which a part stays, the rest. The error is a *RefusedError where what stays of a
+// block cannot be stored.
+func (s *Sizes) OfMask(mask blockmask.Mask) (Weights, error) {
+	w := s.Of(mask.Blocks()...)
+	parts := mask.Parts()
+	if len(parts) == 0 {
+		return w, nil
+	}
+	if s.err != nil {
+		return Weights{}, s.err
+	}
+	if err := mask.Check(s.model.blocks); err != nil {
+		return Weights{}, err
+	}
+	for _, c := range parts {
+		lost, err := s.model.lost(c)
+		if err != nil {
+			return Weights{}, err
+		}
+		w.Params += lost.Params
+		w.Bytes += lost.Bytes
+	}
+	return w, nil
 }

@@ -1,9 +1,7 @@
 package layout
 
 import (
-	"errors"
 	"slices"
-	"strings"
 	"testing"
 
 	"github.com/ggufprune/ggufprune/blockmask"
@@ -109,22 +107,5 @@ func TestWeighOfABrokenSource(t *testing.T) {
 	want, _ := weighPlainly(f, blocks, []blockmask.Block{b})
 	if got := Weigh(f, blocks).Of(b); got != want || got.Params != 64*64+2*64*32+64*64 {
 		t.Errorf("%s holds %+v, want %+v", b, got, want)
-	}
-}
-
-func TestPartsAreRefused(t *testing.T) {
-	t.Parallel()
-	f := fixture{arch: "llama", layers: 2}.open(t)
-	kept, err := blockmask.ParseIndices("0-31")
-	if err != nil {
-		t.Fatal(err)
-	}
-	removed := mask(t, "attn:0").Union(blockmask.Of(blockmask.Cut{Block: blockmask.Block{Layer: 1, Kind: blockmask.FFN}, Channels: kept}))
-	for _, kind := range Kinds {
-		_, err := Build(Request{Source: f, Blocks: blocksOf(f), Removed: removed, Kind: kind})
-		var refused *RefusedError
-		if !errors.As(err, &refused) || !strings.Contains(err.Error(), "ffn:1=32 keeps a part of a block") {
-			t.Errorf("%s: %v", kind, err)
-		}
 	}
 }

@@ -33,6 +33,14 @@ func buildZeros(m *model) (res *Result, why string, err error) {
 	return nil, "not even the layers in their places can be expressed", nil
 }
 
+// cannotZeroParts: what a part of an FFN saves, zeros in its place would not.
+func cannotZeroParts(m *model) string {
+	if parts := m.removed.Parts(); len(parts) > 0 {
+		return fmt.Sprintf("%s keeps a part of a block, for which this layout has no form", parts[0])
+	}
+	return ""
+}
+
 func zeroHalves(slots []slot) int {
 	n := 0
 	for _, s := range slots {

@@ -4,12 +4,11 @@ package arch
 type Heads struct {
 	Size, Value, Rot int   // dimensions of a head of Q and K, of V, and how many of the former are rotated
 	Count, KV        []int // heads of each layer
-	FF               []int // FFN length of each layer
 }
 
-// Heads reads head counts and FFN lengths, one for each layer, and head sizes as llama.cpp does.
+// Heads reads head counts, one for each layer, and head sizes as llama.cpp does.
 func (p Params) Heads() Heads {
-	h := Heads{Count: p.Spread("attention.head_count"), FF: p.Spread("feed_forward_length")}
+	h := Heads{Count: p.Spread("attention.head_count")}
 	h.KV = h.Count
 	if _, ok := p.File.KV(p.Key("attention.head_count_kv")); ok {
 		h.KV = p.Spread("attention.head_count_kv")

@@ -92,3 +92,51 @@ func archOfFile(file string) (arch string, tr Traits, known bool) {
 	}
 	return name, Traits{}, false
 }
+
+// TestWidthsAgainstSource: a loader that reads FFN lengths layer by layer is known, and no other is taken for one.
+func TestWidthsAgainstSource(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob(filepath.Join("..", "..", "third_party", "llama.cpp", "src", "src", "models", "*.cpp"))
+	if err != nil || len(files) < 100 {
+		t.Fatalf("%d files: run `make setup` first", len(files))
+	}
+	perLayer := regexp.MustCompile(`int64_t n_ff(_cur)? *= *hparams\.n_ff\(il?\);|FFN_UP, .*hparams\.n_ff\(il?\)`)
+	dense := regexp.MustCompile(`LLM_TENSOR_FFN_UP,`)
+	found, others := 0, 0
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		name, _, known := archOfFile(file)
+		if !known || !dense.Match(text) {
+			continue
+		}
+		got := perLayer.Match(text)
+		if p := (Params{Arch: name}); got != p.WidthPerLayer() {
+			t.Errorf("%s reads a width for each layer: %v, the table says %v", name, got, p.WidthPerLayer())
+		}
+		if got {
+			found++
+		} else {
+			others++
+		}
+	}
+	if found != len(widthPerLayer) || others < 40 {
+		t.Errorf("%d architectures with a width for each layer, %d others", found, others)
+	}
+}
+
+func TestSideOf(t *testing.T) {
+	t.Parallel()
+	for rest, want := range map[string]Side{
+		"ffn_up.weight": Rows, "ffn_gate.bias": Rows, "ffn_down.weight": Columns, "ffn_down.bias": NoSide, "ffn_norm.weight": NoSide,
+		"ffn_norm.bias": NoSide, "post_ffw_norm.weight": NoSide, "ffn_up.scale": NoSide, "ffn_down.input_scale": NoSide,
+		"ffn_sub_norm.weight": Unknown, "ffn_act.scales": Unknown, "ffn_up_exps.weight": Unknown, "ffn_up_exps.scale": Unknown,
+		"ffn_gate.lora_a": Unknown, "ffn_up.3.weight": Unknown, "attn_q.weight": Unknown,
+	} {
+		if got := SideOf(rest); got != want {
+			t.Errorf("%s is on side %d, want %d", rest, got, want)
+		}
+	}
+}

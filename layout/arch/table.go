@@ -95,9 +95,12 @@ var special = map[string]Traits{
 	"smollm3":  {Join: AnyLayer, Fixed: []FixedRule{everyFourth}},
 	"stablelm": {Join: AnyLayer, refine: parallelWithoutNorm},
 
-	"arwkv7":        {Why: "its layers reuse the values of the first one", KeepOthers: true},
-	"deepseek4":     {Why: "its layers mix several residual streams", KeepOthers: true},
-	"gemma3n":       {Why: "its layers share keys and values and have inputs of their own", KeepOthers: true},
+	"arwkv7":    {Why: "its layers reuse the values of the first one", KeepOthers: true},
+	"deepseek4": {Why: "its layers mix several residual streams", KeepOthers: true},
+	"gemma3n": {
+		Why: "its layers share keys and values and have inputs of their own", KeepOthers: true,
+		NoChannels: "its activations are cut off by their mean and deviation over all channels",
+	},
 	"gemma4":        {Why: "its layers share keys and values and have inputs of their own", KeepOthers: true},
 	"graniteswitch": {Why: "its adapters are bound to the layers", KeepOthers: true},
 	"hrm_text":      {Why: "its layers run in loops", KeepOthers: true},
@@ -122,7 +125,10 @@ func traitsOf(p Params) Traits {
 	case slices.Contains(parallel, p.Arch):
 		t = Traits{Join: SameLayer}
 	default:
-		t = Traits{Why: "this tool does not know whether llama.cpp derives anything from its layers' indices", KeepOthers: true}
+		t = Traits{
+			Why: "this tool does not know whether llama.cpp derives anything from its layers' indices", KeepOthers: true,
+			NoChannels: "this tool does not know the architecture",
+		}
 	}
 	if d, ok := deci[p.Arch]; ok {
 		t.Deci = &d

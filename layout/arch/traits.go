@@ -37,6 +37,8 @@ type Traits struct {
 	MixerKind func(p Params, i int) bool
 	// ResidualScale is residual_scale where the metadata has none, by the number of layers; nil: it does not depend on that.
 	ResidualScale func(nLayer int) float32
+	// NoChannels is why FFNs cannot lose channels, whatever their tensors look like; "" where nothing is against it.
+	NoChannels string
 	// Deci is how the architecture differs from deci; nil: deci cannot stand for it.
 	Deci *Deci
 	// refine adjusts the traits to one model.

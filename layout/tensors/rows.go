@@ -14,7 +14,7 @@ type Part struct {
 	Order func(r int) int
 }
 
-// from lists the rows of the tensor that make up the part, which begins at row at.
+// from lists the rows of what is left of the tensor that make up the part, which begins at row at.
 func (p Part) from(at int64) []int64 {
 	rows := make([]int64, p.Rows)
 	for r := range rows {
@@ -27,14 +27,16 @@ func (p Part) from(at int64) []int64 {
 	return rows
 }
 
-// Split cuts a tensor into parts, which must make up all of it. Rows move whole, whatever their type, so nothing is requantised.
+// Split cuts a tensor into parts, which must make up all that its cut leaves. Rows move whole, whatever their type, so nothing is
+// requantised.
 func (s Source) Split(t gguf.Tensor, parts []Part) ([]gguf.PlanTensor, error) {
-	total, unit := t.Rows(), t.Type.RowBytes(t.Dims[0])
+	left := s.Cuts[t.Name].of(t)
+	total := left.Rows()
 	if len(t.Dims) == 1 {
 		if t.Type.Quantized() {
 			return nil, fmt.Errorf("tensor %s is a quantised vector", t.Name)
 		}
-		total, unit = int64(t.Dims[0]), t.Type.RowBytes(1)
+		total = int64(left.Dims[0])
 	}
 	if len(parts) == 1 && parts[0].Order == nil && int64(parts[0].Rows) == total {
 		return []gguf.PlanTensor{s.Copy(t, parts[0].Name)}, nil
@@ -47,11 +49,7 @@ func (s Source) Split(t gguf.Tensor, parts []Part) ([]gguf.PlanTensor, error) {
 		if at > total {
 			break
 		}
-		planned, err := s.take(t, p.Name, rows, unit)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, planned)
+		out = append(out, s.take(t, p.Name, rows))
 	}
 	if at != total {
 		return nil, fmt.Errorf("tensor %s has %d rows; the metadata means %d", t.Name, total, at)
@@ -59,21 +57,12 @@ func (s Source) Split(t gguf.Tensor, parts []Part) ([]gguf.PlanTensor, error) {
 	return out, nil
 }
 
-// take plans rows of t, which has unit bytes per row, as a tensor of its own.
-func (s Source) take(t gguf.Tensor, name string, rows []int64, unit int64) (gguf.PlanTensor, error) {
-	out := gguf.PlanTensor{Name: name, Type: t.Type}
-	if len(t.Dims) > 1 {
-		out.Dims, out.Data = []uint64{t.Dims[0], uint64(len(rows))}, gguf.Rows(s.File, t, rows)
-		return out, nil
+// take plans rows of what is left of t as a tensor of its own.
+func (s Source) take(t gguf.Tensor, name string, rows []int64) gguf.PlanTensor {
+	if cut := s.Cuts[t.Name]; cut.Rows != nil {
+		for i, r := range rows {
+			rows[i] = cut.Rows[r]
+		}
 	}
-	b, err := s.read(t)
-	if err != nil {
-		return out, err
-	}
-	var picked []byte
-	for _, r := range rows {
-		picked = append(picked, b[r*unit:(r+1)*unit]...)
-	}
-	out.Dims, out.Data = []uint64{uint64(len(rows))}, gguf.Bytes(picked)
-	return out, nil
+	return gguf.PlanTensor{Name: name, Type: t.Type, Dims: Cut{Rows: rows}.of(t).Dims, Data: s.rows(t, rows)}
 }

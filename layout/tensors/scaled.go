@@ -8,12 +8,12 @@ import (
 	"github.com/ggufprune/ggufprune/gguf"
 )
 
-// Scaled plans an unquantised tensor times scale, as F32. Its weights are held in memory until they are written.
+// Scaled plans an unquantised tensor, or what its cut leaves of it, times scale, as F32. Its weights are held in memory until they are written.
 func (s Source) Scaled(t gguf.Tensor, name string, scale float32) (gguf.PlanTensor, error) {
 	raw, changed := s.Changed[t.Name]
 	if !changed {
 		var err error
-		if raw, err = s.read(t); err != nil {
+		if raw, err = s.readCut(t); err != nil {
 			return gguf.PlanTensor{}, err
 		}
 	}
@@ -28,7 +28,7 @@ func (s Source) Scaled(t gguf.Tensor, name string, scale float32) (gguf.PlanTens
 	for _, v := range values {
 		out = binary.LittleEndian.AppendUint32(out, math.Float32bits(v*scale))
 	}
-	return gguf.PlanTensor{Name: name, Type: gguf.F32, Dims: t.Dims, Data: gguf.Bytes(out)}, nil
+	return gguf.PlanTensor{Name: name, Type: gguf.F32, Dims: s.Cuts[t.Name].of(t).Dims, Data: gguf.Bytes(out)}, nil
 }
 
 // toFloat32 decodes unquantised weights.

@@ -1,5 +1,5 @@
-// Package tensors plans the tensors of an output file: each is one of the source, as it is or changed by a repair, a part of one, one
-// times a factor, or new and constant. It knows no names and no architectures. What cuts tensors along another side belongs here, too.
+// Package tensors plans the tensors of an output file: each is one of the source, as it is or changed by a fit, cut along its rows or
+// columns, a part of one, one times a factor, or new and constant. It knows no names and no architectures.
 package tensors
 
 import (
@@ -14,12 +14,15 @@ type Source struct {
 	File    *gguf.File
 	Changed map[string][]byte    // new contents of tensors of File, by name
 	Types   map[string]gguf.Type // of Changed, where it is not the tensor's own
+	Cuts    map[string]Cut       // what stays of tensors of File, by name; all of those that are not here
+	// Outline: contents that only a fit can make may be missing. The plan then has the right sizes, and cannot be written.
+	Outline bool
 }
 
 // Fits reports whether the tensor of this name exists and its changed contents have the size of their type.
 func (s Source) Fits(name string) bool {
 	t, ok := s.File.Tensor(name)
-	return ok && int64(len(s.Changed[name])) == sizeAs(t, s.typeOf(t))
+	return ok && int64(len(s.Changed[name])) == sizeAs(s.Cuts[name].of(t), s.typeOf(t))
 }
 
 // typeOf is the type that a tensor is written in.
@@ -38,11 +41,22 @@ func sizeAs(t gguf.Tensor, typ gguf.Type) int64 {
 	return typ.RowBytes(t.Dims[0]) * t.Rows()
 }
 
-// Copy plans a tensor of the source under another name.
+// Copy plans a tensor of the source, or what its cut leaves of it, under another name.
 func (s Source) Copy(t gguf.Tensor, name string) gguf.PlanTensor {
-	p := gguf.PlanTensor{Name: name, Type: t.Type, Dims: t.Dims, Data: gguf.Copy(s.File, t)}
-	if data, ok := s.Changed[t.Name]; ok {
-		p.Type, p.Data = s.typeOf(t), gguf.Changed(t, data)
+	cut, typ := s.Cuts[t.Name], s.typeOf(t)
+	p := gguf.PlanTensor{Name: name, Type: typ, Dims: cut.of(t).Dims}
+	data, changed := s.Changed[t.Name]
+	switch {
+	case changed:
+		p.Data = gguf.Changed(t, data)
+	case s.Outline && (typ != t.Type || cut.needsContents(t)):
+		p.Data = unknown(t, sizeAs(cut.of(t), typ))
+	case cut.Columns != nil:
+		p.Data = s.columns(t, cut)
+	case cut.Rows != nil:
+		p.Data = s.rows(t, cut.Rows)
+	default:
+		p.Data = gguf.Copy(s.File, t)
 	}
 	return p
 }

@@ -1,8 +1,10 @@
 package tensors
 
 import (
+	"context"
 	"encoding/binary"
 	"math"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -130,4 +132,82 @@ func TestChanged(t *testing.T) {
 	if s.Fits("matrix") || s.Fits("vector") || s.Fits("none") {
 		t.Error("contents of another size fit")
 	}
+}
+
+// TestCut: a cut tensor is what its rows or columns are, whatever is done with it then.
+func TestCut(t *testing.T) {
+	t.Parallel()
+	s := source(t)
+	matrix, _ := s.File.Tensor("matrix")
+	vector, _ := s.File.Tensor("vector")
+	s.Cuts = map[string]Cut{"matrix": {Rows: []int64{0, 3}}, "vector": {Rows: []int64{1, 2, 3}}}
+	backwards := func(r int) int { return 1 - r }
+	parts, err := s.Split(matrix, []Part{{Name: "a", Rows: 2, Order: backwards}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	more, err := s.Split(vector, []Part{{Name: "b", Rows: 1}, {Name: "c", Rows: 2}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	scaled, err := s.Scaled(vector, "d", 10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Cuts["matrix"] = Cut{Columns: []int64{1}}
+	columns, err := s.Scaled(matrix, "f", 10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan := append(append(parts, more...), scaled, s.Copy(matrix, "e"), columns)
+	for i, want := range [][]float32{{6, 7, 0, 1}, {1}, {2, 3}, {10, 20, 30}, {1, 3, 5, 7}, {10, 30, 50, 70}} {
+		if got := contents(t, plan[i]); !slices.Equal(got, want) {
+			t.Errorf("%s: %v, want %v", plan[i].Name, got, want)
+		}
+	}
+	if d := plan[4].Dims; !slices.Equal(d, []uint64{1, 4}) {
+		t.Errorf("a matrix of one column has dimensions %v", d)
+	}
+	s.Changed = map[string][]byte{"matrix": make([]byte, 16)}
+	if !s.Fits("matrix") || s.Copy(matrix, "x").Data.Size() != 16 {
+		t.Error("contents of the new width do not fit")
+	}
+	s.Changed["matrix"] = make([]byte, 32)
+	if s.Fits("matrix") {
+		t.Error("contents of the old width fit")
+	}
+	if _, err := s.Split(vector, []Part{{Name: "c", Rows: 4}}); err == nil || !strings.Contains(err.Error(), "has 3 rows") {
+		t.Errorf("more rows than the cut leaves: %v", err)
+	}
+}
+
+// contents writes a file of one tensor and reads its numbers.
+func contents(t *testing.T, p gguf.PlanTensor) []float32 {
+	t.Helper()
+	kv, err := gguf.NewKV("general.architecture", "llama")
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "out.gguf")
+	temp, err := gguf.WriteTemp(context.Background(), path, &gguf.Plan{KVs: []gguf.KV{kv}, Tensors: []gguf.PlanTensor{p}}, gguf.WriteOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := temp.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	f, err := gguf.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	raw, err := Source{File: f}.read(f.Tensors()[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := toFloat32(raw, p.Type)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
 }
