@@ -186,17 +186,18 @@ func TestHeldOut(t *testing.T) {
 		t.Errorf("held out are %d tokens, seen %d", out.Held.Longest(), out.Set.Longest())
 	}
 	longer := false // than what is seen would be what is held out, if it was not cut
+	const words = "these are some words and enough"
 	for long := range 8 {
 		documents := make([]string, 8)
 		for i := range documents {
-			documents[i] = `{"text": "some words"}`
+			documents[i] = `{"text": "` + words + `"}`
 		}
-		documents[long] = `{"text": "some words and more of them"}`
+		documents[long] = `{"text": "` + words + `, and more of them"}`
 		c, _, err := prepare(t, src, samples(writeText(t, "long.jsonl", strings.Join(documents, "\n"))), Options{HeldOut: 0.25})
 		if err != nil || c.Held == nil || c.Held.Longest() > c.Set.Longest() {
 			t.Errorf("document %d is long: %+v, %v", long, c, err)
 		}
-		longer = longer || c.Set.Longest() == 1+len("some words")
+		longer = longer || c.Set.Longest() == 1+len(words)
 	}
 	if !longer {
 		t.Error("the long document was never held out")
