@@ -132,9 +132,6 @@ func (s *state) anyRemoved(blocks []blockmask.Block) bool {
 	return slices.ContainsFunc(blocks, s.Removed.Has)
 }
 
-// narrows reports whether a block loses channels.
-func (s *state) narrows(b blockmask.Block) bool { return s.Widths[b] > 0 }
-
 // kept lists the indices of the blocks that stay, from the first that loses channels or the last one before the first gap on.
 func (s *state) kept(blocks []blockmask.Block) []int {
 	first := slices.IndexFunc(blocks, s.narrows)

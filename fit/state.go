@@ -66,6 +66,13 @@ type Result struct {
 	Undone    bool                         // it did not lower the held part's NLL, so nothing is changed
 }
 
+// Narrowed is what became of the output projection of an FFN that kept some of its channels. The loaded model has zeros in the columns
+// of the others.
+type Narrowed struct {
+	Kept blockmask.Indices
+	Data []byte // as a file holds it: Out rows of as many weights as are kept, in the tensor's type
+}
+
 // ErrNothing says that no block can be repaired.
 var ErrNothing = errors.New("nothing to repair")
 
@@ -89,6 +96,9 @@ type state struct {
 	waiting []*part // of a block that the next one runs beside
 	res     *Result
 }
+
+// narrows reports whether a block loses channels.
+func (s *state) narrows(b blockmask.Block) bool { return s.Widths[b] > 0 }
 
 // part is an output projection of a block, and what is collected about it.
 type part struct {

@@ -18,13 +18,6 @@ const Width Method = "width"
 // diagonal.
 var widthLambdas = []float64{0.003, 0.01, 0.03, 0.1, 0.3, 1}
 
-// Narrowed is what became of the output projection of an FFN that kept some of its channels. The loaded model has zeros in the columns
-// of the others.
-type Narrowed struct {
-	Kept blockmask.Indices
-	Data []byte // as a file holds it: Out rows of as many weights as are kept, in the tensor's type
-}
-
 // cut takes channels out of an FFN, whose output projection lies between two boundaries. With f (k) what that is multiplied with, on the
 // pruned stream, and y = x_d behind the FFN less x_p in front of it, the wanted number of channels on which a linear map of f comes
 // closest to y is chosen, and the projection's columns are fitted:
