@@ -10,6 +10,7 @@ import (
 )
 
 func TestCandidates(t *testing.T) {
+	t.Parallel()
 	removed := New(Block{0, FFN}, Block{1, Mixer}, Block{1, FFN})
 	for unit, want := range map[Unit]string{
 		Mix:   "[attn:0 attn:2 ffn:2]",
@@ -29,6 +30,7 @@ func TestCandidates(t *testing.T) {
 
 // Candidates are disjoint, cover what is left of their kinds exactly once, and come in the order of ties.
 func TestCandidatesPartitionWhatIsLeft(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		blocks := model(rapid.IntRange(1, 8).Draw(t, "layers"))
 		removed := genMask(8).Draw(t, "removed")
@@ -55,6 +57,7 @@ func TestCandidatesPartitionWhatIsLeft(t *testing.T) {
 
 // However many pairs go, in any order, full layers are left, and all of them but one can go.
 func TestPairsLeaveFullLayers(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		layers := rapid.IntRange(1, 8).Draw(t, "layers")
 		blocks := model(layers)
@@ -75,6 +78,7 @@ func TestPairsLeaveFullLayers(t *testing.T) {
 
 // A mixer without an FFN of its own pairs with what stands next to it in what is left, never with another mixer.
 func TestPairsOfIrregularModels(t *testing.T) {
+	t.Parallel()
 	blocks := []Block{{0, Mixer}, {1, Mixer}, {1, FFN}, {2, FFN}, {3, Mixer}}
 	got := fmt.Sprint(Candidates(Pairs, blocks, nil), Candidates(Pairs, blocks, New(Block{1, Mixer}, Block{1, FFN})))
 	if want := "[attn:1,ffn:1 ffn:2,attn:3] [attn:0,ffn:2 ffn:2,attn:3]"; got != want {
@@ -83,6 +87,7 @@ func TestPairsOfIrregularModels(t *testing.T) {
 }
 
 func TestParseUnit(t *testing.T) {
+	t.Parallel()
 	for in, want := range map[string]Unit{"mix": Mix, "ATTN": Attn, "mha": Attn, "mlp": Ffn, " ffn ": Ffn, "layer": Whole, "Pair": Pairs} {
 		if got, err := ParseUnit(in); err != nil || got != want {
 			t.Errorf("ParseUnit(%q) = %q, %v; want %q", in, got, err, want)

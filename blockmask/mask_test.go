@@ -35,6 +35,7 @@ func model(n int) []Block {
 }
 
 func TestString(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		mask Mask
 		want string
@@ -53,6 +54,7 @@ func TestString(t *testing.T) {
 }
 
 func TestParse(t *testing.T) {
+	t.Parallel()
 	for in, want := range map[string]string{
 		"":                        "",
 		"  ":                      "",
@@ -72,6 +74,7 @@ func TestParse(t *testing.T) {
 }
 
 func TestParseErrorsNameThePartAndTheGrammar(t *testing.T) {
+	t.Parallel()
 	for in, want := range map[string]string{
 		"attn":                `"attn"`,
 		"attn:3,":             `""`,
@@ -109,6 +112,7 @@ func TestParseErrorsNameThePartAndTheGrammar(t *testing.T) {
 func long(s string) string { return strings.Repeat(s, 500) }
 
 func TestParseOfStringIsIdentity(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		m := genMask(12).Draw(t, "m")
 		got, err := Parse(m.String())
@@ -124,6 +128,7 @@ func TestParseOfStringIsIdentity(t *testing.T) {
 
 // The set algebra against Go maps.
 func TestMaskIsASet(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		a, b := genMask(8).Draw(t, "a"), genMask(8).Draw(t, "b")
 		before := slices.Clone(a)
@@ -149,6 +154,7 @@ func TestMaskIsASet(t *testing.T) {
 }
 
 func TestWithDoesNotAlias(t *testing.T) {
+	t.Parallel()
 	base := New(Block{1, Mixer}, Block{2, Mixer})
 	x, y := base.With(Block{3, Mixer}), base.With(Block{4, Mixer})
 	if !x.Has(Block{3, Mixer}) || !y.Has(Block{4, Mixer}) || x.Has(Block{4, Mixer}) {
@@ -162,6 +168,7 @@ func TestWithDoesNotAlias(t *testing.T) {
 }
 
 func TestCheck(t *testing.T) {
+	t.Parallel()
 	blocks := model(4)
 	if err := New(blocks...).Check(blocks); err != nil {
 		t.Error(err)

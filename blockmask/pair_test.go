@@ -8,6 +8,7 @@ import (
 )
 
 func TestPair(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name    string
 		removed string
@@ -36,6 +37,7 @@ func TestPair(t *testing.T) {
 
 // What is paired, read back in order, is what was left; and no two neighbours could be joined further.
 func TestPairKeepsEveryBlockInOrder(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		blocks := model(rapid.IntRange(0, 10).Draw(t, "layers"))
 		removed := genMask(10).Draw(t, "removed")

@@ -24,7 +24,7 @@ type BlockRunner interface {
 }
 
 // Tap is what a weight's matrix is multiplied with at every position, and what its product is multiplied with on its way into the
-// stream. Weight is given. With u = max(Used, 1), the number of matrices that work on a position, the runner fills in the rest.
+// stream. The caller sets Weight and the runner the rest. u = max(Used, 1) is the number of matrices that work on a position.
 type Tap struct {
 	Weight    string
 	K         int       // inputs

@@ -47,7 +47,12 @@ func (s *state) block(ctx context.Context, b blockmask.Block, at, stop int) erro
 		return nil
 	}
 	s.waiting = nil
-	if reason == "" {
+	switch {
+	case s.narrows(b) && reason != "":
+		err = fmt.Errorf("%s cannot lose channels: %s", b, reason)
+	case s.narrows(b):
+		err = s.cut(ctx, b, at, stop, parts)
+	case reason == "":
 		reason, err = s.refit(ctx, at, stop, parts)
 	}
 	if err != nil {

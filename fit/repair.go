@@ -23,6 +23,9 @@ func Run(ctx context.Context, e engine.BlockRunner, w Weights, q Request) (res *
 			s.res.Positions += s.batches[len(s.batches)-1].positions()
 		}
 	}
+	if len(q.Widths) > 0 && q.Log != nil {
+		return nil, errors.New("a fit of channels keeps no log")
+	}
 	if len(q.Fit) == 0 || len(q.Held) == 0 {
 		return nil, errors.New("the text is too short for a repair: it must have sequences to fit on and others to choose by")
 	}
@@ -67,7 +70,8 @@ func (s *state) walk(ctx context.Context) error {
 	if s.res.NLLAfter, err = s.heldNLL(ctx, len(blocks)); err != nil {
 		return err
 	}
-	s.res.Undone = !(s.res.NLLAfter < s.res.NLLBefore)
+	// Where channels go the loss before is the whole model's.
+	s.res.Undone = len(s.Widths) == 0 && !(s.res.NLLAfter < s.res.NLLBefore)
 	return nil
 }
 
@@ -128,15 +132,18 @@ func (s *state) anyRemoved(blocks []blockmask.Block) bool {
 	return slices.ContainsFunc(blocks, s.Removed.Has)
 }
 
-// kept lists the indices of the blocks that stay, from the last one before the first gap on.
+// kept lists the indices of the blocks that stay, from the first that loses channels or the last one before the first gap on.
 func (s *state) kept(blocks []blockmask.Block) []int {
-	gap := slices.IndexFunc(blocks, s.Removed.Has)
-	if gap < 0 {
+	first := slices.IndexFunc(blocks, s.narrows)
+	if gap := slices.IndexFunc(blocks, s.Removed.Has); gap >= 0 && (first < 0 || gap-1 < first) {
+		first = gap - 1
+	}
+	if first < 0 && !s.anyRemoved(blocks) {
 		return nil
 	}
 	var out []int
 	for i, b := range blocks {
-		if i >= gap-1 && !s.Removed.Has(b) {
+		if i >= first && !s.Removed.Has(b) {
 			out = append(out, i)
 		}
 	}

@@ -36,6 +36,7 @@ func ParseMethod(s string) (Method, error) {
 // Request asks for a repair.
 type Request struct {
 	Removed blockmask.Mask
+	Widths  map[blockmask.Block]int // FFNs that lose channels: how many each keeps
 	Method  Method
 	// Fit and Held are batches of sequences of one length in each batch; Held is what choices are made on.
 	Fit, Held [][]engine.Sequence
@@ -61,7 +62,15 @@ type Result struct {
 	Positions int               // of the fit and the held part
 	NLLBefore float64           // mean on the held part, nats
 	NLLAfter  float64
-	Undone    bool // it did not lower the held part's NLL, so nothing is changed
+	Narrowed  map[blockmask.Block]Narrowed // FFNs that lost channels
+	Undone    bool                         // it did not lower the held part's NLL, so nothing is changed
+}
+
+// Narrowed is what became of the output projection of an FFN that kept some of its channels. The loaded model has zeros in the columns
+// of the others.
+type Narrowed struct {
+	Kept blockmask.Indices
+	Data []byte // as a file holds it: Out rows of as many weights as are kept, in the tensor's type
 }
 
 // ErrNothing says that no block can be repaired.
@@ -87,6 +96,9 @@ type state struct {
 	waiting []*part // of a block that the next one runs beside
 	res     *Result
 }
+
+// narrows reports whether a block loses channels.
+func (s *state) narrows(b blockmask.Block) bool { return s.Widths[b] > 0 }
 
 // part is an output projection of a block, and what is collected about it.
 type part struct {

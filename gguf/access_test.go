@@ -10,6 +10,7 @@ import (
 )
 
 func TestAccessors(t *testing.T) {
+	t.Parallel()
 	f := openModel(t, gguftest.Model{KVs: gguftest.KVs(
 		"test.integer.u8", uint8(7), "test.integer.i64", int64(7), "test.integer.negative", int32(-1),
 		"test.float.f32", float32(0.5), "test.float.f64", 0.25, "test.some.string", "s", "test.some.bool", true,
@@ -44,6 +45,7 @@ func TestAccessors(t *testing.T) {
 
 // Every accessor on every key: the right ones answer, all others return an error that names the key, none panics.
 func TestAccessorsOnWrongTypes(t *testing.T) {
+	t.Parallel()
 	kvs := gguftest.KVs(
 		"test.key.string", "3", "test.key.float32", float32(3), "test.key.negative", int8(-3), "test.key.integer", uint16(3),
 		"test.key.bool", true, "test.key.strings", []string{"3"}, "test.key.floats", []float64{3}, "test.key.integers", []int16{3},

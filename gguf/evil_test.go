@@ -165,6 +165,7 @@ func allocated(do func()) uint64 {
 }
 
 func TestEvilFiles(t *testing.T) {
+	t.Parallel()
 	if _, err := openBytes(t, gguftest.Build(small())); err != nil {
 		t.Fatalf("the sound file is refused: %v", err)
 	}
@@ -196,6 +197,7 @@ func TestEvilFiles(t *testing.T) {
 
 // A sparse file has any size at no cost, so the size of the file alone is no bound.
 func TestSparseFileTakesNoMemory(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		value gguftest.Raw
 		want  string
@@ -221,6 +223,7 @@ func TestSparseFileTakesNoMemory(t *testing.T) {
 }
 
 func TestNoRegularFile(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	pipe := filepath.Join(dir, "pipe.gguf")
 	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
@@ -241,6 +244,7 @@ func TestNoRegularFile(t *testing.T) {
 
 // The guarded door turns a panic of the library into an error. These files reach it only here: Open refuses them before.
 func TestParserPanicsEndAtTheDoor(t *testing.T) {
+	t.Parallel()
 	for name, file := range map[string][]byte{
 		"alignment 0":    withKV("general.alignment", uint32(0)),
 		"alignment text": withKV("general.alignment", "32"),
@@ -259,6 +263,7 @@ func TestParserPanicsEndAtTheDoor(t *testing.T) {
 
 // Whatever the two readers disagree about, the file is refused.
 func TestCrossCheckFindsEveryDifference(t *testing.T) {
+	t.Parallel()
 	path := gguftest.Write(t, t.TempDir(), "m.gguf", small())
 	file := gguftest.Build(small())
 	for name, change := range map[string]func(*header){

@@ -150,6 +150,7 @@ func TestOrderOfSyncs(t *testing.T) {
 }
 
 func TestCancelLeavesNothing(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	path := filepath.Join(dir, "out.gguf")
 	const n = 64 << 20

@@ -17,6 +17,7 @@ import (
 )
 
 func TestOpenReadsEverything(t *testing.T) {
+	t.Parallel()
 	for _, version := range []uint32{2, 3} {
 		m := gguftest.Llama(2, 1)
 		m.Version = version
@@ -44,6 +45,7 @@ func TestOpenReadsEverything(t *testing.T) {
 
 // gguf-parser-go trims strings; what is read here is not.
 func TestStringsKeepWhiteSpace(t *testing.T) {
+	t.Parallel()
 	tokens := []string{" ", "\n", " a", "b ", "", "\u00a0", "\xff"}
 	f := openModel(t, gguftest.Model{KVs: gguftest.KVs(
 		" general.padded ", uint8(1), "tokenizer.ggml.tokens", tokens, "general.name", "  x\n",
@@ -64,6 +66,7 @@ func TestStringsKeepWhiteSpace(t *testing.T) {
 }
 
 func TestAlignmentMovesTheData(t *testing.T) {
+	t.Parallel()
 	m := gguftest.Llama(1, 2)
 	m.Alignment = 4096
 	m.KVs = append(m.KVs, gguftest.KV{Key: "general.alignment", Value: uint32(4096)})
@@ -78,6 +81,7 @@ func TestAlignmentMovesTheData(t *testing.T) {
 
 // A file whose last tensor is not padded is sound: old writers left the padding out.
 func TestMissingLastPadding(t *testing.T) {
+	t.Parallel()
 	m := gguftest.Model{
 		KVs:     gguftest.KVs("general.architecture", "llama"),
 		Tensors: []gguftest.Tensor{{Name: "a", Dims: []uint64{3}, Data: make([]byte, 12)}},
@@ -93,6 +97,7 @@ func TestMissingLastPadding(t *testing.T) {
 }
 
 func TestSHA256AndSameFile(t *testing.T) {
+	t.Parallel()
 	m := gguftest.Llama(1, 3)
 	dir := t.TempDir()
 	path := gguftest.Write(t, dir, "m.gguf", m)
@@ -124,6 +129,7 @@ func TestSHA256AndSameFile(t *testing.T) {
 }
 
 func TestClosedFileFailsPolitely(t *testing.T) {
+	t.Parallel()
 	f := openModel(t, gguftest.Llama(1, 4))
 	p := planOf(f)
 	p.Tensors[1].Data = Rows(f, f.Tensors()[1], []int64{0})
@@ -146,6 +152,7 @@ func TestClosedFileFailsPolitely(t *testing.T) {
 
 // The committed model is one that llama.cpp wrote: what is read of it and written again is the same file.
 func TestRealModelRoundTrip(t *testing.T) {
+	t.Parallel()
 	f, err := Open("../testdata/tiny-11m-Q8_0.gguf")
 	if err != nil {
 		t.Fatal(err)

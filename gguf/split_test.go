@@ -17,6 +17,7 @@ import (
 
 // A split model is the same model, whichever of its shards is opened, and even where the shards are aligned differently.
 func TestSplitEqualsWhole(t *testing.T) {
+	t.Parallel()
 	m := gguftest.Llama(3, 1)
 	m.Alignment = 64
 	m.KVs = append(m.KVs, gguftest.KV{Key: "general.alignment", Value: uint32(64)})
@@ -57,6 +58,7 @@ func TestSplitEqualsWhole(t *testing.T) {
 }
 
 func TestEvilSplits(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		change func(t *testing.T, paths []string, shards []gguftest.Model)
 		is     error

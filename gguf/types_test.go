@@ -10,6 +10,7 @@ import (
 
 // The block and type sizes are written down twice in the world of this package, by people who do not know each other.
 func TestTypesAgreeWithParser(t *testing.T) {
+	t.Parallel()
 	for id := Type(0); id < 64; id++ {
 		tr, known := parser.GGMLType(id).Trait()
 		if !id.Known() {
@@ -25,6 +26,7 @@ func TestTypesAgreeWithParser(t *testing.T) {
 }
 
 func TestKnownTypes(t *testing.T) {
+	t.Parallel()
 	for id := Type(0); id < 64; id++ {
 		removed := id == 4 || id == 5 || id >= 31 && id <= 33 || id >= 36 && id <= 38 || id > 42
 		if id.Known() == removed {
@@ -40,6 +42,7 @@ func TestKnownTypes(t *testing.T) {
 }
 
 func TestTensorSize(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		typ  Type
 		dims []uint64

@@ -36,6 +36,7 @@ func anyValue() *rapid.Generator[any] {
 }
 
 func TestValueRoundTrip(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		v := anyValue().Draw(t, "value")
 		kv, err := NewKV("key", v)
@@ -56,6 +57,7 @@ func TestValueRoundTrip(t *testing.T) {
 }
 
 func TestValueOfGarbage(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		raw := rapid.SliceOfN(rapid.Byte(), 0, 40).Draw(t, "raw")
 		if len(raw) > 1 && rapid.Bool().Draw(t, "small type") { // otherwise hardly any type is known
@@ -89,6 +91,7 @@ func TestValueOfGarbage(t *testing.T) {
 func sameFloat[T float32 | float64](a, b T) bool { return a == b || a != a && b != b }
 
 func TestNewKVRefusesOpenWidths(t *testing.T) {
+	t.Parallel()
 	for _, v := range []any{1, uint(1), []int{1}, nil, map[string]int{}, [][]int32{{1}}} {
 		if _, err := NewKV("key", v); err == nil {
 			t.Errorf("%T was taken", v)
@@ -97,6 +100,7 @@ func TestNewKVRefusesOpenWidths(t *testing.T) {
 }
 
 func TestFloatBitsSurvive(t *testing.T) {
+	t.Parallel()
 	nan := math.Float32frombits(0x7fc12345)
 	kv, err := NewKV("key", nan)
 	if err != nil {
@@ -109,6 +113,7 @@ func TestFloatBitsSurvive(t *testing.T) {
 }
 
 func TestQuoteIsShortAndOneLine(t *testing.T) {
+	t.Parallel()
 	if got := quote("a\nb"); got != `"a\nb"` {
 		t.Error(got)
 	}

@@ -103,6 +103,12 @@ func (l layer) ownerOf(h arch.Half, rest string) arch.Half {
 	return arch.Neither
 }
 
+// Weights counts what is stored of some blocks.
+type Weights struct {
+	Params uint64 // norms included
+	Bytes  int64  // of matrices and biases
+}
+
 // metadata is the source's, to be edited.
 func (m *model) metadata() *metadata.List { return &metadata.List{KVs: m.File.KVs()} }
 
@@ -124,8 +130,8 @@ func (m *model) paramsOf(mask blockmask.Mask) uint64 {
 	return n
 }
 
-// checkChanged makes sure that changed tensors exist and have the size of their type, those of a cut FFN at its new width. A layout may move the rows of other tensors, but
-// copies output projections as they are.
+// checkChanged makes sure that changed tensors exist and have the size of their type, those of a cut FFN at its new width. A layout may
+// move the rows of other tensors, but copies output projections as they are.
 func (m *model) checkChanged() error {
 	for name := range m.contents.Changed {
 		if !m.contents.Fits(name) || !arch.IsOutput(name, blockmask.Mixer) && !arch.IsOutput(name, blockmask.FFN) {

@@ -5,12 +5,6 @@ import (
 	"github.com/ggufprune/ggufprune/gguf"
 )
 
-// Weights counts what is stored of some blocks.
-type Weights struct {
-	Params uint64 // norms included
-	Bytes  int64  // of matrices and biases
-}
-
 // Sizes knows what each block of a model holds. It is the one place that does: see [Weigh].
 type Sizes struct {
 	units []unitSize // in the order of the blocks

@@ -10,7 +10,6 @@ import (
 	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/gguf"
 	"github.com/ggufprune/ggufprune/layout/arch"
-	"github.com/ggufprune/ggufprune/layout/metadata"
 	"github.com/ggufprune/ggufprune/layout/tensors"
 )
 
@@ -175,76 +174,6 @@ func (m *model) checkWidth(c blockmask.Cut, down gguf.Tensor) error {
 		hint = fmt.Sprintf("keep %d, or remove the whole block", block)
 	}
 	return m.refused(hint, "%s keeps %d channels, and a row of %s in %s is a multiple of %d", c.Block, kept, down.Name, typ, block)
-}
-
-// width is the number of channels of layer i's FFN in the file, where it has one.
-func (m *model) width(i int) int {
-	if c, ok := m.removed.Cut(blockmask.Block{Layer: i, Kind: blockmask.FFN}); ok && !c.Channels.Empty() {
-		return c.Channels.Len()
-	}
-	return m.Widths()[i]
-}
-
-// writeWidths makes the metadata say how wide the FFNs of these layers are: one number, or an array where the source has one or
-// the widths differ. It returns the reason if the architecture has no form for that, else "".
-func (m *model) writeWidths(meta *metadata.List, slots []slot) (reason string, err error) {
-	if len(m.removed.Parts()) == 0 {
-		return "", nil
-	}
-	all, found := append(slices.Clone(slots), m.tail()...), []int(nil)
-	widths := make([]int, len(all))
-	for j, s := range all {
-		i := s.source(arch.FFN)
-		widths[j] = m.width(i)
-		if m.hasChannels(i) {
-			found = append(found, widths[j])
-		}
-	}
-	slices.Sort(found)
-	found = slices.Compact(found)
-	key := m.Key("feed_forward_length")
-	kv, _ := meta.Get(key)
-	a, isArray := metadata.ParseArray(kv)
-	switch perLayer := m.WidthPerLayer(); {
-	case len(found) == 0:
-		return "", nil
-	case len(found) > 1 && !perLayer:
-		return fmt.Sprintf("its FFNs would have from %d to %d channels, and llama.cpp reads one width for all layers of this architecture",
-			found[0], found[len(found)-1]), nil
-	case isArray && a.Len() != len(all):
-		return fmt.Sprintf("%s has %d elements for %d layers", key, a.Len(), len(all)), nil
-	case isArray:
-		if !perLayer { // the first one counts, whether its layer has an FFN or not
-			widths = slices.Repeat(found, len(all))
-		}
-		return "", putWidths(meta, a.Elem, key, widths)
-	case len(found) == 1:
-		return "", meta.Set(key, uint32(found[0]))
-	}
-	return "", putWidths(meta, gguf.ValueUint32, key, widths)
-}
-
-// putWidths writes an array of elements of type elem.
-func putWidths(meta *metadata.List, elem gguf.ValueType, key string, widths []int) error {
-	signed, unsigned := make([]int32, len(widths)), make([]uint32, len(widths))
-	for j, w := range widths {
-		signed[j], unsigned[j] = int32(w), uint32(w)
-	}
-	switch elem {
-	case gguf.ValueInt32:
-		return meta.Set(key, signed)
-	case gguf.ValueUint32:
-		return meta.Set(key, unsigned)
-	}
-	return fmt.Errorf("%s is an array of %s; llama.cpp reads int32 and uint32", key, elem)
-}
-
-// hasChannels reports whether layer i of the source has an FFN whose width is in the metadata.
-func (m *model) hasChannels(i int) bool {
-	return slices.ContainsFunc(m.layers[i].tensors, func(t layerTensor) bool {
-		side := arch.SideOf(t.rest)
-		return side == arch.Rows || side == arch.Columns
-	})
 }
 
 // lost counts the weights that mask takes away from the blocks of which it keeps a part, and their bytes in the source.

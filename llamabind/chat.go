@@ -40,7 +40,7 @@ func NewChatTemplate(source, bos, eos string) (*ChatTemplate, error) {
 
 // Apply renders messages as llama.cpp's tools do with --jinja, but on a fixed day where the template writes a date. openReply
 // adds what comes before the assistant's next words. The text has the names of special tokens in it, BOS among them where the
-// template writes it. An error with code [BadInput] says why the template refuses the messages.
+// template writes it. An error with code [engine.BadInput] says why the template refuses the messages.
 func (t *ChatTemplate) Apply(messages []engine.Message, openReply bool) (string, error) {
 	var roles, contents []string
 	for _, m := range messages {

@@ -9,7 +9,7 @@
 //
 //   - analyse.cpp walks the graph from the logits back to the embeddings along the residual stream and finds every place where
 //     a block's output is added to it. It knows structure and weight names, no architectures. A graph that is not fully
-//     understood is refused ([UnsupportedArch]).
+//     understood is refused ([engine.UnsupportedArch]).
 //   - edit.cpp takes blocks out, starts at a stream captured before, and puts the graph together again in its original order.
 //   - tap.cpp follows an output projection's product into the stream: what a repair must know of its way.
 //   - nll.cpp computes the likelihood of the targets inside the graph, in chunks.

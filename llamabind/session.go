@@ -26,7 +26,7 @@ type Session struct {
 var flashAttn = map[string]C.int32_t{"": -1, "auto": -1, "off": 0, "on": 1}
 
 // NewSession creates a context. Unless p.Unedited, it finds the model's blocks and tests the edit on a few tokens; a model
-// whose graph is not understood gives an [Error] with code [UnsupportedArch] that says why.
+// whose graph is not understood gives an [engine.Error] with code [engine.UnsupportedArch] that says why.
 func (m *Model) NewSession(ctx context.Context, p engine.SessionParams) (*Session, error) {
 	const op = "open session"
 	if ctx.Err() != nil {

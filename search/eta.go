@@ -28,7 +28,7 @@ type ETA struct {
 }
 
 // NewETA returns the estimator of a search on l, whose steps cost what cost predicts. steps is their number (see [Model.Steps]), 0 if
-// nobody knows; unless it is exact, the progress of the search counts once there is some.
+// it is unknown; unless it is exact, the progress of the search counts once there is some.
 func NewETA(l *Ledger, unit blockmask.Unit, cost StepCost, steps int, exact bool) *ETA {
 	return &ETA{cost: cost, unit: unit, blocks: l.cost.Blocks, steps: steps, exact: exact, scale: 1}
 }

@@ -38,7 +38,7 @@ type Choice struct {
 	Scored []Candidate // what was evaluated for it
 	Best   int         // index into Scored of what to remove
 
-	// Cost of the choice in block-tokens, and of the same step by the paper's procedure; 0 where nobody counts.
+	// Cost of the choice in block-tokens, and of the same step by the paper's procedure; 0 where it is not counted.
 	Cost, PaperCost float64
 }
 

@@ -210,3 +210,16 @@ func (s *session) Logits(ctx context.Context, batch []engine.Sequence, removed e
 	}
 	return nil
 }
+
+// Step implements engine.Stepper.
+func (s *session) Step(ctx context.Context, in []engine.Next, row func(i int, logits []float32) error) error {
+	if ctx.Err() != nil {
+		return &engine.Error{Code: engine.Cancelled, Op: "evaluate", Text: "cancelled"}
+	}
+	for i, n := range in {
+		if err := row(i, s.logits(n.Token, nil)); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -168,6 +168,7 @@ func bash(t *testing.T, env []string, path string, words ...string) []string {
 
 // Without the package bash-completion.
 func TestBashCompletion(t *testing.T) {
+	t.Parallel()
 	have(t, "bash")
 	path, env := script(t, "bash"), program(t, store(t))
 	for _, tt := range []struct{ words, want string }{
@@ -197,6 +198,7 @@ func TestBashCompletion(t *testing.T) {
 }
 
 func TestFishCompletion(t *testing.T) {
+	t.Parallel()
 	have(t, "fish")
 	path, env := script(t, "fish"), program(t, store(t))
 	for line, want := range map[string]string{
@@ -219,6 +221,7 @@ func TestFishCompletion(t *testing.T) {
 }
 
 func TestZshCompletion(t *testing.T) {
+	t.Parallel()
 	have(t, "zsh")
 	// The functions of zsh's completion system are replaced by ones that tell what they are called with.
 	path, env := script(t, "zsh"), program(t, store(t))

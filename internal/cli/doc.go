@@ -7,6 +7,6 @@
 //	cli/render    what a result looks like: tables, lines and the object of --json
 //
 // The arrows go cli -> commands -> flags, and commands -> render; render and flags know nothing of each other. The work is done by
-// package pipeline. Results go to standard output, everything else to standard error; with --json standard output holds one
+// the jobs, each a package. Results go to standard output, everything else to standard error; with --json standard output holds one
 // object that docs/CLI_JSON.md documents.
 package cli

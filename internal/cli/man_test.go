@@ -17,6 +17,7 @@ var roffEscape = strings.NewReplacer(`\-`, "-", `\fB`, "", `\fR`, "", `\fI`, "",
 
 // The page has every command, every example, and every flag of every command in every form with its text.
 func TestManPage(t *testing.T) {
+	t.Parallel()
 	raw, err := run("man")
 	if err != nil {
 		t.Fatal(err)

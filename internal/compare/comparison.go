@@ -161,11 +161,11 @@ func (c *comparer) open() error {
 	if c.j.BaseLogits != "" {
 		return c.openBase()
 	}
-	corpus, err := c.j.Text.ReadEvaluation()
+	text, err := c.j.Text.ReadEvaluation()
 	if err != nil {
 		return err
 	}
-	c.text, c.out.Text = corpus.Text(), corpus.Name
+	c.text, c.out.Text = text.Text(), text.Name
 	return nil
 }
 

@@ -16,14 +16,14 @@ import (
 	"github.com/ggufprune/ggufprune/internal/source"
 )
 
-// Rival is the quantisation that the reference was compared in: what its user would have instead of the second model.
+// Rival is a quantisation of the reference, about as small as the subject: what its user could have instead.
 type Rival struct {
 	Type   string // "" where no quantisation is as small
 	Bytes  int64
 	Reason string // why there is none
 }
 
-// How Job.Rival is given, besides as a type.
+// What [Job].Rival may be, besides a type.
 const (
 	RivalOff  = "off"
 	RivalAuto = "auto"
@@ -64,7 +64,7 @@ var quantisable = []string{"F32", "F16", "BF16", "Q8_0"}
 // slack is how much larger than wanted an estimated size may be: it is for another model.
 const slack = 1.05
 
-// rival makes the quantisation of the first model that is at most as large as the second one, and measures it.
+// rival makes the quantisation of the first model that is at most as large as the subject, and measures it.
 func (c *comparer) rival(ctx context.Context) error {
 	if c.j.Rival == "" || c.j.Rival == RivalOff || len(c.files) < 2 {
 		return nil
@@ -172,7 +172,7 @@ func (c *comparer) quantize(ctx context.Context, name, path string) error {
 	}, nil)
 }
 
-// ParseRival reads what --rival-quant is given.
+// ParseRival reads the value of --rival-quant.
 func ParseRival(s string) (string, error) {
 	if s == RivalOff || s == RivalAuto {
 		return s, nil

@@ -69,7 +69,7 @@ func closer(pruned, rival Row) int {
 	return sign(p.KLD.Value-r.KLD.Value, 2*math.Hypot(p.KLD.StdErr, r.KLD.StdErr))
 }
 
-// leastGain is a part of the speed that nobody notices.
+// leastGain is the part of the speed below which a difference is not noticed.
 const leastGain = 0.02
 
 // faster is 1 where the rival is faster, -1 where the pruned model is, else 0.

@@ -45,6 +45,7 @@ func documents(t *testing.T) []document {
 }
 
 func TestSizes(t *testing.T) {
+	t.Parallel()
 	if n := len(Calibration()); n < 75_000 || n > 92_000 {
 		t.Errorf("calibration corpus has %d bytes, want 75 to 92 thousand", n)
 	}
@@ -69,6 +70,7 @@ func TestSizes(t *testing.T) {
 }
 
 func TestEncoding(t *testing.T) {
+	t.Parallel()
 	for name, text := range map[string][]byte{"calibration": Calibration(), "held-out": HeldOut()} {
 		if !utf8.Valid(text) {
 			t.Errorf("%s text is not valid UTF-8", name)
@@ -83,6 +85,7 @@ func TestEncoding(t *testing.T) {
 }
 
 func TestForms(t *testing.T) {
+	t.Parallel()
 	alpaca := 0
 	for i, d := range documents(t) {
 		if d.alpaca() == (d.Text != "") || d.alpaca() != (d.Output != "") {
@@ -105,6 +108,7 @@ func TestForms(t *testing.T) {
 // TestPrefixIsMixed holds the corpus to its promise that any stretch of it has every kind: a run that stops after the
 // first few thousand tokens must not have calibrated on English prose alone.
 func TestPrefixIsMixed(t *testing.T) {
+	t.Parallel()
 	docs := documents(t)
 	const window = 24
 	for at := 0; at+window <= len(docs); at++ {
@@ -150,6 +154,7 @@ func nonASCIILetters(text string) int {
 }
 
 func TestLanguages(t *testing.T) {
+	t.Parallel()
 	scripts := map[string]*unicode.RangeTable{
 		"Cyrillic": unicode.Cyrillic, "Han": unicode.Han, "Hiragana": unicode.Hiragana, "Katakana": unicode.Katakana,
 	}
@@ -181,6 +186,7 @@ func shingles(text string, size int, yield func(string)) {
 // TestNoRepetition guards the measurement: a passage that occurs twice is nearly free to predict the second time, and
 // a passage shared with the held-out text would make that text a part of the calibration.
 func TestNoRepetition(t *testing.T) {
+	t.Parallel()
 	const size = 50
 	seen := map[string]string{}
 	var repeated []string
@@ -206,6 +212,7 @@ func TestNoRepetition(t *testing.T) {
 
 // TestCallerOwnsBytes: a caller that edits what it got must not change what the next one gets.
 func TestCallerOwnsBytes(t *testing.T) {
+	t.Parallel()
 	for name, get := range map[string]func() []byte{"Calibration": Calibration, "HeldOut": HeldOut} {
 		got := get()
 		want := string(got)

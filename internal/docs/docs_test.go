@@ -124,6 +124,7 @@ func full() *plan.Plan {
 }
 
 func TestPlanFields(t *testing.T) {
+	t.Parallel()
 	text, err := full().Encode()
 	if err != nil {
 		t.Fatal(err)
@@ -148,6 +149,7 @@ func TestPlanFields(t *testing.T) {
 
 // The journal's example lines have the fields that a journal has, and a note is written as the page says.
 func TestJournalFields(t *testing.T) {
+	t.Parallel()
 	path := filepath.Join(t.TempDir(), "j")
 	j, err := journal.Open[search.Measurement](path, journal.Header{Config: json.RawMessage("{}")}, journal.Owner{})
 	if err != nil {
@@ -213,6 +215,7 @@ func pruned(t *testing.T) *layout.Result {
 }
 
 func TestMetadataKeys(t *testing.T) {
+	t.Parallel()
 	var code []string
 	types := map[string]string{}
 	for _, kv := range pruned(t).Plan.KVs {
@@ -250,6 +253,7 @@ func TestMetadataKeys(t *testing.T) {
 
 // What general.* has in the pruned file beyond the source's is in the page.
 func TestGeneralKeys(t *testing.T) {
+	t.Parallel()
 	page := section(t, "### Keys of `general.*`")
 	documented := inQuotes(page)
 	for _, kv := range pruned(t).Plan.KVs {
@@ -264,6 +268,7 @@ func TestGeneralKeys(t *testing.T) {
 }
 
 func TestLayoutsAreListed(t *testing.T) {
+	t.Parallel()
 	for name, listed := range map[string][]string{
 		"FORMATS.md": firstCells(section(t, "### Layouts")),
 		"USAGE.md":   firstCells(read(t, "docs/USAGE.md")),
@@ -277,6 +282,7 @@ func TestLayoutsAreListed(t *testing.T) {
 }
 
 func TestMaskExamples(t *testing.T) {
+	t.Parallel()
 	page, _, _ := strings.Cut(section(t, "## Masks"), "\n### ")
 	if !strings.Contains(page, "`attn:3,ffn:7-9`") {
 		t.Fatal("FORMATS.md has no example of a mask")
@@ -296,6 +302,7 @@ var link = regexp.MustCompile(`\]\(([^)#:]+)(#[^)]*)?\)`)
 
 // Every file that a document links to is there.
 func TestLinks(t *testing.T) {
+	t.Parallel()
 	pages, err := filepath.Glob(filepath.Join("..", "..", "docs", "*.md"))
 	if err != nil || len(pages) == 0 {
 		t.Fatalf("no documents: %v", err)

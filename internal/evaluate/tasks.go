@@ -8,7 +8,6 @@ import (
 
 	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/engine"
-	"github.com/ggufprune/ggufprune/internal/corpus"
 	"github.com/ggufprune/ggufprune/internal/jsonnum"
 	"github.com/ggufprune/ggufprune/internal/outfile"
 	"github.com/ggufprune/ggufprune/internal/progress"
@@ -100,19 +99,11 @@ func (j TasksJob) read() ([]*tasks.Task, error) {
 	return out, nil
 }
 
-// orMask is what else may be wrong where numbers are not finite.
-func orMask(m blockmask.Mask) string {
-	if len(m) == 0 {
-		return ""
-	}
-	return ", or too much removed"
-}
-
 // measure runs the sequences of all tasks, packed by length, and returns the sum of each one's losses.
 func (j TasksJob) measure(ctx context.Context, src *source.Source, seqs []engine.Sequence, sink progress.Sink) ([]float64, error) {
 	set := &perplexity.Set{Convention: perplexity.Samples, Corpus: "the tasks", Context: j.Context, Sequences: seqs}
-	p := PPLJob{Spec: j.Spec, Text: corpus.Text{Batch: j.Batch}, UBatch: j.UBatch, Mask: j.Mask}
-	eval, stop, err := p.evaluator(ctx, src, set, "evaluation", sink)
+	m := measurer{spec: j.Spec, batch: j.Batch, ubatch: j.UBatch, mask: j.Mask}
+	eval, stop, err := m.open(ctx, src, set, "evaluation", sink)
 	if err != nil {
 		return nil, err
 	}

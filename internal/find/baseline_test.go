@@ -8,6 +8,7 @@ import (
 
 // Batches have sequences of one length each, all of them once, and every position counts.
 func TestSameLength(t *testing.T) {
+	t.Parallel()
 	var seqs []engine.Sequence
 	for i, n := range []int{4, 7, 4, 4, 7, 9, 4, 4} {
 		tokens := make([]engine.Token, n)

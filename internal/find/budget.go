@@ -27,14 +27,10 @@ func (f *finder) schedule(ctx context.Context, eval *perplexity.Evaluator, steps
 	if err != nil {
 		return nil, err
 	}
-	spec, err := strategy.Find(m.Strategy)
-	if err != nil {
-		return nil, err
-	}
 	n := len(f.set.Sequences)
 	out, err = strategy.Limit{
 		Cost: f.cost(), Unit: f.Unit, Steps: steps, Available: n, Tokens: f.set.Tokens() / n, Scored: f.set.Scored() / n,
-		Speed: speed, Time: m.Time - time.Since(began), Refine: spec.Refines,
+		Speed: speed, Time: m.Time - time.Since(began), Refine: m.Spec().Refines,
 	}.Schedule()
 	if err != nil {
 		return nil, fmt.Errorf("--time %v is %w", m.Time, err)

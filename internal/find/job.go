@@ -52,10 +52,10 @@ type Method struct {
 	Seed       uint64            // of what is drawn
 }
 
-// Races reports whether the strategy is one of those that race, which a time limit and a confidence are for.
-func (m Method) Races() bool {
-	s, err := strategy.Find(m.Strategy)
-	return err == nil && s.Races
+// Spec is what the table of strategies says of the method's; nothing of a name that is not in it.
+func (m Method) Spec() strategy.Spec {
+	s, _ := strategy.Find(m.Strategy) //nolint:errcheck // a search of that name fails when it is prepared
+	return s
 }
 
 // searchJournal is a journal of a search.

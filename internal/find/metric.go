@@ -24,16 +24,14 @@ func (f *finder) withMetric(ctx context.Context, metric perplexity.Metric) (*per
 	return perplexity.WithReferences(ctx, f.session, f.set, perplexity.TopTokens, func(done int) { bar.Set(int64(done), "") })
 }
 
-// quality returns what measures a bound of quality that the search's own scores are not of; nil where there is no need.
-func (f *finder) quality(ctx context.Context) (
-	func(context.Context, blockmask.Mask) (float64, error), error,
-) {
-	other := f.set
+// quality returns what measures a bound of quality that the search's own scores are not of; nil where they are, or where none is asked for.
+func (f *finder) quality(ctx context.Context) (func(context.Context, blockmask.Mask) (float64, error), error) {
+	var other *perplexity.Set
+	var err error
 	switch {
 	case f.Goal.MaxPPLRatio != 0 && f.set.Metric == perplexity.KLD:
 		other = calibrate.PlainSet(f.set)
 	case f.Goal.MaxKLD != 0 && f.set.Metric == perplexity.NLL:
-		var err error
 		if other, err = f.withMetric(ctx, perplexity.KLD); err != nil {
 			return nil, err
 		}

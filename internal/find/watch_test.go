@@ -57,6 +57,7 @@ func (s flat) Losses(_ context.Context, batch []int, removed blockmask.Mask, can
 
 // A refinement is three phases, each of which begins anew and is not done before it ends; every step is an event.
 func TestWatcher(t *testing.T) {
+	t.Parallel()
 	model := &search.Model{Params: map[blockmask.Block]uint64{}, Total: 100}
 	for i := range 6 {
 		for _, k := range []blockmask.Kind{blockmask.Mixer, blockmask.FFN} {

@@ -59,6 +59,7 @@ func write(t testing.TB, b []byte) string {
 
 // Both formats are read as what was written.
 func TestRead(t *testing.T) {
+	t.Parallel()
 	f := model(t)
 	want := imatrixtest.Random(f, 1)
 	want.Entries["blk.1.ffn_down_exps.weight"].Counts[1] = 0 // an expert that no token took
@@ -121,6 +122,7 @@ func TestRead(t *testing.T) {
 
 // Files that are no importance matrices, or damaged ones, give one line that says so.
 func TestReadErrors(t *testing.T) {
+	t.Parallel()
 	le := binary.LittleEndian
 	f := model(t)
 	sound := imatrixtest.Legacy(imatrixtest.Random(f, 1))
@@ -184,6 +186,7 @@ func TestReadErrors(t *testing.T) {
 
 // A matrix of another model is told by names, columns and missing layers.
 func TestCheck(t *testing.T) {
+	t.Parallel()
 	f := model(t)
 	m := imatrixtest.Random(f, 1)
 	if err := m.Check("m", f.Tensors(), 2); err != nil {
@@ -216,6 +219,7 @@ func TestCheck(t *testing.T) {
 
 // Entries go where their matrices' rows go, and zeros get ones that say nothing.
 func TestFor(t *testing.T) {
+	t.Parallel()
 	f := model(t)
 	m := imatrixtest.Random(f, 1)
 	source := func(name string) gguf.Tensor {

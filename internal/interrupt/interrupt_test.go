@@ -8,6 +8,7 @@ import (
 
 // A request is heard by a search that holds, and only by one.
 func TestInterrupt(t *testing.T) {
+	t.Parallel()
 	i := new(Flag)
 	ctx := With(context.Background(), i)
 	if err := Requested(ctx); err != nil {

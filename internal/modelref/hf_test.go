@@ -31,6 +31,7 @@ func putHub(t *testing.T, root, repo, commit, ref string, files ...string) {
 
 // The choice among a repository's files is llama.cpp's.
 func TestQuant(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		files       string
 		quant, file string
@@ -74,6 +75,7 @@ func TestQuant(t *testing.T) {
 
 // Each variable leads to its cache, in llama.cpp's order; where the first has no such model, the next is asked.
 func TestCaches(t *testing.T) {
+	t.Parallel()
 	dirs := map[string]string{}
 	for _, v := range []string{"LLAMA_CACHE", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_HOME", "XDG_CACHE_HOME"} {
 		dirs[v] = t.TempDir()
@@ -104,6 +106,7 @@ func TestCaches(t *testing.T) {
 
 // refs/main decides which snapshot counts; a link whose blob is gone is no file.
 func TestSnapshots(t *testing.T) {
+	t.Parallel()
 	p := places(t, nil)
 	root := p.homePath(".cache", "huggingface", "hub")
 	putHub(t, root, "a/b", commitA, "dev", "m-Q4_K_M.gguf")

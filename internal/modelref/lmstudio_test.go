@@ -7,6 +7,7 @@ import (
 )
 
 func TestLMStudio(t *testing.T) {
+	t.Parallel()
 	p := places(t, nil)
 	folder := filepath.Join(p.Home, ".lmstudio", "models")
 	one := put(t, "", folder, "lmstudio-community", "Qwen2.5-GGUF", "qwen-Q4_K_M.gguf")
@@ -36,6 +37,7 @@ func TestLMStudio(t *testing.T) {
 
 // LM Studio's folders can be elsewhere: a file in the user's home names its home, and its settings name the models' folder.
 func TestLMStudioMoved(t *testing.T) {
+	t.Parallel()
 	p := places(t, nil)
 	home, models := t.TempDir(), t.TempDir()
 	put(t, home+"\n", p.Home, ".lmstudio-home-pointer")

@@ -23,6 +23,7 @@ var whole = []part{
 }
 
 func TestOllamaLayers(t *testing.T) {
+	t.Parallel()
 	p := places(t, nil)
 	store := filepath.Join(p.Home, ".ollama", "models")
 	putModel(t, store, "registry.ollama.ai/library/llama3.2/3b", whole...)
@@ -52,6 +53,7 @@ func TestOllamaLayers(t *testing.T) {
 
 // What a name leaves out is filled in, upper and lower case are the same, and OLLAMA_MODELS is the only store if it is set.
 func TestOllamaNames(t *testing.T) {
+	t.Parallel()
 	elsewhere := t.TempDir()
 	p := places(t, map[string]string{"OLLAMA_MODELS": elsewhere})
 	model := part{"model", "GGUF"}
@@ -84,6 +86,7 @@ func TestOllamaNames(t *testing.T) {
 
 // A store that somebody has damaged: each case with what is said of it.
 func TestOllamaDamaged(t *testing.T) {
+	t.Parallel()
 	const name = "registry.ollama.ai/library/m/latest"
 	for _, tt := range []struct {
 		what   string
@@ -112,6 +115,7 @@ func TestOllamaDamaged(t *testing.T) {
 
 // What cannot be pruned says why.
 func TestOllamaUnfit(t *testing.T) {
+	t.Parallel()
 	for kind, want := range map[string]string{"adapter": "LoRA adapter", "tensor": "single tensors", "model": "several model files"} {
 		p := places(t, nil)
 		putModel(t, filepath.Join(p.Home, ".ollama", "models"), "registry.ollama.ai/library/m/latest", part{"model", "GGUF"}, part{kind, "other"})
@@ -149,6 +153,7 @@ func remove(t *testing.T, path, text string) {
 
 // A path is a path, whatever is there, and a file with a colon in its name is given as ./ollama:x.
 func TestPaths(t *testing.T) {
+	t.Parallel()
 	for _, path := range []string{"model.gguf", "./ollama:x", "/no/such", "C:x"} {
 		if ref, err := places(t, nil).Find(path); err != nil || ref.Path != path || ref.Given != "" || strings.Contains(ref.Again, " ") {
 			t.Errorf("%s: %+v, %v", path, ref, err)

@@ -36,6 +36,7 @@ func says(t *testing.T, err error, want ...string) {
 }
 
 func TestConnect(t *testing.T) {
+	t.Parallel()
 	for version, want := range map[string]string{
 		"0.5.5": "", "0.17.4": "", "0.13.0-rc1": "", "0.0.0": "", "0.5.4": "is version 0.5.4, and 0.5.5 or later is needed",
 		"0.5.5-rc0": "is needed", "0.1.9": "is needed", "": "is no Ollama", "nginx": "is no Ollama",
@@ -54,6 +55,7 @@ func TestConnect(t *testing.T) {
 }
 
 func TestUnreachable(t *testing.T) {
+	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -78,6 +80,7 @@ func TestUnreachable(t *testing.T) {
 }
 
 func TestCheckName(t *testing.T) {
+	t.Parallel()
 	for name, want := range map[string]string{"a": "a:latest", "me/a:b": "me/a:b", "registry.ollama.ai/library/x:1": "x:1"} {
 		if got, err := CheckName(name); got != want || err != nil {
 			t.Errorf("%s: %s, %v", name, got, err)
@@ -108,6 +111,7 @@ func file(t *testing.T, name, text string) (path, sha string) {
 }
 
 func TestCreate(t *testing.T) {
+	t.Parallel()
 	f := &fake{version: "0.13.5", models: map[string]api.CreateRequest{"taken:latest": {}}}
 	s := f.must(t)
 	path, sha := file(t, "m.gguf", "GGUF weights")
@@ -142,6 +146,7 @@ func TestCreate(t *testing.T) {
 }
 
 func TestCreateRefused(t *testing.T) {
+	t.Parallel()
 	f := &fake{version: "0.13.5", models: map[string]api.CreateRequest{"taken:latest": {System: "old"}}}
 	s := f.must(t)
 	path, sha := file(t, "m.gguf", "GGUF weights")
@@ -168,6 +173,7 @@ func TestCreateRefused(t *testing.T) {
 }
 
 func TestModelfile(t *testing.T) {
+	t.Parallel()
 	const want = `# ollama create NAME -f m.Modelfile
 # Pruned from p:1, whose template, parameters, system prompt and licences these are.
 FROM ./m.gguf
@@ -198,6 +204,7 @@ LICENSE """Apache"""
 }
 
 func TestCompare(t *testing.T) {
+	t.Parallel()
 	f := &fake{version: "0.13.5", models: map[string]api.CreateRequest{"a:1": {}, "b:1": {}}, answers: map[string][]api.Logprob{
 		"a:1": {tok("the", -1), tok(" sea", -2), tok(" is", -3)}, "b:1": {tok("the", -1.5), tok(" sea", -2.25), tok(" was", -1)},
 	}}
@@ -228,6 +235,7 @@ func TestCompare(t *testing.T) {
 
 // An Ollama without log-probabilities still gives texts.
 func TestCompareOld(t *testing.T) {
+	t.Parallel()
 	f := &fake{version: "0.6.0", models: map[string]api.CreateRequest{"a:1": {}}, answers: map[string][]api.Logprob{"a:1": {tok("wörld", -1)}}}
 	c, err := f.must(t).Compare(context.Background(), "a:1", "a:1", CompareOptions{Prompts: []string{"x"}, Predict: 3}, func(int, string) {})
 	if err != nil {

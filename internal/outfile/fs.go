@@ -49,7 +49,7 @@ func (System) Open(path string) (io.ReadCloser, error) { return os.Open(path) }
 // Free returns the bytes that a file in dir may still take.
 func Free(dir string) (int64, error) { return System{}.Free(dir) }
 
-// Free is that of the package.
+// Free returns what the package's [Free] does.
 func (System) Free(dir string) (int64, error) {
 	var st unix.Statfs_t
 	if err := unix.Statfs(dir, &st); err != nil {

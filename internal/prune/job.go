@@ -77,7 +77,7 @@ type Outcome struct {
 	Comparison *compare.Comparison // nil where nothing was compared
 }
 
-// HeldOut is how the file does on text that the search has not seen; nil where nobody looked, or the file has fewer steps than the
+// HeldOut is how the file does on text that the search has not seen; nil where that was not measured, or the file has fewer steps than the
 // plan that was looked at.
 func (o *Outcome) HeldOut() *plan.HeldOut {
 	if o.Plan == nil || len(o.Steps) < len(o.Plan.Steps) {

@@ -38,7 +38,7 @@ func (q Request) parent() *modelref.Ollama {
 	return q.Ref.Ollama
 }
 
-// wantsModelfile reports whether somebody will want to run the file in Ollama.
+// wantsModelfile reports whether the file is to run in Ollama: because that was asked for, or because its source is from there.
 func (q Request) wantsModelfile() bool { return q.Ollama != "" || q.parent() != nil }
 
 // modelfilePath is where the Modelfile of the GGUF file at path goes.

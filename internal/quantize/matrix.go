@@ -12,6 +12,7 @@ import (
 // PendingMatrix is an importance matrix under its temporary name; nil is none.
 type PendingMatrix struct{ *gguf.Pending }
 
+// Discard removes the file, unless it has its name by now.
 func (m *PendingMatrix) Discard() error {
 	if m == nil {
 		return nil

@@ -91,7 +91,7 @@ func noteRepair(p Projections, blocks []layout.Block, r Options, text string, po
 		format.MiB(streams), format.MiB(fit), without)
 }
 
-// repairBar tells rep how far a repair has come, block by block, with the time left by the blocks that are done.
+// repairBar shows how far a repair has come, block by block, with the time left by the blocks that are done.
 type repairBar struct {
 	progress.Bar
 	begin time.Time

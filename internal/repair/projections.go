@@ -23,7 +23,7 @@ type Projections struct {
 	types  map[string]gguf.Type // of tensors that the loaded model has in another type than the file
 }
 
-// NewProjections finds and encodes the output projections of a model's blocks, for a repair.
+// NewProjections returns the output projections of the blocks of f, in the types that f has them in.
 func NewProjections(c engine.Codec, f *gguf.File, blocks []layout.Block) Projections {
 	p := Projections{codec: c, file: f, blocks: map[blockmask.Block][]string{}, users: map[string]int{}}
 	for _, b := range blocks {

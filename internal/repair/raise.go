@@ -28,7 +28,7 @@ var Types = []gguf.Type{
 	gguf.F32, gguf.F16, gguf.BF16, gguf.Q8_0, gguf.Q6_K, gguf.Q5_K, gguf.Q5_1, gguf.Q5_0, gguf.Q4_K, gguf.Q4_1, gguf.Q4_0, gguf.IQ4_NL, gguf.Q3_K,
 }
 
-// ParseType reads what --repair-type is given: the name of a tensor type in upper or lower case.
+// ParseType reads the value of --repair-type: the name of a tensor type in upper or lower case.
 func ParseType(s string) (gguf.Type, error) {
 	var names []string
 	for _, t := range Types {

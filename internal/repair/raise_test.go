@@ -7,6 +7,7 @@ import (
 )
 
 func TestRaisedType(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		own, asked, want gguf.Type
 		row              uint64

@@ -26,9 +26,9 @@ import (
 // Options say how weights are re-fitted before a file is written.
 type Options struct {
 	Method fit.Method // Off or "": not at all
-	Files  []string   // texts to fit on; none: the job's calibration text and the one that comes with the program
+	Files  []string   // texts to fit on; none: the calibration text and the one that comes with the program
 	Tokens int        // positions in all
-	Usual  bool       // nobody asked for it: where it cannot be done the file is written without
+	Usual  bool       // the default, not asked for: where it cannot be done the file is written without
 	Type   *gguf.Type // what lower types of the tensors that it changes are raised to; nil: none are
 }
 
@@ -180,12 +180,8 @@ func refit(ctx context.Context, s *source.Source, q Request, sink progress.Sink)
 	if err != nil {
 		return nil, "", nil, err
 	}
-	request := fit.Request{Removed: q.Removed, Method: r.Method, Fit: fitted, Held: held}
 	if log, err = newLog(s, q, nSeq, fit.Digest(fitted, held), sink); err != nil {
 		return nil, "", nil, err
-	}
-	if log != nil {
-		request.Log = log
 	}
 	weights := NewProjections(s.Spec.Engine, s.File, q.Blocks)
 	weights.types = s.Types()
@@ -194,8 +190,9 @@ func refit(ctx context.Context, s *source.Source, q Request, sink progress.Sink)
 	noteRepair(weights, todo, r, DescribeTexts(texts, positions), positions, sink)
 	bar := startRepair(sink, len(todo))
 	defer bar.Stop()
-	request.Progress = bar.block
-	res, err := fit.Run(ctx, runner, weights, request)
+	res, err := fit.Run(ctx, runner, weights, fit.Request{
+		Removed: q.Removed, Method: r.Method, Fit: fitted, Held: held, Log: log, Progress: bar.block,
+	})
 	if errors.Is(err, fit.ErrNothing) {
 		sink.Notef("repair: %v", err)
 		return nil, "", nil, log.Remove()

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 
 	"github.com/ggufprune/ggufprune/internal/journal"
+	"github.com/ggufprune/ggufprune/internal/outfile"
 )
 
 // Log is the log of one repair. It is two files: a journal (see package journal), whose notes say what became of each block, and the
@@ -47,7 +48,7 @@ func Check(output string) error {
 		case err == nil && !info.Mode().IsRegular():
 			return fmt.Errorf("the repair keeps what is done in %s, which is no regular file; move it away, or give the output another name", path)
 		case err != nil && !errors.Is(err, fs.ErrNotExist):
-			return fmt.Errorf("the repair cannot keep what is done in %s: %w; give the output another name, or use --repair off", path, plain(err))
+			return fmt.Errorf("the repair cannot keep what is done in %s: %w; give the output another name, or use --repair off", path, outfile.Plain(err))
 		}
 	}
 	if _, err := os.Stat(weights); err == nil {
@@ -119,15 +120,6 @@ func (l *Log) KeepWeights(tensor string, data []byte) error {
 	n := weightsNote{Offset: l.end, Size: int64(len(data)), CRC32C: crc32.Checksum(data, castagnoli)}
 	l.end += n.Size
 	return l.SetNote(weightsKey(tensor), n)
-}
-
-// plain strips the operation and the path from an error of package os: the message around it has them already.
-func plain(err error) error {
-	var pe *fs.PathError
-	if errors.As(err, &pe) {
-		return pe.Err
-	}
-	return err
 }
 
 // removeIfThere removes a file; that there is none is no error.

@@ -80,12 +80,12 @@ func readPruned(ctx context.Context, path string, plan *plan.Plan) (*page.Model,
 	}
 	defer f.Close()
 	m := describe(f, path)
-	source, mask := source.Text(f, "ggufprune.source.sha256"), source.Text(f, "ggufprune.mask")
+	from, mask := source.Text(f, "ggufprune.source.sha256"), source.Text(f, "ggufprune.mask")
 	if mask == "" {
 		return nil, 0, fmt.Errorf("%s was not pruned by this program; give a file that prune or apply wrote", path)
 	}
-	if source != plan.Model.SHA256 {
-		return nil, 0, fmt.Errorf("%s was made from another model (SHA-256 %.12s...) than the plan is for (%.12s...); give a file that was written from this plan", path, source, plan.Model.SHA256)
+	if from != plan.Model.SHA256 {
+		return nil, 0, fmt.Errorf("%s was made from another model (SHA-256 %.12s...) than the plan is for (%.12s...); give a file that was written from this plan", path, from, plan.Model.SHA256)
 	}
 	for k := 1; k <= len(plan.Steps); k++ {
 		if plan.Mask(k).String() == mask {

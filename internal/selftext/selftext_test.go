@@ -56,6 +56,7 @@ func write(t *testing.T, f *fake, o Options) ([][]engine.Token, error) {
 
 // Documents have their frame, are the same for the same seed whatever is written beside them, and others for another seed.
 func TestWrite(t *testing.T) {
+	t.Parallel()
 	o := Options{Documents: 7, Tokens: 40, Parallel: 1, Temperature: 1, Seed: 5, Frame: [][]engine.Token{{1, 7}, {9, 9, 1}}}
 	alone, err := write(t, &fake{stop: 3}, o)
 	if err != nil || len(alone) != 7 {
@@ -86,6 +87,7 @@ func TestWrite(t *testing.T) {
 }
 
 func TestWriteFails(t *testing.T) {
+	t.Parallel()
 	o := Options{Documents: 3, Tokens: 40, Parallel: 2, Temperature: 1, Frame: [][]engine.Token{{1}}}
 	if _, err := write(t, &fake{stop: 100}, o); err == nil {
 		t.Error("a model that only ends texts wrote some")
@@ -97,6 +99,7 @@ func TestWriteFails(t *testing.T) {
 
 // Samples have the frequencies of the softmax; the greedy one is the likeliest.
 func TestSample(t *testing.T) {
+	t.Parallel()
 	logits := []float32{0, 1, 2, float32(math.Inf(-1)), float32(math.NaN())}
 	const n = 10000
 	for _, temperature := range []float64{0.5, 1, 2} {

@@ -12,6 +12,7 @@ import (
 
 // What would trip an assertion of ggml's on a thread of its own is found in the file.
 func TestFilesWithImpossibleNumbers(t *testing.T) {
+	t.Parallel()
 	good, err := os.ReadFile("../../testdata/tiny-11m-Q8_0.gguf")
 	if err != nil {
 		t.Fatal(err)

@@ -36,6 +36,7 @@ func right(it Item) int {
 
 // The items in llama.cpp's forms are those in JSON, and what is read from either is the same text.
 func TestDerivedForms(t *testing.T) {
+	t.Parallel()
 	hella, wino := readItems(t, HellaSwag), readItems(t, WinoGrande)
 	var questions []Item
 	for _, name := range []string{PIQA, ARCEasy, ARCChallenge} {

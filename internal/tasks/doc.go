@@ -1,5 +1,5 @@
 // Package tasks reads multiple-choice evaluation sets, says which tokens of each choice count, and turns the losses of those
-// tokens into accuracies. It runs no model: [Task.Prepare] makes sequences for a engine.Runner, [Prepared.Score] takes
+// tokens into accuracies. It runs no model: [Task.Prepare] makes sequences for an engine.Runner, [Prepared.Score] takes
 // what they cost.
 //
 // There are two conventions, which the form of the file decides ([Task.Convention]).

@@ -55,6 +55,7 @@ func (w *words) text(s engine.Sequence) []string {
 }
 
 func TestWhatCounts(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name, file, data string
 		nCtx             int
@@ -135,6 +136,7 @@ func TestWhatCounts(t *testing.T) {
 }
 
 func TestPrepareRefuses(t *testing.T) {
+	t.Parallel()
 	task, err := Parse(PIQA, []byte(`{"goal":"To dry","sol1":"a b c d","sol2":"e","label":1}`))
 	if err != nil {
 		t.Fatal(err)
@@ -155,6 +157,7 @@ func TestPrepareRefuses(t *testing.T) {
 }
 
 func TestScore(t *testing.T) {
+	t.Parallel()
 	task, err := Parse(PIQA, []byte(`{"goal":"x","sol1":"ten chars!","sol2":"two","label":0} {"goal":"y","sol1":"a","sol2":"b","label":1}`))
 	if err != nil {
 		t.Fatal(err)
@@ -187,6 +190,7 @@ func TestScore(t *testing.T) {
 }
 
 func TestWilson(t *testing.T) {
+	t.Parallel()
 	// None and all in closed form: z²/(n+z²) and n/(n+z²). 3 of 20 as llama-perplexity prints it.
 	for _, c := range []struct {
 		k, n      int
@@ -200,6 +204,7 @@ func TestWilson(t *testing.T) {
 
 // The mean's interval holds the mean, lies in [0, 1], and is the task's own where there is one task.
 func TestMean(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		var p []float64
 		var of []Interval
@@ -221,6 +226,7 @@ func TestMean(t *testing.T) {
 
 // The C++ standard ([rand.predef]) gives the 10000th number of std::mt19937 with its default seed.
 func TestMersenne(t *testing.T) {
+	t.Parallel()
 	m := newMersenne(5489)
 	for range 9999 {
 		m.next()
@@ -232,6 +238,7 @@ func TestMersenne(t *testing.T) {
 
 // A draw takes as many items as asked for, each once; internal/peertest holds which ones.
 func TestDraw(t *testing.T) {
+	t.Parallel()
 	for _, file := range []string{"hellaswag.txt", "winogrande.csv", "multiple-choice.bin"} {
 		name, _, _ := strings.Cut(file, ".")
 		for _, n := range []int{0, 1, 7, 20, 1000} {

@@ -20,6 +20,7 @@ func parseOne(t *testing.T, name, data string) Item {
 
 // The texts that the harness makes, worked out by hand from its task definitions.
 func TestHarnessPrompts(t *testing.T) {
+	t.Parallel()
 	type want struct {
 		prompts, endings []string
 		characters       []int
@@ -73,6 +74,7 @@ func TestHarnessPrompts(t *testing.T) {
 }
 
 func TestWinoGrandeRows(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		row        string
 		left, back string // text of the choices; "" where the row holds none
@@ -105,6 +107,7 @@ func TestWinoGrandeRows(t *testing.T) {
 
 // A wrong file is an error that says what was seen and which forms are known.
 func TestWrongForms(t *testing.T) {
+	t.Parallel()
 	binary, err := os.ReadFile(folder + "multiple-choice.bin")
 	if err != nil {
 		t.Fatal(err)
@@ -153,6 +156,7 @@ func TestWrongForms(t *testing.T) {
 }
 
 func TestChance(t *testing.T) {
+	t.Parallel()
 	task := &Task{Items: []Item{
 		{Choices: make([]Choice, 4), Right: []bool{true, false, false, true}}, {Choices: make([]Choice, 4), Right: make([]bool, 4)},
 	}}

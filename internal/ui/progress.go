@@ -143,7 +143,7 @@ func (b *liveBar) timeLeft(s decor.Statistics) string {
 	return leftText(time.Duration(float64(spent) * float64(s.Total-s.Current) / float64(s.Current)))
 }
 
-// Left implements Progress.
+// Left implements progress.Bar.
 func (b *liveBar) Left(d time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -20,6 +20,7 @@ func newTest(level Level, json bool) (*UI, *bytes.Buffer, *bytes.Buffer) {
 }
 
 func TestTable(t *testing.T) {
+	t.Parallel()
 	u, out, _ := newTest(Normal, false)
 	u.Table("Steps", []Column{{"block", false}, {"PPL", true}}, [][]any{{"ffn:3", "5.92"}, {"attn:11", "15.81"}})
 	want := `Steps
@@ -34,6 +35,7 @@ attn:11  15.81
 }
 
 func TestTableColourOnlyOnTerminal(t *testing.T) {
+	t.Parallel()
 	u, out, _ := newTest(Normal, false)
 	u.Table("", []Column{{"a", false}}, [][]any{{"b"}})
 	if strings.Contains(out.String(), "\x1b") {
@@ -53,6 +55,7 @@ func (full) Write([]byte) (int, error) { return 0, errors.New("no space left on 
 
 // A result that could not be printed is an error.
 func TestFullDisk(t *testing.T) {
+	t.Parallel()
 	u := New(Options{Out: full{}, Err: io.Discard})
 	if u.Err() != nil {
 		t.Error(u.Err())
@@ -65,6 +68,7 @@ func TestFullDisk(t *testing.T) {
 
 // Names and descriptions come from other people's files.
 func TestNothingSteersTheTerminal(t *testing.T) {
+	t.Parallel()
 	const evil, shown = "a\x00\x1b[31m\u202eb\u009b", `a\x00\x1b[31m\u202eb\u009b`
 	u, out, err := newTest(Normal, false)
 	u.Table(evil+"\nx", []Column{{"h", false}}, [][]any{{evil}})
@@ -83,6 +87,7 @@ func TestNothingSteersTheTerminal(t *testing.T) {
 }
 
 func TestLevels(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		level Level
 		want  string
@@ -106,6 +111,7 @@ func TestLevels(t *testing.T) {
 }
 
 func TestJSONKeepsStdoutFree(t *testing.T) {
+	t.Parallel()
 	u, out, err := newTest(Normal, true)
 	u.Resultf("r")
 	u.Table("t", []Column{{"a", false}}, [][]any{{"b"}})
@@ -123,6 +129,7 @@ func TestJSONKeepsStdoutFree(t *testing.T) {
 }
 
 func TestWarningIsOneLine(t *testing.T) {
+	t.Parallel()
 	u, _, err := newTest(Normal, false)
 	u.Warnf("a\nb")
 	if err.String() != "warning: a b\n" {
@@ -131,6 +138,7 @@ func TestWarningIsOneLine(t *testing.T) {
 }
 
 func TestNoColor(t *testing.T) {
+	t.Parallel()
 	for _, env := range []map[string]string{{"NO_COLOR": "1"}, {"TERM": "dumb"}} {
 		var b bytes.Buffer
 		u := New(Options{Out: &b, Err: &b, Getenv: func(k string) string { return env[k] }})
@@ -141,6 +149,7 @@ func TestNoColor(t *testing.T) {
 }
 
 func TestPlainProgress(t *testing.T) {
+	t.Parallel()
 	u, _, err := newTest(Normal, false)
 	now := time.Unix(0, 0)
 	p := &plainProgress{u: u, label: "search", total: 200, next: now.Add(plainEvery), now: func() time.Time { return now }}
@@ -156,6 +165,7 @@ func TestPlainProgress(t *testing.T) {
 }
 
 func TestQuietHasNoProgress(t *testing.T) {
+	t.Parallel()
 	u, _, err := newTest(Quiet, false)
 	p := u.Start("search", 10)
 	p.Set(5, "")
@@ -185,6 +195,7 @@ func (l *lockedBuffer) String() string {
 
 // The live line shows label and note, a message printed meanwhile goes above it, and nothing hangs at the end.
 func TestLiveProgress(t *testing.T) {
+	t.Parallel()
 	var err lockedBuffer
 	u := New(Options{Out: &bytes.Buffer{}, Err: &err, Getenv: func(string) string { return "" }})
 	b := u.startLive("search", 100, mpb.ForceTTY(), mpb.WithWidth(100), mpb.WithRefreshRate(5*time.Millisecond))
@@ -210,6 +221,7 @@ func TestLiveProgress(t *testing.T) {
 
 // Results, notes and events may come from several goroutines: no line is torn, and the race detector has nothing to say.
 func TestManyGoroutines(t *testing.T) {
+	t.Parallel()
 	var out, err bytes.Buffer
 	u := New(Options{Out: &out, Err: &err, Getenv: func(string) string { return "" }})
 	var wg sync.WaitGroup

@@ -29,7 +29,7 @@ type Check struct {
 const maxPPLDrift = 1e-2
 
 // compare loads the file at path as a user would, in a context that nothing edits, and holds it against the reading of the
-// masked original. what differs is returned as text; the error is for what could not be run.
+// masked original. Where they differ, that is returned as text; the error is for what could not be run.
 func (p *probe) compare(ctx context.Context, spec source.Spec, path string, want reading, exact bool, bar progress.Bar) (Check, string, error) {
 	check := Check{Exact: exact, Text: p.eval.Corpus, Context: p.eval.Context, Batch: p.nSeq * p.eval.Context, Masked: want.ppl}
 	var c rowDiff

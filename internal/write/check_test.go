@@ -8,6 +8,7 @@ import (
 )
 
 func TestCheckVerdict(t *testing.T) {
+	t.Parallel()
 	row := []float32{1, 2, 3}
 	same := func() *rowDiff {
 		var c rowDiff

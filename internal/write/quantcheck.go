@@ -40,9 +40,9 @@ const (
 // matrixRows is how many rows of a tensor are decoded at once.
 const matrixRows = 8192
 
-// MaxNoise is how many times the quantiser's noise on the whole model its noise on a pruned one may be, of which removed of blocks
+// maxNoise is how many times the quantiser's noise on the whole model its noise on a pruned one may be, of which removed of blocks
 // are gone. With fewer layers the noise of each weighs more: docs/RATIONALE.md has the measurements, of which this is twice.
-func MaxNoise(removed, blocks int) float64 {
+func maxNoise(removed, blocks int) float64 {
 	return 2 * float64(blocks) / float64(max(1, blocks-removed))
 }
 

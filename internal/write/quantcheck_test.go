@@ -7,6 +7,7 @@ import (
 )
 
 func TestNoiseExceeds(t *testing.T) {
+	t.Parallel()
 	whole := Noise{NMSE: 1e-4, KLD: 1e-2}
 	for _, c := range []struct {
 		n    Noise
@@ -25,7 +26,7 @@ func TestNoiseExceeds(t *testing.T) {
 	if got := (Noise{NMSE: 5e-7, KLD: 5e-6}).exceeds(Noise{}, 2); got != "" {
 		t.Error(got)
 	}
-	if MaxNoise(0, 24) != 2 || MaxNoise(12, 24) != 4 || MaxNoise(24, 24) != 48 {
+	if maxNoise(0, 24) != 2 || maxNoise(12, 24) != 4 || maxNoise(24, 24) != 48 {
 		t.Error("the multiple is not twice over what is left")
 	}
 }

@@ -7,9 +7,9 @@ import (
 	"github.com/ggufprune/ggufprune/perplexity/kld"
 )
 
-// MaxNMSE is the most that log-probabilities may differ where a layout reorders sums: the tolerance that llama.cpp's own
+// maxNMSE is the most that log-probabilities may differ where a layout reorders sums: the tolerance that llama.cpp's own
 // tests use between two of its back ends is of this order.
-const MaxNMSE = 1e-3
+const maxNMSE = 1e-3
 
 // rowDiff accumulates how far one model's log-probabilities are from another's, row by row.
 type rowDiff struct {
@@ -81,9 +81,9 @@ func (c *rowDiff) verdict(exact bool) string {
 	case exact && c.maxAbs > 0:
 		return fmt.Sprintf("log-probabilities differ by up to %.3g (position %d of sequence %d) in %d of %d positions where they must be identical",
 			c.maxAbs, c.worstPos, c.worstSeq, c.differingRows, c.rows)
-	case c.nmse() > MaxNMSE:
+	case c.nmse() > maxNMSE:
 		return fmt.Sprintf("log-probabilities differ with NMSE %.3g, more than %.3g, and by up to %.3g (position %d of sequence %d)",
-			c.nmse(), MaxNMSE, c.maxAbs, c.worstPos, c.worstSeq)
+			c.nmse(), maxNMSE, c.maxAbs, c.worstPos, c.worstSeq)
 	default:
 		return ""
 	}

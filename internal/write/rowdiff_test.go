@@ -13,6 +13,7 @@ func genLogits(t *rapid.T, n int) []float32 {
 }
 
 func TestLogProbsSumToOne(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		sum := 0.0
 		for _, lp := range logProbs(nil, genLogits(t, rapid.IntRange(1, 64).Draw(t, "n"))) {
@@ -25,6 +26,7 @@ func TestLogProbsSumToOne(t *testing.T) {
 }
 
 func TestRowDiffIdentical(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		var c rowDiff
 		for i := range rapid.IntRange(1, 5).Draw(t, "rows") {
@@ -41,6 +43,7 @@ func TestRowDiffIdentical(t *testing.T) {
 
 // One changed logit is always found where rows must be identical, at its place.
 func TestRowDiffFindsOneChange(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		var c rowDiff
 		rows := rapid.IntRange(1, 5).Draw(t, "rows")
@@ -62,6 +65,7 @@ func TestRowDiffFindsOneChange(t *testing.T) {
 }
 
 func TestRowDiffTolerance(t *testing.T) {
+	t.Parallel()
 	ref := []float32{1, 2, 3, 4}
 	for _, c := range []struct {
 		name  string
@@ -101,6 +105,7 @@ func TestRowDiffTolerance(t *testing.T) {
 }
 
 func TestRowDiffVocabulary(t *testing.T) {
+	t.Parallel()
 	var c rowDiff
 	if err := c.add(0, 0, make([]float32, 3), make([]float32, 4)); err == nil {
 		t.Error("another vocabulary size is no error")

@@ -56,22 +56,11 @@ type Writer struct {
 }
 
 // Write writes the source without the blocks of q.Removed and checks the file as the package comment says. The source's
-// model is closed on the way. On an error, a *CheckError among them, no file is left.
+// model is closed on the way. On an error, a *CheckError among them, no file is left; only when the importance matrix, which comes last,
+// cannot get its name is the model there.
 func (w *Writer) Write(ctx context.Context, q Request, sink progress.Sink) (*Result, error) {
-	res, err := layout.Build(layout.Request{
-		Source: w.Source.File, Blocks: q.Blocks, Removed: q.Removed, Kind: q.Layout, Provenance: q.Provenance, Changed: w.Source.Weights(), Types: w.Source.Types(),
-	})
+	res, path, err := w.plan(q, sink)
 	if err != nil {
-		return nil, err
-	}
-	for _, w := range res.Warnings {
-		sink.Warnf("%s", w)
-	}
-	path, err := q.path(w.DefaultName(res))
-	if err != nil {
-		return nil, err
-	}
-	if err := outfile.Check(path, q.Force, w.Source.File.Paths()...); err != nil {
 		return nil, err
 	}
 	var p *probe
@@ -89,33 +78,17 @@ func (w *Writer) Write(ctx context.Context, q Request, sink progress.Sink) (*Res
 	}
 	defer pending.Discard() //nolint:errcheck // nothing to discard once it is committed; else the first error counts
 	out := &Result{Layout: res}
-	if len(w.Source.Weights()) > 0 {
-		plain := layout.Request{Source: w.Source.File, Blocks: q.Blocks, Removed: q.Removed, Kind: q.Layout, Provenance: q.Provenance}
-		plain.Provenance.Repair = nil
-		if out.Unrepaired, err = layout.Size(plain); err != nil {
-			return nil, err
-		}
+	if out.Unrepaired, err = w.unrepaired(q); err != nil {
+		return nil, err
 	}
-	if p != nil {
-		bar := sink.Start("check the written file", 1000)
-		check, differs, err := p.compare(ctx, w.Source.Spec, pending.Path(), want, res.Exact, bar)
-		bar.Stop()
-		if err != nil {
-			return nil, err
-		}
-		if differs != "" {
-			if err := pending.Discard(); err != nil {
-				differs += "; " + err.Error()
-			}
-			return nil, &CheckError{Path: path, Text: differs, Check: check}
-		}
-		out.Check = &check
-	} else {
+	if p == nil {
 		sink.Warnf("the written file was not checked (--no-check)")
+	} else if out.Check, err = w.check(ctx, p, path, pending, want, res.Exact, sink); err != nil {
+		return nil, err
 	}
 	if w.Quantizer.Quantizes() {
 		file, err := w.writeQuantized(ctx, path, q.Force, quantizing{
-			probe: p, masked: want, whole: whole, plain: pending, out: out, most: MaxNoise(q.Removed.Len(), len(q.Blocks)),
+			probe: p, masked: want, whole: whole, plain: pending, out: out, most: maxNoise(q.Removed.Len(), len(q.Blocks)),
 		}, sink)
 		if err != nil {
 			return nil, err
@@ -126,21 +99,74 @@ func (w *Writer) Write(ctx context.Context, q Request, sink progress.Sink) (*Res
 		}
 		pending = file
 	}
-	matrix, err := w.Quantizer.WriteMatrix(ctx, res, q.Force)
+	if err := w.commit(ctx, pending, out, q.Force); err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// plan plans the file and says where it goes, which must be possible.
+func (w *Writer) plan(q Request, sink progress.Sink) (res *layout.Result, path string, err error) {
+	res, err = layout.Build(layout.Request{
+		Source: w.Source.File, Blocks: q.Blocks, Removed: q.Removed, Kind: q.Layout, Provenance: q.Provenance, Changed: w.Source.Weights(), Types: w.Source.Types(),
+	})
+	if err != nil {
+		return nil, "", err
+	}
+	for _, text := range res.Warnings {
+		sink.Warnf("%s", text)
+	}
+	if path, err = q.path(w.DefaultName(res)); err != nil {
+		return nil, "", err
+	}
+	return res, path, outfile.Check(path, q.Force, w.Source.File.Paths()...)
+}
+
+// unrepaired is the size of the same file without the repair; 0 where nothing was repaired.
+func (w *Writer) unrepaired(q Request) (int64, error) {
+	if len(w.Source.Weights()) == 0 {
+		return 0, nil
+	}
+	plain := layout.Request{Source: w.Source.File, Blocks: q.Blocks, Removed: q.Removed, Kind: q.Layout, Provenance: q.Provenance}
+	plain.Provenance.Repair = nil
+	return layout.Size(plain)
+}
+
+// check holds the written file against the masked original. Where they differ, the file is removed and the error a *CheckError.
+func (w *Writer) check(ctx context.Context, p *probe, path string, file *gguf.Pending, want reading, exact bool, sink progress.Sink) (*Check, error) {
+	bar := sink.Start("check the written file", 1000)
+	check, differs, err := p.compare(ctx, w.Source.Spec, file.Path(), want, exact, bar)
+	bar.Stop()
 	if err != nil {
 		return nil, err
 	}
-	defer matrix.Discard() //nolint:errcheck // as above
-	if err := ctx.Err(); err != nil {
-		return nil, err
+	if differs != "" {
+		if err := file.Discard(); err != nil {
+			differs += "; " + err.Error()
+		}
+		return nil, &CheckError{Path: path, Text: differs, Check: check}
 	}
-	if out.Written, err = pending.Commit(); err != nil {
-		return nil, err
+	return &check, nil
+}
+
+// commit gives the file its name, and then its importance matrix, where that is wanted. The matrix is written before: what can be wrong
+// with it leaves no file.
+func (w *Writer) commit(ctx context.Context, file *gguf.Pending, out *Result, force bool) error {
+	matrix, err := w.Quantizer.WriteMatrix(ctx, out.Layout, force)
+	if err != nil {
+		return err
+	}
+	defer matrix.Discard() //nolint:errcheck // nothing to discard once it is committed
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if out.Written, err = file.Commit(); err != nil {
+		return err
 	}
 	if matrix != nil {
 		out.IMatrix = w.Quantizer.IMatrixOut
 	}
-	return out, matrix.Commit()
+	return matrix.Commit()
 }
 
 // reference measures the masked original, and where the quantiser's noise is not known yet, the whole one.

@@ -12,6 +12,7 @@ import (
 )
 
 func TestSplitArgs(t *testing.T) {
+	t.Parallel()
 	for in, want := range map[string][]string{
 		"":                            nil,
 		"  a  b\t":                    {"a", "b"},
@@ -27,6 +28,7 @@ func TestSplitArgs(t *testing.T) {
 }
 
 func TestLinkFlags(t *testing.T) {
+	t.Parallel()
 	flags, archives := linkFlags([]fragment{
 		{"-O3 -DNDEBUG -fopenmp -arch arm64 -isysroot /sdk", "flags"},
 		{"", "flags"},
@@ -65,6 +67,7 @@ func TestLinkFlags(t *testing.T) {
 }
 
 func TestDirective(t *testing.T) {
+	t.Parallel()
 	for in, want := range map[string]string{
 		"/t/third_party/build/liba.a":   "${SRCDIR}/../third_party/build/liba.a",
 		"-L/t/third_party/build":        "-L${SRCDIR}/../third_party/build",
@@ -111,6 +114,7 @@ func read(t *testing.T, path string) string {
 }
 
 func TestRun(t *testing.T) {
+	t.Parallel()
 	o := layOut(t)
 	if err := run(o); err != nil {
 		t.Fatal(err)
@@ -152,6 +156,7 @@ func TestRun(t *testing.T) {
 }
 
 func TestRunErrors(t *testing.T) {
+	t.Parallel()
 	o := layOut(t)
 	if err := os.Remove(filepath.Join(o.Build, "liba.a")); err != nil {
 		t.Fatal(err)

@@ -15,6 +15,7 @@ import (
 
 // The same files give the same bytes: sorted, with the given time, nobody's, and no name or time in gzip's header.
 func TestArchive(t *testing.T) {
+	t.Parallel()
 	when := time.Unix(1700000000, 0)
 	files := map[string]file{}
 	for _, name := range []string{"z", "a", "bin/x", "b"} {
@@ -60,6 +61,7 @@ func TestArchive(t *testing.T) {
 
 // Each component's licences are there, a shared text once with all who have it, and one without a licence is an error.
 func TestLicences(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	write := func(path, text string) {
 		path = filepath.Join(dir, path)
@@ -111,6 +113,7 @@ func TestRelease(t *testing.T) {
 }
 
 func TestPublish(t *testing.T) {
+	t.Parallel()
 	path := filepath.Join(t.TempDir(), "new", "x.tar.gz")
 	if err := publish(path, []byte("data")); err != nil {
 		t.Fatal(err)

@@ -33,6 +33,7 @@ go: a message of go itself
 `
 
 func TestFollow(t *testing.T) {
+	t.Parallel()
 	var out strings.Builder
 	got, err := follow(strings.NewReader(stream), &out)
 	if err != nil {
@@ -57,6 +58,7 @@ func TestFollow(t *testing.T) {
 
 // A package that dies after its tests passed (os.Exit in TestMain, say) must not go unnoticed.
 func TestFollowPackageFailsAlone(t *testing.T) {
+	t.Parallel()
 	got, err := follow(strings.NewReader(`{"Action":"pass","Package":"a","Test":"TestX"}
 {"Action":"fail","Package":"a"}`), new(strings.Builder))
 	if err != nil {
@@ -68,6 +70,7 @@ func TestFollowPackageFailsAlone(t *testing.T) {
 }
 
 func TestSummaryCountsNames(t *testing.T) {
+	t.Parallel()
 	s := summarise([]result{
 		{"a", "TestX", pass},
 		{"a", "TestX", pass}, // again, with -race
@@ -88,6 +91,7 @@ func TestSummaryCountsNames(t *testing.T) {
 }
 
 func TestResultsRoundTrip(t *testing.T) {
+	t.Parallel()
 	file := filepath.Join(t.TempDir(), "results")
 	first := []result{{"a", "TestX/with spaces", pass}, {"b", "", fail}}
 	second := []result{{"stage", "lint", pass}}
@@ -112,6 +116,7 @@ func TestResultsRoundTrip(t *testing.T) {
 }
 
 func TestSumExitCode(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		results []result
 		want    int
@@ -132,6 +137,7 @@ func TestSumExitCode(t *testing.T) {
 }
 
 func TestDispatchRefusesUnknownOutcome(t *testing.T) {
+	t.Parallel()
 	file := filepath.Join(t.TempDir(), "results")
 	if code, err := dispatch([]string{"stage", file, "lint", "perhaps"}); code == 0 || err == nil {
 		t.Errorf("got %d, %v", code, err)

@@ -43,7 +43,7 @@ func (m planMask) parse() (mask blockmask.Mask, err error) {
 	return mask, err
 }
 
-// version is that of the plan's file: the lowest that has a form for its masks.
+// fileVersion is the version of the plan's file: the lowest that has a form for its masks.
 func (p *Plan) fileVersion() int {
 	masks := []blockmask.Mask{}
 	if p.Refine != nil {

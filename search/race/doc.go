@@ -18,6 +18,7 @@
 //
 // With four sequences a variance has three degrees of freedom, and t is so large that nothing ever drops out. But candidates
 // that are near the leader have similar variances. So a variance below twice the median of all counts as at least that median, with
-// half of the degrees of freedom of all together (half, since all differences share the leader). A larger one stands alone.//
+// half of the degrees of freedom of all together (half, since all differences share the leader). A larger one stands alone.
+//
 // What a candidate did to a sequence before can be taken out of what it does to it now: see [Foretold].
 package race

@@ -5,7 +5,7 @@ package race
 // sequence to sequence three times as much as it changes from step to step.
 //
 // So most of what makes a few sequences unlike the whole set is known beforehand and can be taken out: a control variate. Where a
-// race measures the loss x of a candidate on sequence s, it is given
+// race measures the loss x of a candidate on sequence s, it takes
 //
 //	x - (r(s) - mean of r)
 //

@@ -9,6 +9,7 @@ import (
 )
 
 func TestContenders(t *testing.T) {
+	t.Parallel()
 	got := contenders([]compare.Contender{
 		{Label: "x/a.gguf", Path: "x/a.gguf"}, {Label: "y/a.gguf", Path: "y/a.gguf"}, {Label: "z/b.gguf", Path: "z/b.gguf"}, {Label: "ollama:b", Path: "blobs/c"},
 	})

@@ -99,8 +99,8 @@ func (o *pruneOptions) job() (j prune.Job, err error) {
 	if j.Repair, err = o.repair.Resolve(j.Method, o.quantize.Type, j.Goal); err != nil {
 		return j, err
 	}
-	if j.Repair.Method == "" && j.Method.Strategy == "aware" {
-		return j, flags.Errorf("--strategy aware counts on a repair of what it leaves; leave --repair off out")
+	if j.Repair.Method == "" && j.Method.Spec().Repairs {
+		return j, flags.Errorf("--strategy %s counts on a repair of what it leaves; leave --repair off out", j.Method.Strategy)
 	}
 	if j.Ollama, err = o.ollama.Resolve(); err != nil {
 		return j, err

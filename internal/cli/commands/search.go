@@ -115,8 +115,8 @@ func (o *searchFlags) search() (j prune.SearchJob, err error) {
 	if j.Method, j.Unit, err = o.method.Resolve(); err != nil {
 		return j, err
 	}
-	if j.Method.Strategy == "refine" && (j.Goal.MaxPPLRatio > 0 || j.Goal.MaxKLD > 0) {
-		return j, flags.Errorf("--strategy refine needs an amount to remove, not a bound of quality; give --ratio, or use --strategy fast")
+	if j.Method.Spec().Refines && (j.Goal.MaxPPLRatio > 0 || j.Goal.MaxKLD > 0) {
+		return j, flags.Errorf("--strategy %s needs an amount to remove, not a bound of quality; give --ratio, or use --strategy fast", j.Method.Strategy)
 	}
 	j.Method.Seed = j.Text.Seed
 	return j, nil

@@ -56,11 +56,11 @@ func (m *Method) Resolve() (out find.Method, unit blockmask.Unit, err error) {
 	switch {
 	case !(m.confidence > 0.5 && m.confidence < 1):
 		return out, unit, Errorf("--confidence is %v; give a number between 0.5 and 1, such as 0.95", m.confidence)
-	case m.fs.Changed("confidence") && !out.Races():
+	case m.fs.Changed("confidence") && !out.Spec().Races:
 		return out, unit, Errorf("--confidence is for races; add --strategy fast or refine")
 	case m.fs.Changed("time") && m.time <= 0:
 		return out, unit, Errorf("--time is %v; give a time such as 30m or 2h", m.time)
-	case m.time > 0 && !out.Races():
+	case m.time > 0 && !out.Spec().Races:
 		return out, unit, Errorf("--time cannot shorten --strategy %s; add --strategy fast or refine", out.Strategy)
 	}
 	if m.fs.Changed("confidence") {

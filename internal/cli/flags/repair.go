@@ -63,7 +63,7 @@ func (r *Repair) Resolve(how find.Method, quantize string, goals ...search.Goal)
 	case method == fit.Off:
 		return none, nil
 	}
-	usual := !r.Asked() && how.Strategy != "aware" // which counts on it
+	usual := !r.Asked() && !how.Spec().Repairs // such a strategy counts on it
 	if usual && how.Time > 0 {
 		return none, nil
 	}

@@ -154,6 +154,7 @@ func TestGoldenOutcomes(t *testing.T) {
 }
 
 func TestGoldenInspect(t *testing.T) {
+	t.Parallel()
 	in := &inspect.Inspection{
 		Facts: exampleOutcome().Model, Name: "A model", Description: "llama ?B Q8_0", Context: 4096, Vocabulary: 32000,
 		Blocks: []inspect.InspectedBlock{{Block: mask("attn:0")[0].Block, Weights: layout.Weights{Params: 10, Bytes: 12}}},

@@ -15,7 +15,7 @@ import (
 // The types of this file are what --json prints. docs/CLI_JSON.md documents every field: TestJSONIsDocumented holds the two
 // together. Fields may be added; a field never changes its name, type or meaning.
 
-// resultJSON is printed by prune, search and apply.
+// resultJSON is printed by prune, search, apply and repair.
 type resultJSON struct {
 	Command     string           `json:"command"`
 	Tool        string           `json:"tool"`
@@ -53,7 +53,7 @@ type modelJSON struct {
 	Blocks int    `json:"blocks"`
 }
 
-// calibrationJSON is what the scores were Measured on.
+// calibrationJSON is what the scores were measured on.
 type calibrationJSON struct {
 	Description  string `json:"description"`
 	TokensSHA256 string `json:"tokens_sha256"`

@@ -198,6 +198,7 @@ func TestResultJSON(t *testing.T) {
 }
 
 func TestPPLJSON(t *testing.T) {
+	t.Parallel()
 	out := &evaluate.PPLOutcome{Model: "m.gguf", Corpus: "t.txt", Context: 64, Estimate: perplexity.Estimate{
 		Convention: perplexity.Windows, PPL: math.Inf(1), StdErr: math.NaN(), Sequences: 2, Scored: 62,
 	}}
@@ -211,6 +212,7 @@ func TestPPLJSON(t *testing.T) {
 }
 
 func TestInspectJSON(t *testing.T) {
+	t.Parallel()
 	got := marshal(t, newInspectJSON(&inspect.Inspection{Reason: "no blocks found"}))
 	if got["supported"] != false || got["reason"] != "no blocks found" || len(got["blocks"].([]any)) != 0 || len(got["layouts"].([]any)) != 0 {
 		t.Errorf("not supported: %v", got)

@@ -14,6 +14,7 @@ import (
 )
 
 func TestQuantizedJSON(t *testing.T) {
+	t.Parallel()
 	q4, _ := enginetest.Runtime{}.ParseFileType("Q4_0")
 	out := exampleOutcome()
 	out.Write.IMatrix = "i.gguf"

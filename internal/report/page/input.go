@@ -34,9 +34,9 @@ type Model struct {
 
 // Repair is what a repair changed, as the file's metadata says it.
 type Repair struct {
-	Tensors       int
+	Tensors       int      // how many were re-fitted
 	Types         []string // what their types were raised to, each once; nil: each kept its own
-	Text          string   // which
+	Text          string   // what they were fitted on
 	Before, After float64  // perplexity on the part held back from the fit; 0 is unknown
 }
 

@@ -1,0 +1,150 @@
+package fit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"gonum.org/v1/gonum/mat"
+
+	"github.com/ggufprune/ggufprune/blockmask"
+	"github.com/ggufprune/ggufprune/internal/jsonnum"
+)
+
+// Width is the method of an FFN that kept some of its channels, and had its output projection fitted on them.
+const Width Method = "width"
+
+// widthLambdas are the ridge parameters that are tried towards the original weights of the kept channels, in parts of the mean of H's
+// diagonal.
+var widthLambdas = []float64{0.003, 0.01, 0.03, 0.1, 0.3, 1}
+
+// cut takes channels out of an FFN, whose output projection lies between two boundaries. With f (k) what that is multiplied with, on the
+// pruned stream, and y = x_d behind the FFN less x_p in front of it, the wanted number of channels on which a linear map of f comes
+// closest to y is chosen, and the projection's columns are fitted:
+//
+//	W_K <- W_K + ((H_KK + lambda mean(diag) I)^-1 (G_K - H_KK W_K^T))^T     H = sum f f^T, G = sum f y^T
+//
+// lambda is chosen by the closed-form loss on the held part; then all of the text is fitted.
+func (s *state) cut(ctx context.Context, b blockmask.Block, at, stop int, parts []*part) error {
+	width := s.Widths[b]
+	if len(parts) != 1 || parts[0].Experts > 0 {
+		return fmt.Errorf("%s has %d output projections; only a dense FFN with one can lose channels", b, len(parts))
+	}
+	p := parts[0]
+	if width < 1 || width > p.In {
+		return fmt.Errorf("%s has %d channels and cannot keep %d", b, p.In, width)
+	}
+	q := dense{k: p.In, d: p.Out}
+	held := 0
+	reason, err := s.pass(ctx, at, stop, parts, true, func(x *batch, r *rows) error {
+		p.count(r.taps[p])
+		target := r.residual // what is missing behind the FFN, and what it adds itself
+		for i, v := range r.out {
+			target[i] += v
+		}
+		if x.held {
+			held += len(target)
+		}
+		return q.sum(ctx, s.e, p.Name, x.held, r.n, r.taps[p].Features, target)
+	})
+	if err == nil && reason != "" {
+		err = fmt.Errorf("%s cannot lose channels: %s", b, reason)
+	}
+	if err != nil {
+		return err
+	}
+	kept, err := q.fit.selectChannels(width)
+	if err != nil {
+		return fmt.Errorf("%s: %w", b, err)
+	}
+	columns, lambda, before, err := q.fitKept(p, kept)
+	if err != nil {
+		return fmt.Errorf("%s: %w", b, err)
+	}
+	if err := s.install(p, b, kept, columns); err != nil {
+		return err
+	}
+	after, err := s.judge(ctx, at, stop)
+	if err != nil {
+		return err
+	}
+	p.out.Method, p.out.Lambda = Width, lambda
+	p.out.Before, p.out.After = jsonnum.Float(before/float64(held)), jsonnum.Float(after/float64(held))
+	return nil
+}
+
+// fitKept fits the columns of the kept channels, (len(kept), d). lambda is 0 where the original ones are best; before is the held
+// part's loss with those.
+func (q *dense) fitKept(p *part, kept []int) (columns *mat.Dense, lambda, before float64, err error) {
+	start := mat.NewDense(len(kept), q.d, nil)
+	for i, c := range kept {
+		for o := range q.d {
+			start.Set(i, o, float64(p.Weights[o*p.In+c]))
+		}
+	}
+	fitted, err := q.fit.of(kept).from(start)
+	if err != nil {
+		return nil, 0, 0, err
+	}
+	held, err := q.held.of(kept).from(start)
+	if err != nil {
+		return nil, 0, 0, err
+	}
+	before, best := held.energy, held.energy
+	for _, l := range widthLambdas {
+		x, used, err := fitted.solve(l)
+		if why := unsolvable(""); errors.As(err, &why) {
+			continue
+		}
+		if err != nil {
+			return nil, 0, 0, err
+		}
+		loss, err := held.loss(x)
+		if err != nil {
+			return nil, 0, 0, err
+		}
+		if loss < best {
+			best, lambda = loss, used
+		}
+	}
+	if lambda == 0 {
+		return start, 0, before, nil
+	}
+	x, _, err := fitted.plus(held).solve(lambda)
+	if err != nil {
+		return nil, 0, 0, err
+	}
+	x.Add(x, start)
+	return x, lambda, before, nil
+}
+
+// install puts the fitted columns into the loaded model, with zeros for the channels that go, and keeps what the file will hold.
+func (s *state) install(p *part, b blockmask.Block, kept []int, columns *mat.Dense) error {
+	narrow, full := make([]float32, p.Out*len(kept)), make([]float32, p.Out*p.In)
+	for i, c := range kept {
+		for o, v := range columns.RawRowView(i) {
+			narrow[o*len(kept)+i], full[o*p.In+c] = float32(v), float32(v)
+		}
+	}
+	data, err := s.encode(p, 0, full)
+	if err != nil {
+		return err
+	}
+	indices, err := blockmask.NewIndices(kept)
+	if err != nil {
+		return err
+	}
+	n := Narrowed{Kept: indices}
+	importance := make([]float32, len(kept))
+	for i, c := range kept {
+		importance[i] = float32(p.power[c] / float64(max(1, p.rows[0])))
+	}
+	if n.Data, err = s.w.Encode(&Projection{Name: p.Name, In: len(kept), Out: p.Out}, narrow, importance); err != nil {
+		return err
+	}
+	if s.res.Narrowed == nil {
+		s.res.Narrowed = map[blockmask.Block]Narrowed{}
+	}
+	s.res.Narrowed[b] = n
+	return s.set([]*part{p}, [][]byte{data})
+}

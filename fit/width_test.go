@@ -1,0 +1,113 @@
+package fit_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/ggufprune/ggufprune/blockmask"
+	"github.com/ggufprune/ggufprune/fit"
+	"github.com/ggufprune/ggufprune/fit/fittest"
+)
+
+func ffn(layer int) blockmask.Block { return blockmask.Block{Layer: layer, Kind: blockmask.FFN} }
+
+// The channels that go are zeros in the model and missing in the file, the others are the same in both; and the fit wins back most of
+// what cutting the same channels costs.
+func TestWidth(t *testing.T) {
+	t.Parallel()
+	const keep = 6
+	m, q := fittest.New(4), request("")
+	q.Widths = map[blockmask.Block]int{ffn(1): keep, ffn(2): keep}
+	res, err := fit.Run(t.Context(), m, m, q)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(res.Narrowed) != 2 || res.Undone {
+		t.Fatalf("%+v", res)
+	}
+	plain := fittest.New(4) // the same channels gone, nothing fitted
+	for b, n := range res.Narrowed {
+		i := slices.Index(m.Blocks(), b)
+		data := fittest.Decode(n.Data)
+		if n.Kept.Len() != keep || len(data) != keep*fittest.Width {
+			t.Fatalf("%s keeps %v, %d weights", b, n.Kept, len(data))
+		}
+		at := 0
+		for o := range fittest.Width {
+			for c := range fittest.Features {
+				w := m.W[i][o*fittest.Features+c]
+				if !n.Kept.Contains(c) {
+					plain.W[i][o*fittest.Features+c] = 0
+					if w != 0 {
+						t.Fatalf("%s: channel %d is gone, but weighs %v", b, c, w)
+					}
+					continue
+				}
+				if data[at] != w {
+					t.Fatalf("%s: the file has %v in channel %d, the model %v", b, data[at], c, w)
+				}
+				at++
+			}
+		}
+	}
+	loss := func(m *fittest.Toy) float64 {
+		total := 0.0
+		for _, batch := range q.Held {
+			rows, err := m.EvalFrom(t.Context(), batch, nil, 0, fittest.Embed(batch))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, row := range rows {
+				for _, l := range row {
+					total += l
+				}
+			}
+		}
+		return total
+	}
+	if fitted, cut := loss(m), loss(plain); !(fitted < 0.5*cut) || fitted == 0 {
+		t.Errorf("loss %v, without a fit %v", fitted, cut)
+	}
+}
+
+// All channels are a plain repair's matter: nothing is lost, and nothing changes where both streams are the same.
+func TestWidthOfAllChannels(t *testing.T) {
+	t.Parallel()
+	m, q := fittest.New(3), request("")
+	q.Widths = map[blockmask.Block]int{ffn(1): fittest.Features}
+	res, err := fit.Run(t.Context(), m, m, q)
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := slices.Index(m.Blocks(), ffn(1))
+	for j, w := range m.W[i] {
+		if d := w - m.First[i][j]; d > 1e-4 || d < -1e-4 {
+			t.Fatalf("weight %d moved from %v to %v", j, m.First[i][j], w)
+		}
+	}
+	if n := res.Narrowed[ffn(1)]; n.Kept.Len() != fittest.Features {
+		t.Errorf("kept %v", n.Kept)
+	}
+}
+
+func TestWidthRefuses(t *testing.T) {
+	t.Parallel()
+	for name, spoil := range map[string]func(m *fittest.Toy, q *fit.Request){
+		"cannot keep":      func(_ *fittest.Toy, q *fit.Request) { q.Widths[ffn(1)] = fittest.Features + 1 },
+		"more than its":    func(m *fittest.Toy, _ *fit.Request) { m.Post[3] = true },
+		"only a dense FFN": func(m *fittest.Toy, _ *fit.Request) { m.UseExperts(3) },
+	} {
+		m, q := fittest.New(3), request("")
+		q.Widths = map[blockmask.Block]int{ffn(1): 6}
+		spoil(m, &q)
+		if _, err := fit.Run(t.Context(), m, m, q); err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("%s: %v", name, err)
+		}
+		for i := range m.W {
+			if !slices.Equal(m.W[i], m.First[i]) {
+				t.Errorf("%s: the model is changed", name)
+			}
+		}
+	}
+}
