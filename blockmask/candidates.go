@@ -18,19 +18,22 @@ const (
 	Pairs Unit = "pair"  // a mixer and an FFN that follow each other in what is left, in either order
 )
 
+// Width is no unit of a search: every FFN keeps as many channels as the goal allows, in one step.
+const Width Unit = "width"
+
 // Units returns all units in the order of their documentation.
 func Units() []Unit { return []Unit{Mix, Attn, Ffn, Whole, Pairs} }
 
 // ParseUnit reads a unit's name; upper and lower case are the same, and the aliases of [Parse] are understood.
 func ParseUnit(s string) (Unit, error) {
 	u := Unit(strings.ToLower(strings.TrimSpace(s)))
-	if slices.Contains(Units(), u) {
+	if u == Width || slices.Contains(Units(), u) {
 		return u, nil
 	}
 	if kind, ok := aliases[string(u)]; ok {
 		return Unit(kind.String()), nil
 	}
-	return "", fmt.Errorf("unknown kind %s; use one of mix, attn, ffn, layer, pair", quote(s))
+	return "", fmt.Errorf("unknown kind %s; use one of mix, attn, ffn, layer, pair, width", quote(s))
 }
 
 // Candidates returns what a search may remove next, in the order in which ties break: one mask for each removable unit of

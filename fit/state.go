@@ -69,8 +69,9 @@ type Result struct {
 // Narrowed is what became of the output projection of an FFN that kept some of its channels. The loaded model has zeros in the columns
 // of the others.
 type Narrowed struct {
-	Kept blockmask.Indices
-	Data []byte // as a file holds it: Out rows of as many weights as are kept, in the tensor's type
+	Tensor string
+	Kept   blockmask.Indices
+	Data   []byte // as a file holds it: Out rows of as many weights as are kept, in the tensor's type
 }
 
 // ErrNothing says that no block can be repaired.

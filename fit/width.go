@@ -134,7 +134,7 @@ func (s *state) install(p *part, b blockmask.Block, kept []int, columns *mat.Den
 	if err != nil {
 		return err
 	}
-	n := Narrowed{Kept: indices}
+	n := Narrowed{Tensor: p.Name, Kept: indices}
 	importance := make([]float32, len(kept))
 	for i, c := range kept {
 		importance[i] = float32(p.power[c] / float64(max(1, p.rows[0])))

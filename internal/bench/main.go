@@ -3,6 +3,7 @@
 //	go run ./internal/bench engine [-quick] [-dir DIR] [-peers DIR]
 //	go run ./internal/bench search [-model M.gguf] [-parts LIST] ...
 //	go run ./internal/bench repair [-models LIST] [-parts LIST] ...
+//	go run ./internal/bench width [-model M.gguf] [-width N] ...
 //
 // Each prints what it sees, and ends with lines `figure <name> <value>`. Figures are ratios of CPU seconds measured in one run,
 // wherever they are about time. Flag -h of each lists the others.
@@ -19,6 +20,7 @@ import (
 	"github.com/ggufprune/ggufprune/internal/bench/enginebench"
 	"github.com/ggufprune/ggufprune/internal/bench/repairbench"
 	"github.com/ggufprune/ggufprune/internal/bench/searchbench"
+	"github.com/ggufprune/ggufprune/internal/bench/widthbench"
 )
 
 // benches are the subcommands.
@@ -26,13 +28,14 @@ var benches = map[string]func(ctx context.Context, args []string) error{
 	"engine": enginebench.Run,
 	"search": searchbench.Run,
 	"repair": repairbench.Run,
+	"width":  widthbench.Run,
 }
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	if len(os.Args) < 2 || benches[os.Args[1]] == nil {
-		fmt.Fprintln(os.Stderr, "bench: name what to measure: engine, search or repair")
+		fmt.Fprintln(os.Stderr, "bench: name what to measure: engine, search, repair or width")
 		os.Exit(2)
 	}
 	err := benches[os.Args[1]](ctx, os.Args[2:])

@@ -30,14 +30,21 @@ func Run(ctx context.Context, src *source.Source, j Job, c *perplexity.Corpus, s
 	if f.session, err = src.Session(ctx, nSeq, seqLen); err != nil {
 		return nil, err
 	}
-	defer f.session.Close()
+	defer func() {
+		if f.session != nil {
+			f.session.Close()
+		}
+	}()
 	src.StartHash()
+	f.blocks = source.LayoutBlocks(f.session)
+	sink.Notef("%s: %s, %d layers, %d blocks; %s", src.Spec.Path, src.File.Arch(), src.Model.Info().NLayer, len(f.blocks), f.set.Describe())
+	if f.Unit == blockmask.Width {
+		return f.width(ctx, calib)
+	}
 	if f.journal, err = f.openJournal(); err != nil {
 		return nil, err
 	}
 	defer f.journal.Close() //nolint:errcheck // every step was synced
-	f.blocks = source.LayoutBlocks(f.session)
-	sink.Notef("%s: %s, %d layers, %d blocks; %s", src.Spec.Path, src.File.Arch(), src.Model.Info().NLayer, len(f.blocks), f.set.Describe())
 	found, searchErr := f.search(ctx)
 	p, err := f.finish(ctx, calib, found, searchErr)
 	if err != nil {

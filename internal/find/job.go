@@ -41,6 +41,7 @@ type Result struct {
 	Plan    *plan.Plan
 	Blocks  []layout.Block // of the source
 	Removed blockmask.Mask
+	Fitted  *repair.Done // where the search has fitted already what it found; nil where it has not
 }
 
 // Method says how a search decides.

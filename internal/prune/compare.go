@@ -17,7 +17,7 @@ func (j Job) compare(ctx context.Context, out *Outcome, sink progress.Sink) erro
 	q := *j.Compare
 	q.Spec = j.Spec
 	q.Models = []compare.Contender{{Label: "original", Path: j.Spec.Path}, {Label: compare.Pruned, Path: out.Write.Path}}
-	if out.repaired() {
+	if out.repaired() && len(out.Removed.Parts()) == 0 {
 		f, err := source.OpenFile(out.Write.Path)
 		if err != nil {
 			return err

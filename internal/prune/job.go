@@ -132,19 +132,25 @@ func Run(ctx context.Context, j Job, sink progress.Sink) (*Outcome, error) {
 	if err != nil {
 		return nil, err
 	}
-	out, blocks, err := j.find(ctx, src, text, sink)
+	out, found, err := j.find(ctx, src, text, sink)
 	if err != nil {
 		return nil, err
 	}
 	w.searched = true
-	if err := w.write(ctx, blocks, out.Removed, find.Provenance(out.Plan, len(out.Plan.Steps), j.Spec.Engine.Version().Tag), out); err != nil {
+	origin := find.Provenance(out.Plan, len(out.Plan.Steps), j.Spec.Engine.Version().Tag)
+	if found.Fitted != nil {
+		err = w.writeFitted(ctx, found.Blocks, out.Removed, found.Fitted, origin, out)
+	} else {
+		err = w.write(ctx, found.Blocks, out.Removed, origin, out)
+	}
+	if err != nil {
 		return nil, err
 	}
 	return out, j.compare(ctx, out, sink)
 }
 
 // find searches src.
-func (j SearchJob) find(ctx context.Context, src *source.Source, text *perplexity.Corpus, sink progress.Sink) (*Outcome, []layout.Block, error) {
+func (j SearchJob) find(ctx context.Context, src *source.Source, text *perplexity.Corpus, sink progress.Sink) (*Outcome, *find.Result, error) {
 	j.Text.Context = source.DefaultContext(j.Text.Context, src.Model.Info())
 	found, err := find.Run(ctx, src, find.Job{
 		Options: j.Options, Text: j.Text, Layout: j.Layout, Repair: j.Repair, Plan: j.SavePlan, Tool: j.Tool,
@@ -154,5 +160,5 @@ func (j SearchJob) find(ctx context.Context, src *source.Source, text *perplexit
 	}
 	return &Outcome{
 		Model: src.Facts(found.Blocks, found.Plan.Model.SHA256), Plan: found.Plan, Steps: found.Plan.Steps, Removed: found.Removed,
-	}, found.Blocks, nil
+	}, found, nil
 }

@@ -2,6 +2,7 @@ package prune
 
 import (
 	"context"
+	"errors"
 
 	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/internal/progress"
@@ -35,15 +36,22 @@ func newFileWriter(ctx context.Context, src *source.Source, c Common, w Writing,
 
 // write repairs, writes, checks and publishes the source without removed, and tells out of it.
 func (w *fileWriter) write(ctx context.Context, blocks []layout.Block, removed blockmask.Mask, p layout.Provenance, out *Outcome) error {
-	evaluation, err := w.Text.ReadEvaluation()
-	if err != nil {
-		return err
-	}
 	done, err := repair.Run(ctx, w.writer.Source, repair.Request{
 		Blocks: blocks, Removed: removed, Options: w.Repair, Text: w.Text, Tool: w.Tool, Anew: w.searched, Output: w.Output,
 	}, w.sink)
 	if err != nil {
 		return err
+	}
+	return w.writeFitted(ctx, blocks, removed, done, p, out)
+}
+
+// writeFitted is write where the source is repaired already.
+func (w *fileWriter) writeFitted(
+	ctx context.Context, blocks []layout.Block, removed blockmask.Mask, done *repair.Done, p layout.Provenance, out *Outcome,
+) error {
+	evaluation, err := w.Text.ReadEvaluation()
+	if err != nil {
+		return errors.Join(err, done.Close())
 	}
 	defer done.Close() //nolint:errcheck // nothing to close once it is removed; else the first error counts
 	out.Repair, out.Raised = done.Result, done.Raised

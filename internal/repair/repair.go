@@ -70,6 +70,7 @@ func (r Options) Texts(t corpus.Text) ([]*perplexity.Corpus, error) {
 type Request struct {
 	Blocks  []layout.Block
 	Removed blockmask.Mask
+	Widths  map[blockmask.Block]int // FFNs that lose channels: how many each keeps. Then nothing of it is usual: what cannot be done is an error
 	Options Options
 	Text    corpus.Text
 	Tool    string // version of this program
@@ -97,7 +98,8 @@ func (d *Done) Remove() error { return d.log.Remove() }
 // when the file is written.
 func Run(ctx context.Context, src *source.Source, q Request, sink progress.Sink) (*Done, error) {
 	r := q.Options
-	src.SetWeights(nil)
+	r.Usual = r.Usual && len(q.Widths) == 0
+	src.SetWeights(nil, nil)
 	if !r.Wanted() {
 		return &Done{}, nil
 	}
@@ -180,19 +182,25 @@ func refit(ctx context.Context, s *source.Source, q Request, sink progress.Sink)
 	if err != nil {
 		return nil, "", nil, err
 	}
-	if log, err = newLog(s, q, nSeq, fit.Digest(fitted, held), sink); err != nil {
-		return nil, "", nil, err
+	request := fit.Request{Removed: q.Removed, Widths: q.Widths, Method: r.Method, Fit: fitted, Held: held}
+	if len(q.Widths) == 0 { // a fit of channels keeps no log
+		if log, err = newLog(s, q, nSeq, fit.Digest(fitted, held), sink); err != nil {
+			return nil, "", nil, err
+		}
+		request.Log = log
 	}
 	weights := NewProjections(s.Spec.Engine, s.File, q.Blocks)
 	weights.types = s.Types()
 	todo := behindGap(q.Blocks, q.Removed)
+	if len(q.Widths) > 0 {
+		todo = q.Blocks
+	}
 	positions := (len(slices.Concat(fitted...)) + len(slices.Concat(held...))) * length
 	noteRepair(weights, todo, r, DescribeTexts(texts, positions), positions, sink)
 	bar := startRepair(sink, len(todo))
 	defer bar.Stop()
-	res, err := fit.Run(ctx, runner, weights, fit.Request{
-		Removed: q.Removed, Method: r.Method, Fit: fitted, Held: held, Log: log, Progress: bar.block,
-	})
+	request.Progress = bar.block
+	res, err := fit.Run(ctx, runner, weights, request)
 	if errors.Is(err, fit.ErrNothing) {
 		sink.Notef("repair: %v", err)
 		return nil, "", nil, log.Remove()
@@ -204,7 +212,11 @@ func refit(ctx context.Context, s *source.Source, q Request, sink progress.Sink)
 		sink.Notef("the blocks that are repaired so far are kept in %s: the same repair goes on from there", log.Path())
 		return nil, "", nil, errors.Join(err, log.Close())
 	}
-	s.SetWeights(res.Weights)
+	narrowed := map[string][]byte{}
+	for _, n := range res.Narrowed {
+		narrowed[n.Tensor] = n.Data
+	}
+	s.SetWeights(res.Weights, fileWeights(res.Weights, narrowed))
 	return res, DescribeTexts(texts, res.Positions), log, nil
 }
 

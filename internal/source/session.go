@@ -66,8 +66,11 @@ func (s Spec) Session(nSeq, seqLen int, unedited bool) engine.SessionParams {
 }
 
 // SetWeights says that the loaded model now has these weights, by their names and encoded as TypeOf says, in place of the file's:
-// sessions of a model that is loaded again get them, too. Nil is the file's own.
-func (s *Source) SetWeights(changed map[string][]byte) { s.changed = changed }
+// sessions of a model that is loaded again get them, too. filed is the same as a written file has it. Nil is the file's own.
+func (s *Source) SetWeights(changed, filed map[string][]byte) { s.changed, s.filed = changed, filed }
+
+// FileWeights are what a file holds in place of the source's: the same, less the channels that it lacks.
+func (s *Source) FileWeights() map[string][]byte { return s.filed }
 
 // Weights are those of SetWeights.
 func (s *Source) Weights() map[string][]byte { return s.changed }

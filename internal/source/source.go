@@ -17,6 +17,7 @@ type Source struct {
 	Model engine.Model // nil after CloseModel
 
 	changed map[string][]byte    // see SetWeights
+	filed   map[string][]byte    // see FileWeights
 	types   map[string]gguf.Type // see LoadAs
 	fresh   bool                 // the model was loaded since they were set
 

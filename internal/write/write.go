@@ -108,7 +108,7 @@ func (w *Writer) Write(ctx context.Context, q Request, sink progress.Sink) (*Res
 // plan plans the file and says where it goes, which must be possible.
 func (w *Writer) plan(q Request, sink progress.Sink) (res *layout.Result, path string, err error) {
 	res, err = layout.Build(layout.Request{
-		Source: w.Source.File, Blocks: q.Blocks, Removed: q.Removed, Kind: q.Layout, Provenance: q.Provenance, Changed: w.Source.Weights(), Types: w.Source.Types(),
+		Source: w.Source.File, Blocks: q.Blocks, Removed: q.Removed, Kind: q.Layout, Provenance: q.Provenance, Changed: w.Source.FileWeights(), Types: w.Source.Types(),
 	})
 	if err != nil {
 		return nil, "", err
@@ -122,9 +122,9 @@ func (w *Writer) plan(q Request, sink progress.Sink) (res *layout.Result, path s
 	return res, path, outfile.Check(path, q.Force, w.Source.File.Paths()...)
 }
 
-// unrepaired is the size of the same file without the repair; 0 where nothing was repaired.
+// unrepaired is the size of the same file without the repair; 0 where nothing was repaired, or channels are gone: their fit is part of it.
 func (w *Writer) unrepaired(q Request) (int64, error) {
-	if len(w.Source.Weights()) == 0 {
+	if len(w.Source.Weights()) == 0 || len(q.Removed.Parts()) > 0 {
 		return 0, nil
 	}
 	plain := layout.Request{Source: w.Source.File, Blocks: q.Blocks, Removed: q.Removed, Kind: q.Layout, Provenance: q.Provenance}
@@ -185,7 +185,7 @@ func (w *Writer) reference(ctx context.Context, q Request, sink progress.Sink) (
 	defer session.Close()
 	bar := sink.Start("measure the masked original", 1000)
 	defer bar.Stop()
-	if masked, err = p.reference(ctx, session, q.Removed, bar); err == nil && w.Quantizer.Quantizes() && w.noise == nil {
+	if masked, err = p.reference(ctx, session, blockmask.New(q.Removed.Blocks()...), bar); err == nil && w.Quantizer.Quantizes() && w.noise == nil {
 		if err := w.Source.Restore(session); err != nil {
 			return nil, masked, whole, err
 		}

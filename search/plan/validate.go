@@ -34,7 +34,7 @@ func (p *Plan) validate() error {
 		return fmt.Errorf("base_score is missing")
 	case p.Metric == perplexity.NLL.String() && p.Base < leastPPL:
 		return fmt.Errorf("base_score %v is no perplexity", p.Base)
-	case !slices.Contains(blockmask.Units(), p.Settings.Unit):
+	case p.Settings.Unit != blockmask.Width && !slices.Contains(blockmask.Units(), p.Settings.Unit):
 		return fmt.Errorf("settings.kind %.80q is unknown", p.Settings.Unit)
 	}
 	if r := p.Refine; r != nil {

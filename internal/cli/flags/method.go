@@ -30,13 +30,13 @@ func (m *Method) AddFlags(fs *pflag.FlagSet) {
 			"refine: fast on half of the text, then exchanges of blocks that the other half confirms\n"+
 			"aware: scores what a repair would leave of the loss\n"+
 			"oneshot, bi, magnitude, random: baselines to compare with")
-		fs.StringVar(&m.kind, "kind", string(blockmask.Mix), "`KIND` what one step removes: mix (attention or FFN), attn, ffn, layer, or pair")
+		fs.StringVar(&m.kind, "kind", string(blockmask.Mix), "`KIND` what one step removes: mix (attention or FFN), attn, ffn, layer, or pair; or width: channels of every FFN at once, without a search")
 		fs.StringVar(&m.metric, "metric", "", "`NAME` what a candidate is judged by: ppl, or kld, the KL divergence from the whole model (default: ppl)")
 		fs.DurationVar(&m.time, "time", 0, "`T` have the result after about T: 30m, 2h; for fast and refine (with a bound of quality, which does not "+
 			"say how far it goes, only an aim)")
 		fs.Float64Var(&m.confidence, "confidence", strategy.DefaultConfidence, "`P` of each race of fast and refine")
 		Choices(fs, "strategy", strategy.Names()...)
-		Choices(fs, "kind", blockmask.Units()...)
+		Choices(fs, "kind", append(blockmask.Units(), blockmask.Width)...)
 		Choices(fs, "metric", perplexity.NLL.String(), perplexity.KLD.String())
 	})
 }
