@@ -46,7 +46,7 @@ peers: ## llama.cpp's own tools and architecture fixtures, which the tests compa
 # spinning: the tests took 20 times longer. Results do not depend on it.
 test-go test-archs test-layouts test-ollama: export OMP_WAIT_POLICY := passive
 
-test: test-go test-race ## all tests
+test: test-go test-race ## all Go tests
 
 test-pure: ## the packages that know no llama.cpp, without cgo and without building it
 	@echo "CGO_ENABLED=0 go vet, go test: $(words $(PURE)) packages"

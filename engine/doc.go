@@ -1,6 +1,6 @@
 // Package engine says what the jobs of this program need of an inference runtime, as plain types and small interfaces. Package
-// llamabind implements them with llama.cpp, and main.go hands that to the jobs; their tests use fakes of a few lines. Nothing
-// here runs anything, and nothing here needs cgo.
+// llamabind implements them with llama.cpp, and main.go hands that to the jobs; their tests use the fake in engine/enginetest.
+// Nothing here runs anything, and nothing here needs cgo.
 //
 //	Runtime --Load--> Model --NewSession--> Session   (sequences, with blocks left out)
 //	                        --NewBench----> Bench     (speed)

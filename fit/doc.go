@@ -1,5 +1,6 @@
 // Package fit re-fits the output projections of the blocks that are left after pruning, so that the residual stream comes close to
-// the unpruned model's again. It is least squares in closed form: no gradient, no new tensor, the same shapes.
+// the unpruned model's again. It is least squares in closed form: no gradient, no new tensor, and the same shapes but for
+// FFNs that lose channels.
 //
 // # Method
 //
@@ -22,6 +23,12 @@
 // with one map for all; the held-out loss of the changed block chooses. A product that enters the stream multiplied with a number for
 // each position (a gate, an expert's weight, a constant) is fitted as if f had been multiplied with it. Blocks that run side by side,
 // and the shared expert beside the others, are fitted one after the other. Any other form is left alone.
+//
+// An FFN of [Request.Widths] loses channels on the way: those that stay are chosen, and the projection fitted on them, in closed form
+// (method [Width]). Such a fit is not undone.
+//
+// A search can ask what a repair would make up for before anything is changed: [Mappable] says which blocks a repair could change,
+// [Streams] runs the model once, and a [Span] fits the map of one candidate.
 //
 // Two streams are kept for every position, and one of the held-out ones more while a block is fitted: positions x n_embd x 4 bytes each.
 //

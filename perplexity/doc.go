@@ -11,7 +11,7 @@
 //     that every prediction has at least half a window of context. PPL = exp(sum of losses / number of scored positions).
 //
 // The flow is [Corpus] (documents, from text or JSON) -> [Set] (token sequences of one convention) -> [Evaluator], which packs
-// the sequences into batches and runs them through an [Engine]. Losses are negative log-likelihoods in nats (NLL), summed in
+// the sequences into batches and runs them through an engine ([engine.Runner]). Losses are negative log-likelihoods in nats (NLL), summed in
 // double precision, a sequence at a time: results do not depend on how sequences were packed into batches.
 //
 // A set's losses may instead be KL divergences from the whole model ([WithReferences]). What a divergence is, and the comparison of two

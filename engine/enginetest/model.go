@@ -27,7 +27,7 @@ type model struct {
 	seed    uint64
 }
 
-func newModel(f *gguf.File) *model {
+func newModel(f *gguf.File) (*model, error) {
 	m := &model{file: f, weights: map[engine.Block][]string{}}
 	for _, t := range f.Tensors() {
 		rest, ok := strings.CutPrefix(t.Name, "blk.")
@@ -50,11 +50,12 @@ func newModel(f *gguf.File) *model {
 	}
 	slices.SortFunc(m.blocks, blockmask.Compare)
 	if s, ok, _ := f.Str("ggufprune.mask"); ok {
-		if gone, err := blockmask.Parse(s); err == nil {
-			m.gone = gone
+		var err error
+		if m.gone, err = blockmask.ParseKey(s); err != nil {
+			return nil, err
 		}
 	}
-	return m
+	return m, m.gone.WholeBlocks()
 }
 
 func (m *model) Info() engine.ModelInfo {
@@ -128,7 +129,15 @@ func (s *session) BatchTokens() int                { return s.p.NSeq * s.p.SeqLe
 func (s *session) BatchSeqs() int                  { return s.p.NSeq }
 func (s *session) Close()                          {}
 
-// logits are what the model without removed says behind token t: each block that is missing moves them, more so in front.
+// wholeBlocks refuses a mask that keeps a part of a block, as llamabind does.
+func wholeBlocks(removed engine.Mask) error {
+	if err := removed.WholeBlocks(); err != nil {
+		return &engine.Error{Code: engine.BadInput, Op: "evaluate", Text: err.Error()}
+	}
+	return nil
+}
+
+// logits are what the model without the blocks of removed says behind token t: each block that is missing moves them, more so in front.
 func (s *session) logits(t engine.Token, removed engine.Mask) []float32 {
 	out := make([]float32, vocabulary)
 	gone := s.m.gone.Union(removed)
@@ -155,6 +164,9 @@ func noise(parts ...uint64) float32 {
 func (s *session) EvalPlain(ctx context.Context, batch []engine.Sequence, removed engine.Mask) ([][]float64, error) {
 	if ctx.Err() != nil {
 		return nil, &engine.Error{Code: engine.Cancelled, Op: "evaluate", Text: "cancelled"}
+	}
+	if err := wholeBlocks(removed); err != nil {
+		return nil, err
 	}
 	var out [][]float64
 	for _, q := range batch {
@@ -197,6 +209,9 @@ func (s *session) Eval(ctx context.Context, batch []engine.Sequence, removed eng
 func (s *session) Logits(ctx context.Context, batch []engine.Sequence, removed engine.Mask, row func(seq, pos int, logits []float32) error) error {
 	if ctx.Err() != nil {
 		return &engine.Error{Code: engine.Cancelled, Op: "evaluate", Text: "cancelled"}
+	}
+	if err := wholeBlocks(removed); err != nil {
+		return err
 	}
 	for i, q := range batch {
 		for p, target := range q.Targets {

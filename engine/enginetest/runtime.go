@@ -26,7 +26,8 @@ type Runtime struct {
 
 var _ engine.Runtime = Runtime{}
 
-// Load opens the file at path. A file that this program pruned computes what its source does without the blocks in its metadata.
+// Load opens the file at path. A file that this program pruned computes what its source does without the blocks in its metadata. One
+// that lacks a part of a block is refused.
 func (r Runtime) Load(ctx context.Context, path string, _ engine.ModelParams) (engine.Model, error) {
 	if ctx.Err() != nil {
 		return nil, &engine.Error{Code: engine.Cancelled, Op: "load model", Text: "cancelled"}
@@ -40,7 +41,11 @@ func (r Runtime) Load(ctx context.Context, path string, _ engine.ModelParams) (e
 	if err != nil {
 		return nil, &engine.Error{Code: engine.LoadFailed, Op: "load model", Text: err.Error()}
 	}
-	m := newModel(f)
+	m, err := newModel(f)
+	if err != nil {
+		f.Close()
+		return nil, &engine.Error{Code: engine.LoadFailed, Op: "load model", Text: err.Error()}
+	}
 	if r.Wrong != nil && r.Wrong(path) {
 		m.seed++
 	}

@@ -57,8 +57,9 @@ func Run(ctx context.Context, src *source.Source, j Job, c *perplexity.Corpus, s
 func (f *finder) finish(ctx context.Context, calib *calibrate.Calibration, found found, searchErr error) (*plan.Plan, error) {
 	res := found.result
 	var goal *search.GoalError
-	if res == nil && len(f.journal.Records()) == 0 && !errors.Is(searchErr, context.Canceled) || errors.As(searchErr, &goal) {
-		// The goal or the layout cannot be. A journal would only be in the way.
+	failed := searchErr != nil && !errors.Is(searchErr, context.Canceled)
+	if failed && !f.measured() || errors.As(searchErr, &goal) {
+		// The journal has nothing to go on from, or leads to a goal that cannot be: it would only be in the way of another search.
 		searchErr = errors.Join(searchErr, f.journal.Remove())
 	}
 	if searchErr != nil && (res == nil || len(res.Steps) == 0 || f.Plan == "") {

@@ -2,7 +2,9 @@ package find
 
 import (
 	"bytes"
+	stdcmp "cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"math"
 	"os"
@@ -28,6 +30,7 @@ import (
 	"github.com/ggufprune/ggufprune/perplexity"
 	"github.com/ggufprune/ggufprune/search"
 	"github.com/ggufprune/ggufprune/search/plan"
+	"github.com/ggufprune/ggufprune/search/strategy"
 )
 
 const tinyModel = "../../testdata/tiny-11m-Q8_0.gguf"
@@ -38,7 +41,8 @@ type watched struct {
 	measured *int
 	at       int
 	do       func() error
-	worse    bool // whatever is removed, losses double
+	base     func() error // done before the model that candidates have in common is measured; nil is nothing
+	worse    bool         // whatever is removed, losses double
 }
 
 type watchedSession struct {
@@ -54,6 +58,11 @@ func (m watched) NewSession(ctx context.Context, p engine.SessionParams) (engine
 func (s watchedSession) Eval(ctx context.Context, batch []engine.Sequence, removed engine.Mask, candidates []engine.Mask, yield engine.Yield) error {
 	return s.Session.Eval(ctx, batch, removed, candidates, func(i int, nll [][]float64) error {
 		if i < 0 {
+			if s.of.base != nil {
+				if err := s.of.base(); err != nil {
+					return err
+				}
+			}
 			return yield(i, nll)
 		}
 		for _, row := range nll {
@@ -247,10 +256,82 @@ func TestRefusals(t *testing.T) {
 			t.Errorf("%s: %v after %d measurements; journal there %v", what, err, n, there(JournalPath(j.Plan)))
 		}
 	}
-	j := job("")
-	j.Method.Strategy = "bi"
-	if _, _, _, err := run(t.Context(), t, j, watched{}); err == nil || !strings.Contains(err.Error(), "this engine cannot measure Block Influence") {
-		t.Errorf("bi: %v", err)
+}
+
+// A search that fails before anything is measured leaves no journal, so that one with other settings can take the plan's name. What was
+// measured before, by this run or by an earlier one, stays.
+func TestFailedAtOnce(t *testing.T) {
+	t.Parallel()
+	memory := errors.New("out of memory")
+	breaks := func() error { return memory }
+	for name, c := range map[string]struct {
+		strategy string
+		failing  watched
+		want     string
+		earlier  bool   // a run was interrupted before, after some measurements
+		note     string // a run was interrupted before it measured anything, and has kept this
+		kept     bool
+	}{
+		"bi":                    {strategy: "bi", want: "this engine cannot measure Block Influence"},
+		"first measurement":     {failing: watched{base: breaks}, want: memory.Error()},
+		"second measurement":    {failing: watched{at: 1, do: breaks}, want: memory.Error(), kept: true},
+		"resumed":               {failing: watched{at: 1, do: breaks}, want: memory.Error(), earlier: true, kept: true},
+		"with a note":           {failing: watched{base: breaks}, want: memory.Error(), note: "schedule"},
+		"with steps of aware's": {failing: watched{base: breaks}, want: memory.Error(), note: strategy.AwareNotes + "x", kept: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			j := job(filepath.Join(t.TempDir(), "plan.json"))
+			j.Method.Strategy = stdcmp.Or(c.strategy, j.Method.Strategy)
+			cancelled := func() error { return context.Canceled }
+			if c.earlier {
+				interrupted(t, j, watched{at: 2, do: cancelled})
+			}
+			if c.note != "" {
+				interrupted(t, j, watched{base: cancelled})
+				addNote(t, JournalPath(j.Plan), c.note)
+			}
+			_, _, _, err := run(t.Context(), t, j, c.failing)
+			if err == nil || !strings.Contains(err.Error(), c.want) || there(j.Plan) || there(JournalPath(j.Plan)) != c.kept {
+				t.Fatalf("%v; plan there %v, journal there %v", err, there(j.Plan), there(JournalPath(j.Plan)))
+			}
+			j.Method.Strategy, j.Goal.Blocks = "greedy", 1
+			_, _, _, err = run(t.Context(), t, j, watched{})
+			var foreign *journal.ForeignError
+			if errors.As(err, &foreign) != c.kept || !c.kept && err != nil {
+				t.Errorf("another search under that name: %v", err)
+			}
+		})
+	}
+}
+
+// interrupted runs a search that ends as by Ctrl-C.
+func interrupted(t *testing.T, j Job, w watched) {
+	t.Helper()
+	if _, _, _, err := run(t.Context(), t, j, w); !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+}
+
+// addNote adds a note to a search's journal.
+func addNote(t *testing.T, path, name string) {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var first struct {
+		Header journal.Header `json:"r"`
+	}
+	if err := json.NewDecoder(bytes.NewReader(text)).Decode(&first); err != nil {
+		t.Fatal(err)
+	}
+	kept, err := journal.Open[search.Measurement](path, first.Header, journal.Owner{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(kept.SetNote(name, 1), kept.Close()); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -54,3 +54,8 @@ func (f *finder) openJournal() (*searchJournal, error) {
 	}
 	return found, nil
 }
+
+// measured reports whether the journal has what it took a search's work to find out: measurements, or the steps of the strategy aware.
+func (f *finder) measured() bool {
+	return f.journal.Len() > 0 || f.journal.Notes(strategy.AwareNotes) > 0
+}

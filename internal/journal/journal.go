@@ -57,6 +57,7 @@ type Journal[R Record] struct {
 	lock  *flock.Flock
 	file  *os.File
 	found []R
+	added int // records since it was opened
 	notes map[string]json.RawMessage
 	dirty bool
 	err   error // of the first write that failed: nothing is written after it
@@ -190,7 +191,19 @@ func (j *Journal[R]) Append(r R) error {
 	if j == nil {
 		return nil
 	}
-	return j.write(r)
+	if err := j.write(r); err != nil {
+		return err
+	}
+	j.added++
+	return nil
+}
+
+// Len counts the records, those appended since the journal was opened included.
+func (j *Journal[R]) Len() int {
+	if j == nil {
+		return 0
+	}
+	return len(j.found) + j.added
 }
 
 func (j *Journal[R]) write(record any) error {

@@ -72,6 +72,9 @@ func TestJournalKeepsValues(t *testing.T) {
 	if string(j.Note("n")) != "2" || j.Note("other") != nil || j.Notes("") != 1 || j.Notes("x") != 0 || j.Path() != path {
 		t.Errorf("note %s of %d", j.Note("n"), j.Notes(""))
 	}
+	if j.Len() != 3 || j.Append(entry{4, ""}) != nil || j.SetNote("n", 3) != nil || j.Len() != 4 || len(j.Records()) != 3 {
+		t.Errorf("%d records, %d of them there when it was opened", j.Len(), len(j.Records()))
+	}
 }
 
 // A journal cut off at any byte is opened and keeps what is whole. What is appended then follows it.
@@ -205,8 +208,8 @@ func TestNothingFollowsAFailedWrite(t *testing.T) {
 	if first == nil || !strings.Contains(first.Error(), "journal: ") {
 		t.Errorf("a write that failed: %v", first)
 	}
-	if err := j.Append(entry{2, ""}); !errors.Is(err, first) {
-		t.Errorf("written behind a failed write: %v", err)
+	if err := j.Append(entry{2, ""}); !errors.Is(err, first) || j.Len() != 0 {
+		t.Errorf("written behind a failed write: %v, %d records", err, j.Len())
 	}
 	if err := j.Close(); err != nil {
 		t.Error(err)
@@ -218,7 +221,7 @@ func TestNoJournal(t *testing.T) {
 	t.Parallel()
 	var j *Journal[entry]
 	err := errors.Join(j.Append(entry{}), j.SetNote("n", 1), j.Sync(), j.Close(), j.Remove())
-	if err != nil || j.Records() != nil || j.Note("n") != nil || j.Notes("") != 0 || j.Path() != "" {
+	if err != nil || j.Records() != nil || j.Note("n") != nil || j.Notes("") != 0 || j.Len() != 0 || j.Path() != "" {
 		t.Error("a nil journal does something", err)
 	}
 }

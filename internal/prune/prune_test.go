@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -85,6 +86,30 @@ func TestRun(t *testing.T) {
 	})
 	if err != nil || len(written) != 2 || written[0] == written[1] || written[1] != out.Write.SHA256 {
 		t.Errorf("files %v of the plan, %s of the job, %v", written, out.Write.SHA256, err)
+	}
+}
+
+// Pairs of a mixer and an FFN leave full layers, those of two layers too: the file keeps the model's architecture.
+func TestPairsStayNative(t *testing.T) {
+	t.Parallel()
+	j := pruneJob(t, enginetest.Runtime{})
+	j.Unit, j.Goal.Blocks, j.Layout = blockmask.Pairs, 8, layout.Native
+	out, err := Run(t.Context(), j, new(progresstest.Listener))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := gguf.Open(j.Output)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	layers, _, err := f.Uint("llama.block_count")
+	if out.Write.Layout.Kind != layout.Native || f.Arch() != "llama" || layers != 8 || err != nil {
+		t.Errorf("layout %s, %s of %d layers, %v", out.Write.Layout.Kind, f.Arch(), layers, err)
+	}
+	joined := slices.ContainsFunc(out.Steps, func(s search.Step) bool { return s.Removed[0].Layer != s.Removed[1].Layer })
+	if !joined {
+		t.Errorf("only whole layers went: %s; the test wants a pair of two", out.Removed)
 	}
 }
 

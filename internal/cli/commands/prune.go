@@ -111,8 +111,8 @@ func (o *pruneOptions) job() (j prune.Job, err error) {
 	if j.Output != "" && j.SavePlan != "" && filepath.Clean(j.Output) == filepath.Clean(j.SavePlan) {
 		return j, flags.Errorf("--output and --plan are both %s; give them different names", j.Output)
 	}
-	if j.Layout == layout.Native && j.Unit != blockmask.Whole {
-		return j, flags.Errorf("--layout native needs whole layers; add --kind layer, or leave the layout to auto")
+	if j.Layout == layout.Native && j.Unit != blockmask.Whole && j.Unit != blockmask.Pairs {
+		return j, flags.Errorf("--layout native needs full layers; add --kind layer or --kind pair, or leave the layout to auto")
 	}
 	j.Compare, err = o.compare.Resolve()
 	return j, err
