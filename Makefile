@@ -25,7 +25,7 @@ SEARCHTEXT ?= $(if $(wildcard $(shared)/calib_instruct.txt),-calib $(shared)/cal
 REPAIRBENCH ?=
 REPAIROTHER ?= $(if $(wildcard $(shared)/wiki_valid_part.txt),-other $(shared)/wiki_valid_part.txt)
 
-.PHONY: help setup build demo peers test test-pure test-go test-race test-archs test-layouts test-ollama samebits bench bench-search bench-repair chromium shells test-report lint fuzz dist clean distclean
+.PHONY: help setup build demo peers test test-pure test-go test-race test-archs test-layouts test-ollama samebits bench bench-search bench-repair bench-width chromium shells test-report lint fuzz dist clean distclean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -92,6 +92,9 @@ bench-search: setup ## the search's figures of docs/BENCHMARKS.md (an hour or tw
 
 bench-repair: setup ## the repair's figures of docs/BENCHMARKS.md (an hour or more)
 	go run ./internal/bench repair $(SEARCHTEXT) $(REPAIROTHER) $(REPAIRBENCH)
+
+bench-width: setup ## what removing FFN channels costs (minutes for a small model)
+	go run ./internal/bench width $(WIDTHBENCH)
 
 lint: setup ## gofumpt, go vet, staticcheck, actionlint, and how files use each other
 	@echo 'go run $(gofumpt) -l'

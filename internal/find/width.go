@@ -45,8 +45,10 @@ func (f *finder) width(ctx context.Context, calib *calibrate.Calibration) (*Resu
 	for _, b := range ffns {
 		widths[b] = kept
 	}
+	options := f.Repair
+	options.Usual = false // without the fit there is no result
 	done, err := repair.Run(ctx, f.src, repair.Request{
-		Blocks: f.blocks, Widths: widths, Options: f.Repair, Text: f.Text, Tool: f.Tool,
+		Blocks: f.blocks, Widths: widths, Options: options, Text: f.Text, Tool: f.Tool,
 	}, f.sink)
 	if err != nil {
 		return nil, err

@@ -159,8 +159,11 @@ func (a *application) readMask() error {
 		return fmt.Errorf("%s was made from another model (SHA-256 %.12s...) than %s (%.12s...); give the model that it was pruned from",
 			path, hash, a.job.Spec.Path, a.hash)
 	}
-	if a.job.Mask, err = blockmask.Parse(mask); err != nil {
+	if a.job.Mask, err = blockmask.ParseKey(mask); err != nil {
 		return fmt.Errorf("%s: %w", path, err)
+	}
+	if len(a.job.Mask.Parts()) > 0 {
+		return fmt.Errorf("%s lost channels of its FFNs, and was fitted when it did; give a file that lost whole blocks", path)
 	}
 	a.files.Layout, err = layout.ParseKind(source.Text(f, "ggufprune.layout"))
 	return err

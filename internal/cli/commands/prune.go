@@ -3,6 +3,7 @@ package commands
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -96,6 +97,11 @@ func (o *pruneOptions) job() (j prune.Job, err error) {
 	if j.Layout, err = o.output.Resolve(); err != nil {
 		return j, err
 	}
+	if j.Unit == blockmask.Width {
+		if err := o.checkWidth(j); err != nil {
+			return j, err
+		}
+	}
 	if j.Repair, err = o.repair.Resolve(j.Method, o.quantize.Type, j.Goal); err != nil {
 		return j, err
 	}
@@ -111,11 +117,29 @@ func (o *pruneOptions) job() (j prune.Job, err error) {
 	if j.Output != "" && j.SavePlan != "" && filepath.Clean(j.Output) == filepath.Clean(j.SavePlan) {
 		return j, flags.Errorf("--output and --plan are both %s; give them different names", j.Output)
 	}
-	if j.Layout == layout.Native && j.Unit != blockmask.Whole && j.Unit != blockmask.Pairs {
-		return j, flags.Errorf("--layout native needs full layers; add --kind layer or --kind pair, or leave the layout to auto")
+	if j.Layout == layout.Native && slices.Contains([]blockmask.Unit{blockmask.Mix, blockmask.Attn, blockmask.Ffn}, j.Unit) {
+		return j, flags.Errorf("--layout native needs full layers; add --kind layer, pair or width, or leave the layout to auto")
 	}
 	j.Compare, err = o.compare.Resolve()
 	return j, err
+}
+
+// checkWidth refuses the flags of searches: --kind width makes none.
+func (o *pruneOptions) checkWidth(j prune.Job) error {
+	if name := o.method.Asked("strategy", "metric", "confidence", "time"); name != "" {
+		return flags.Errorf("--%s is for searches, and --kind %s makes none; leave it out", name, j.Unit)
+	}
+	switch {
+	case j.Goal.Ratio == 0 && j.Goal.Size == 0:
+		return flags.Errorf("--kind %s removes an amount; give --ratio or --target-size", j.Unit)
+	case o.repair.Chosen():
+		return flags.Errorf("--kind %s has a fit of its own; leave --repair out", j.Unit)
+	case j.Layout == layout.Zeros:
+		return flags.Errorf("--kind %s makes FFNs narrower, not zero; leave --layout out", j.Unit)
+	case o.quantize.HasIMatrix():
+		return flags.Errorf("--imatrix does not know the channels that --kind %s removes; make one of the written file, and use ggufprune quantize", j.Unit)
+	}
+	return nil
 }
 
 // jobFiles are the files that a job reads and writes.

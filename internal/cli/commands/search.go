@@ -4,6 +4,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/engine"
 	"github.com/ggufprune/ggufprune/internal/cli/flags"
 	"github.com/ggufprune/ggufprune/internal/cli/render"
@@ -55,6 +56,9 @@ func (o *searchOptions) run(cmd *cobra.Command, _ []string, u *ui.UI) error {
 	}
 	if o.plan == "" {
 		return flags.Errorf("nothing says where the plan goes; give --plan plan.json")
+	}
+	if j.Unit == blockmask.Width {
+		return flags.Errorf("--kind %s fits what stays, which a plan alone cannot hold; use ggufprune prune", j.Unit)
 	}
 	if j.Layout, err = layout.ParseKind(o.layout); err != nil {
 		return flags.Errorf("--layout: %v", err)

@@ -69,3 +69,13 @@ func (m *Method) Resolve() (out find.Method, unit blockmask.Unit, err error) {
 	out.Time = m.time
 	return out, unit, nil
 }
+
+// Asked returns the first of these flags that the user gives, "" for none.
+func (m *Method) Asked(names ...string) string {
+	for _, name := range names {
+		if m.fs.Changed(name) {
+			return name
+		}
+	}
+	return ""
+}

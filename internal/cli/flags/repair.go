@@ -83,6 +83,9 @@ func (r *Repair) Asked() bool {
 	return slices.ContainsFunc([]string{"repair", "repair-text", "repair-tokens", "repair-type"}, r.fs.Changed)
 }
 
+// Chosen reports whether the user names a method.
+func (r *Repair) Chosen() bool { return r.fs.Changed("repair") && r.method != string(fit.Auto) }
+
 // checkType refuses --repair-type where it would not mean what it says.
 func (r *Repair) checkType(quantize string, goals []search.Goal) error {
 	if r.typ == "" {

@@ -26,7 +26,11 @@ func printSummary(u *ui.UI, out *prune.Outcome) {
 	if text := out.Removed.String(); len(text) <= maxMaskText {
 		blocks = ": " + text
 	}
-	u.Resultf("removed %d of %d blocks%s", out.Removed.Len(), out.Model.Blocks, blocks)
+	if parts := len(out.Removed.Parts()); parts > 0 {
+		u.Resultf("removed channels of %d of %d blocks%s", parts, out.Model.Blocks, blocks)
+	} else {
+		u.Resultf("removed %d of %d blocks%s", out.Removed.Len(), out.Model.Blocks, blocks)
+	}
 	if last.Speedup > 0 {
 		u.Resultf("speed   about x%.2f for each token, by the blocks' times on this machine", last.Speedup)
 	}
