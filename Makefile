@@ -46,7 +46,7 @@ peers: ## llama.cpp's own tools and architecture fixtures, which the tests compa
 # spinning: the tests took 20 times longer. Results do not depend on it.
 test-go test-archs test-layouts test-ollama: export OMP_WAIT_POLICY := passive
 
-test: test-go test-race ## all Go tests
+test: test-go ## all Go tests
 
 test-pure: ## the packages that know no llama.cpp, without cgo and without building it
 	@echo "CGO_ENABLED=0 go vet, go test: $(words $(PURE)) packages"
@@ -56,7 +56,7 @@ test-pure: ## the packages that know no llama.cpp, without cgo and without build
 test-go: peers
 	$(GOTEST) $(GOTESTFLAGS) ./...
 
-test-race: peers
+test-race: peers ## those of packages that know no llama.cpp once more, under the race detector
 	@echo "$(GOTEST) $(GOTESTFLAGS) -race: $(words $(PURE)) packages"
 	@$(GOTEST) $(GOTESTFLAGS) -race $(PURE)
 
