@@ -2,6 +2,7 @@ package repair
 
 import (
 	"fmt"
+	"maps"
 	"strings"
 
 	"github.com/ggufprune/ggufprune/blockmask"
@@ -54,16 +55,11 @@ func (d *Done) Mask() blockmask.Mask {
 }
 
 // fileWeights are the new contents of tensors as the file has them: those of the loaded model, less the channels that go.
-func fileWeights(changed map[string][]byte, narrowed map[string][]byte) map[string][]byte {
+func fileWeights(changed, narrowed map[string][]byte) map[string][]byte {
 	if len(narrowed) == 0 {
 		return changed
 	}
-	out := map[string][]byte{}
-	for name, data := range changed {
-		out[name] = data
-	}
-	for name, data := range narrowed {
-		out[name] = data
-	}
+	out := maps.Clone(changed)
+	maps.Copy(out, narrowed)
 	return out
 }
