@@ -12,7 +12,6 @@ import (
 	"github.com/ggufprune/ggufprune/perplexity"
 	"github.com/ggufprune/ggufprune/search"
 	"github.com/ggufprune/ggufprune/search/plan"
-	"github.com/ggufprune/ggufprune/search/strategy"
 )
 
 // usualGrain is what widths are multiples of where the goal allows it: kernels are fast on them.
@@ -68,7 +67,7 @@ func (f *finder) width(ctx context.Context, calib *calibrate.Calibration) (*Resu
 	}
 	p, err := f.newPlan(calib, found{
 		result:   &search.Result{Base: base, Steps: []search.Step{step}},
-		settings: search.Settings{Strategy: strategy.Names()[0], Unit: f.Unit, Goal: f.Goal, Seed: f.Method.Seed},
+		settings: search.Settings{Strategy: string(blockmask.Width), Unit: f.Unit, Goal: f.Goal, Seed: f.Method.Seed},
 	})
 	if err != nil {
 		return nil, err
