@@ -97,8 +97,8 @@ type repairBar struct {
 	begin time.Time
 }
 
-func startRepair(sink progress.Sink, blocks int) *repairBar {
-	return &repairBar{sink.Start("repair", int64(blocks)), time.Now()}
+func startBar(sink progress.Sink, label string, blocks int) *repairBar {
+	return &repairBar{sink.Start(label, int64(blocks)), time.Now()}
 }
 
 func (p *repairBar) block(done, total int, b blockmask.Block) {
