@@ -26,6 +26,7 @@ type narrower struct {
 	grain int
 	mixed bool // widths may differ
 
+	twin    repair.Twin // that is loaded
 	uniform shape.Shape // the widest one of one width that reaches the goal
 }
 
@@ -42,6 +43,9 @@ func (n *narrower) run(ctx context.Context, calib *calibrate.Calibration) (*Resu
 	f.session.Close()
 	f.session = nil
 	f.Repair.Usual = false // without the fit there is no result
+	if n.twin, err = repair.LoadTwin(ctx, f.src, f.Repair, f.Plan, f.sink); err != nil {
+		return nil, err
+	}
 	chosen, tried, err := n.choose(ctx)
 	if err != nil {
 		return nil, err
@@ -49,6 +53,11 @@ func (n *narrower) run(ctx context.Context, calib *calibrate.Calibration) (*Resu
 	done, err := repair.Run(ctx, f.src, n.request(chosen), f.sink)
 	if err != nil {
 		return nil, err
+	}
+	if n.twin != nil {
+		if err := f.src.LoadPlain(ctx); err != nil {
+			return nil, err
+		}
 	}
 	nSeq, seqLen := f.Text.Shape(f.set.Longest())
 	if f.session, err = f.src.Session(ctx, nSeq, seqLen); err != nil {
@@ -202,7 +211,7 @@ func (n *narrower) fits(s shape.Shape) (bool, error) {
 // request asks for the fit of a shape.
 func (n *narrower) request(s shape.Shape) repair.Request {
 	return repair.Request{
-		Blocks: n.blocks, Removed: s.Removed, Widths: s.Narrowed(n.full), Options: n.Repair, Text: n.Text, Tool: n.Tool,
+		Blocks: n.blocks, Removed: s.Removed, Widths: s.Narrowed(n.full), Options: n.Repair, Text: n.Text, Tool: n.Tool, Twin: n.twin,
 	}
 }
 

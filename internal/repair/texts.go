@@ -84,6 +84,9 @@ func (q Request) open(ctx context.Context, s *source.Source, channels bool) (*te
 		m.session.Close()
 		return nil, errors.New("this engine cannot repair")
 	}
+	if q.Twin != nil {
+		m.runner = twinRunner{m.runner, s.Spec.Engine, s.File, q.Twin}
+	}
 	return m, nil
 }
 
