@@ -2,6 +2,7 @@ package find
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"math"
 	"slices"
@@ -42,22 +43,10 @@ func (n *narrower) choose(ctx context.Context) (shape.Shape, []plan.Shape, error
 	var tried []plan.Shape
 	best, least := uniform, math.Inf(1)
 	for _, s := range shapes {
-		q := n.request(s)
-		q.Trial = true
-		done, err := repair.Run(ctx, n.src, q, n.sink)
+		t, err := n.try(ctx, s)
 		if err != nil {
 			return uniform, nil, fmt.Errorf("%s: %w", s.Name, err)
 		}
-		r := done.Result
-		mask, err := s.Mask(n.full)
-		if err != nil {
-			return uniform, nil, err
-		}
-		step, err := n.widthStep(mask, 0)
-		if err != nil {
-			return uniform, nil, err
-		}
-		t := plan.Shape{Name: s.Name, Keeps: s.Describe(n.widest()), Ratio: step.Ratio, Size: step.Size, Loss: r.NLLAfter - r.NLLBefore}
 		n.sink.Notef("%s, %s: perplexity x%.3f on held-back text after a short fit", s.Name, t.Keeps, math.Exp(t.Loss))
 		if t.Loss < least {
 			best, least = s, t.Loss
@@ -69,6 +58,31 @@ func (n *narrower) choose(ctx context.Context) (shape.Shape, []plan.Shape, error
 		tried[i].Chosen = tried[i].Name == best.Name
 	}
 	return best, tried, nil
+}
+
+// try fits a shape on a part of the text, unless the journal knows what it loses.
+func (n *narrower) try(ctx context.Context, s shape.Shape) (t plan.Shape, err error) {
+	note := "trial " + s.Name
+	if raw := n.journal.Note(note); raw != nil && json.Unmarshal(raw, &t) == nil {
+		return t, nil
+	}
+	q := n.request(s)
+	q.Trial = true
+	done, err := repair.Run(ctx, n.src, q, n.sink)
+	if err != nil {
+		return t, err
+	}
+	mask, err := s.Mask(n.full)
+	if err != nil {
+		return t, err
+	}
+	step, err := n.widthStep(mask, 0)
+	if err != nil {
+		return t, err
+	}
+	r := done.Result
+	t = plan.Shape{Name: s.Name, Keeps: s.Describe(n.widest()), Ratio: step.Ratio, Size: step.Size, Loss: r.NLLAfter - r.NLLBefore}
+	return t, n.journal.SetNote(note, t)
 }
 
 // widest is the most channels of an FFN.
@@ -86,25 +100,41 @@ func (n *narrower) shapes(ctx context.Context) ([]shape.Shape, error) {
 	if s, err := shape.Uniform("one width, the ends spared", n.full, ends, n.grain, n.fits); err == nil && len(n.ffns) > 4 {
 		out = append(out, s)
 	}
-	ffns, wholes, err := n.probe(ctx)
+	found, err := n.probe(ctx)
 	if err != nil {
 		return nil, err
 	}
-	s, err := shape.Allocate("widths by measured loss", ffns, nil, n.grain, n.fits)
+	s, err := shape.Allocate("widths by measured loss", found.FFNs, nil, n.grain, n.fits)
 	if err == nil {
 		out = append(out, s)
 	}
 	if n.Unit != blockmask.Auto {
 		return out, nil
 	}
-	if s, err = shape.Allocate("widths and attentions by measured loss", ffns, wholes, n.grain, n.fits); err == nil {
+	if s, err = shape.Allocate("widths and attentions by measured loss", found.FFNs, found.Wholes, n.grain, n.fits); err == nil {
 		out = append(out, s)
 	}
 	return out, nil
 }
 
-// probe measures every FFN at some widths, and the model without each mixer.
-func (n *narrower) probe(ctx context.Context) (ffns []shape.FFN, wholes []shape.Whole, err error) {
+// probed is what a probe found.
+type probed struct {
+	FFNs   []shape.FFN   `json:"ffns"`
+	Wholes []shape.Whole `json:"wholes"`
+}
+
+// probe measures every FFN at some widths, and the model without each mixer, unless the journal knows it.
+func (n *narrower) probe(ctx context.Context) (out probed, err error) {
+	if raw := n.journal.Note("probe"); raw != nil && json.Unmarshal(raw, &out) == nil {
+		return out, nil
+	}
+	if out, err = n.measure(ctx); err != nil {
+		return out, err
+	}
+	return out, n.journal.SetNote("probe", out)
+}
+
+func (n *narrower) measure(ctx context.Context) (out probed, err error) {
 	widths := map[blockmask.Block][]int{}
 	var gone []blockmask.Block
 	for _, b := range n.blocks {
@@ -121,32 +151,32 @@ func (n *narrower) probe(ctx context.Context) (ffns []shape.FFN, wholes []shape.
 			}
 		}
 		if len(widths[b.Block]) == 0 {
-			return nil, nil, fmt.Errorf("%s has %d channels, too few to choose from", b.Block, full)
+			return out, fmt.Errorf("%s has %d channels, too few to choose from", b.Block, full)
 		}
 	}
 	q := repair.Request{Blocks: n.blocks, Options: n.Repair, Text: n.Text, Tool: n.Tool}
 	q.Options.Tokens = min(probeTokens, q.Options.Tokens)
 	got, err := repair.Probe(ctx, n.src, q, widths, gone, probeJudged, n.sink)
 	if err != nil {
-		return nil, nil, err
+		return out, err
 	}
 	sizes := n.src.Sizes(n.blocks)
 	for _, b := range n.ffns {
 		mask, err := (shape.Shape{Widths: map[blockmask.Block]int{b: widths[b][0]}}).Mask(n.full)
 		if err != nil {
-			return nil, nil, err
+			return out, err
 		}
 		w, err := sizes.OfMask(mask)
 		if err != nil {
-			return nil, nil, err
+			return out, err
 		}
-		ffns = append(ffns, shape.FFN{
+		out.FFNs = append(out.FFNs, shape.FFN{
 			Block: b, Full: n.full[b], Widths: widths[b], Losses: got.Narrow[b],
 			Channel: float64(w.Params) / float64(n.full[b]-widths[b][0]),
 		})
 	}
 	for _, b := range gone {
-		wholes = append(wholes, shape.Whole{Block: b, Loss: got.Gone[b], Params: float64(sizes.Of(b).Params)})
+		out.Wholes = append(out.Wholes, shape.Whole{Block: b, Loss: got.Gone[b], Params: float64(sizes.Of(b).Params)})
 	}
-	return ffns, wholes, nil
+	return out, nil
 }

@@ -35,6 +35,11 @@ type narrower struct {
 // source runs with the fitted weights afterwards.
 func (n *narrower) run(ctx context.Context, calib *calibrate.Calibration) (*Result, error) {
 	f := n.finder
+	var err error
+	if f.journal, err = f.openJournal(); err != nil {
+		return nil, err
+	}
+	defer f.journal.Close() //nolint:errcheck // every note was synced
 	base, err := f.ppl(ctx, "whole model")
 	if err != nil {
 		return nil, err
@@ -84,7 +89,13 @@ func (n *narrower) run(ctx context.Context, calib *calibrate.Calibration) (*Resu
 		p.Kinds = append(p.Kinds, plan.Kind(k))
 	}
 	f.warnKinds(p.Kinds)
-	return &Result{Plan: p, Blocks: f.blocks, Removed: mask, Fitted: done}, f.savePlan(p)
+	if err := f.savePlan(p); err != nil {
+		return nil, err
+	}
+	if err := f.journal.Remove(); err != nil {
+		f.sink.Warnf("the journal of the finished fits could not be removed: %v", err)
+	}
+	return &Result{Plan: p, Blocks: f.blocks, Removed: mask, Fitted: done}, nil
 }
 
 // narrowText is how much more than the others a kind of text may lose before the user is told, as a factor of perplexity.
@@ -164,6 +175,9 @@ func (f *finder) narrower() (*narrower, error) {
 	}
 	if f.Goal.Ratio == 0 && f.Goal.Size == 0 {
 		return nil, fmt.Errorf("--kind %s removes an amount; give --ratio or --target-size", f.Unit)
+	}
+	if size := f.src.File.Bytes(); f.Goal.Size > 0 && size <= f.Goal.Size {
+		return nil, f.Goal.Fail("nothing to remove: the model has %d bytes already, the target is %d", size, f.Goal.Size)
 	}
 	n.grain = max(usualGrain, repair.Grain(f.src.File, n.ffns))
 	if err := n.storable(n.narrow(0)); err != nil {
