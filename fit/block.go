@@ -52,6 +52,8 @@ func (s *state) block(ctx context.Context, b blockmask.Block, at, stop int) erro
 		err = fmt.Errorf("%s cannot lose channels: %s", b, reason)
 	case s.narrows(b):
 		err = s.cut(ctx, b, at, stop, parts)
+	case s.Trial && len(s.Widths) > 0:
+		reason = "a trial fits what is narrowed only"
 	case reason == "":
 		reason, err = s.refit(ctx, at, stop, parts)
 	}

@@ -146,7 +146,7 @@ func downdate(inverse, v *mat.Dense, gone []int) error {
 // of is the problem on some of the features only.
 func (a *normal) of(kept []int) *normal {
 	s := newNormal(len(kept), a.d)
-	s.n, s.energy, s.mul = a.n, a.energy, a.mul
+	s.n, s.energy, s.mul, s.loose = a.n, a.energy, a.mul, a.loose
 	for i, p := range kept {
 		for j, q := range kept {
 			s.g[i*s.k+j] = a.g[p*a.k+q]
@@ -163,7 +163,7 @@ func (a *normal) from(x *mat.Dense) (*normal, error) {
 		return nil, err
 	}
 	s := newNormal(a.k, a.d)
-	s.n, s.mul = a.n, a.mul
+	s.n, s.mul, s.loose = a.n, a.mul, a.loose
 	copy(s.g, a.g)
 	for i, v := range gx.RawMatrix().Data {
 		s.c[i] = a.c[i] - v
