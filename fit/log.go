@@ -34,12 +34,19 @@ const noteBefore = "repair/before"
 
 // done is what the log says of a block.
 type done struct {
-	Blocks  []Block  `json:"projections"` // what became of them
-	Tensors []string `json:"tensors"`     // whose weights were kept
-	Waits   bool     `json:"waits"`       // nothing yet: it is repaired with the next block
+	Blocks  []Block   `json:"projections"`        // what became of them
+	Tensors []string  `json:"tensors"`            // whose weights were kept
+	Cut     *Narrowed `json:"narrowed,omitempty"` // of a block that lost channels; its Data are weights under narrowedKey
+	Waits   bool      `json:"waits"`              // nothing yet: it is repaired with the next block
+
+	block blockmask.Block // that the note is of
 }
 
 func noteOf(b blockmask.Block) string { return "repair/" + b.String() }
+
+// narrowedKey is the name under which the log has what a file holds of a tensor that lost columns. Its own name is for what the loaded
+// model has.
+func narrowedKey(tensor string) string { return "narrowed/" + tensor }
 
 // keep writes down that a block is done. Of the result's blocks those from index from on are its, and had are the tensors that were
 // changed before.
@@ -58,6 +65,12 @@ func (s *state) keep(b blockmask.Block, from int, had map[string]bool) error {
 		d.Tensors = append(d.Tensors, name)
 	}
 	slices.Sort(d.Tensors)
+	if n, ok := s.res.Narrowed[b]; ok {
+		if err := s.Log.KeepWeights(narrowedKey(n.Tensor), n.Data); err != nil {
+			return err
+		}
+		d.Cut = &n
+	}
 	return s.Log.SetNote(noteOf(b), d)
 }
 
@@ -101,6 +114,13 @@ func (s *state) logged(blocks []blockmask.Block, kept []int) (known []done, weig
 			}
 			of[name] = data
 		}
+		if d.Cut != nil {
+			var err error
+			if d.Cut.Data, err = s.Log.Weights(narrowedKey(d.Cut.Tensor)); err != nil || d.Cut.Data == nil {
+				return known, weights, err
+			}
+		}
+		d.block = blocks[at]
 		maps.Copy(weights, of)
 		known = append(known, d)
 	}
@@ -117,6 +137,9 @@ func (s *state) recall(known []done, weights map[string][]byte) error {
 	}
 	for _, d := range known {
 		s.res.Blocks = append(s.res.Blocks, d.Blocks...)
+		if d.Cut != nil {
+			s.res.narrow(d.block, *d.Cut)
+		}
 	}
 	return nil
 }

@@ -23,9 +23,6 @@ func Run(ctx context.Context, e engine.BlockRunner, w Weights, q Request) (res *
 			s.res.Positions += s.batches[len(s.batches)-1].positions()
 		}
 	}
-	if len(q.Widths) > 0 && q.Log != nil {
-		return nil, errors.New("a fit of channels keeps no log")
-	}
 	if len(q.Fit) == 0 || len(q.Held) == 0 {
 		return nil, errors.New("the text is too short for a repair: it must have sequences to fit on and others to choose by")
 	}
@@ -71,7 +68,7 @@ func (s *state) walk(ctx context.Context) error {
 		return err
 	}
 	// Where channels go the loss before is the whole model's.
-	s.res.Undone = len(s.Widths) == 0 && !(s.res.NLLAfter < s.res.NLLBefore)
+	s.res.Undone = len(s.Widths)+len(s.Kept) == 0 && !(s.res.NLLAfter < s.res.NLLBefore)
 	return nil
 }
 

@@ -26,7 +26,7 @@ var widthLambdas = []float64{0.003, 0.01, 0.03, 0.1, 0.3, 1}
 //
 // lambda is chosen by the closed-form loss on the held part; then all of the text is fitted.
 func (s *state) cut(ctx context.Context, b blockmask.Block, at, stop int, parts []*part) error {
-	width := s.Widths[b]
+	width := s.width(b)
 	if len(parts) != 1 || parts[0].Experts > 0 {
 		return fmt.Errorf("%s has %d output projections; only a dense FFN with one can lose channels", b, len(parts))
 	}
@@ -53,7 +53,7 @@ func (s *state) cut(ctx context.Context, b blockmask.Block, at, stop int, parts 
 	if err != nil {
 		return err
 	}
-	kept, err := q.fit.selectChannels(width)
+	kept, err := s.chosen(b, &q, width)
 	if err != nil {
 		return fmt.Errorf("%s: %w", b, err)
 	}
@@ -142,9 +142,6 @@ func (s *state) install(p *part, b blockmask.Block, kept []int, columns *mat.Den
 	if n.Data, err = s.w.Encode(&Projection{Name: p.Name, In: len(kept), Out: p.Out}, narrow, importance); err != nil {
 		return err
 	}
-	if s.res.Narrowed == nil {
-		s.res.Narrowed = map[blockmask.Block]Narrowed{}
-	}
-	s.res.Narrowed[b] = n
+	s.res.narrow(b, n)
 	return s.set([]*part{p}, [][]byte{data})
 }
