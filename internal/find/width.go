@@ -2,6 +2,7 @@ package find
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 
@@ -20,7 +21,7 @@ const usualGrain = 64
 // width narrows every FFN to one width, as far as the goal asks: no search, one fit. What goes is chosen, and what stays is fitted, on
 // the repair's texts; the plan has one step, whose mask says which channels stay. The session is closed on the way, and the source
 // runs with the fitted weights afterwards.
-func (f *finder) width(ctx context.Context, calib *calibrate.Calibration) (*Result, error) {
+func (f *finder) width(ctx context.Context, calib *calibrate.Calibration) (res *Result, err error) {
 	if !f.Repair.Wanted() {
 		return nil, fmt.Errorf("--kind %s fits what stays of each FFN; leave --repair off out", blockmask.Width)
 	}
@@ -47,11 +48,16 @@ func (f *finder) width(ctx context.Context, calib *calibrate.Calibration) (*Resu
 	options := f.Repair
 	options.Usual = false // without the fit there is no result
 	done, err := repair.Run(ctx, f.src, repair.Request{
-		Blocks: f.blocks, Widths: widths, Options: options, Text: f.Text, Tool: f.Tool,
+		Blocks: f.blocks, Widths: widths, Options: options, Text: f.Text, Tool: f.Tool, Anew: true, Output: f.Output,
 	}, f.sink)
 	if err != nil {
 		return nil, err
 	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, done.Close())
+		}
+	}()
 	nSeq, seqLen := f.Text.Shape(f.set.Longest())
 	if f.session, err = f.src.Session(ctx, nSeq, seqLen); err != nil {
 		return nil, err

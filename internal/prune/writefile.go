@@ -36,6 +36,12 @@ func newFileWriter(ctx context.Context, src *source.Source, c Common, w Writing,
 
 // write repairs, writes, checks and publishes the source without removed, and tells out of it.
 func (w *fileWriter) write(ctx context.Context, blocks []layout.Block, removed blockmask.Mask, p layout.Provenance, out *Outcome) error {
+	// Where no file can hold what is left of the FFNs, that shows before they are fitted.
+	if removed.WholeBlocks() != nil {
+		if _, err := layout.Outline(layout.Request{Source: w.writer.Source.File, Blocks: blocks, Removed: removed, Kind: w.Layout, Provenance: p}); err != nil {
+			return err
+		}
+	}
 	done, err := repair.Run(ctx, w.writer.Source, repair.Request{
 		Blocks: blocks, Removed: removed, Options: w.Repair, Text: w.Text, Tool: w.Tool, Anew: w.searched, Output: w.Output,
 	}, w.sink)

@@ -69,8 +69,8 @@ func (r Options) Texts(t corpus.Text) ([]*perplexity.Corpus, error) {
 // Request asks for a repair of the loaded model.
 type Request struct {
 	Blocks  []layout.Block
-	Removed blockmask.Mask
-	Widths  map[blockmask.Block]int // FFNs that lose channels: how many each keeps. Then nothing of it is usual: what cannot be done is an error
+	Removed blockmask.Mask          // of an FFN that keeps some channels, they are fitted
+	Widths  map[blockmask.Block]int // FFNs that lose channels which the fit chooses: how many each keeps
 	Options Options
 	Text    corpus.Text
 	Tool    string // version of this program
@@ -94,14 +94,18 @@ func (d *Done) Close() error { return d.log.Close() }
 func (d *Done) Remove() error { return d.log.Remove() }
 
 // Run re-fits what stays of the loaded model without q.Removed. From now on sessions of src run with the new weights. Where the
-// repair is only the usual (q.Options.Usual), what cannot be done is a warning. The caller closes what is returned, or removes it
-// when the file is written.
+// repair is only the usual (q.Options.Usual), what cannot be done is a warning; but where channels go it is an error, since without
+// the fit the model would lose much more. With no repair wanted, the channels that go are cut off and nothing is fitted. The caller
+// closes what is returned, or removes it when the file is written.
 func Run(ctx context.Context, src *source.Source, q Request, sink progress.Sink) (*Done, error) {
 	r := q.Options
-	r.Usual = r.Usual && len(q.Widths) == 0
+	r.Usual = r.Usual && !q.narrow()
 	src.SetWeights(nil, nil)
+	if err := q.check(); err != nil {
+		return nil, err
+	}
 	if !r.Wanted() {
-		return &Done{}, nil
+		return &Done{}, q.cutOff(ctx, src, sink)
 	}
 	if err := src.Unmap(ctx); err != nil {
 		if !r.Usual || ctx.Err() != nil {
@@ -112,7 +116,7 @@ func Run(ctx context.Context, src *source.Source, q Request, sink progress.Sink)
 		return &Done{}, src.Reload(ctx)
 	}
 	dir := scratchFolder(q.Output)
-	if err := raise(ctx, src, q.Blocks, q.Removed, r, dir, sink); err != nil {
+	if err := raise(ctx, src, q, dir, sink); err != nil {
 		return nil, err
 	}
 	res, text, log, err := refit(ctx, src, q, sink)
@@ -182,19 +186,15 @@ func refit(ctx context.Context, s *source.Source, q Request, sink progress.Sink)
 	if err != nil {
 		return nil, "", nil, err
 	}
-	request := fit.Request{Removed: q.Removed, Widths: q.Widths, Method: r.Method, Fit: fitted, Held: held}
-	if len(q.Widths) == 0 { // a fit of channels keeps no log
-		if log, err = newLog(s, q, nSeq, fit.Digest(fitted, held), sink); err != nil {
-			return nil, "", nil, err
-		}
-		request.Log = log
+	if log, err = newLog(s, q, nSeq, fit.Digest(fitted, held), sink); err != nil {
+		return nil, "", nil, err
+	}
+	request := fit.Request{
+		Removed: blockmask.New(q.Removed.Blocks()...), Widths: q.Widths, Kept: q.kept(), Method: r.Method, Fit: fitted, Held: held, Log: log,
 	}
 	weights := NewProjections(s.Spec.Engine, s.File, q.Blocks)
 	weights.types = s.Types()
-	todo := behindGap(q.Blocks, q.Removed)
-	if len(q.Widths) > 0 {
-		todo = q.Blocks
-	}
+	todo := q.todo()
 	positions := (len(slices.Concat(fitted...)) + len(slices.Concat(held...))) * length
 	noteRepair(weights, todo, r, DescribeTexts(texts, positions), positions, sink)
 	bar := startRepair(sink, len(todo))
@@ -232,7 +232,8 @@ func newLog(s *source.Source, q Request, nSeq int, tokens string, sink progress.
 		Batch   int            `json:"batch"`
 		Flash   string         `json:"flash_attn"`
 		Type    *gguf.Type     `json:"type,omitempty"`
-	}{q.Removed, q.Options.Method, nSeq, s.Spec.FlashAttn, q.Options.Type})
+		Widths  map[string]int `json:"widths,omitempty"`
+	}{q.Removed, q.Options.Method, nSeq, s.Spec.FlashAttn, q.Options.Type, q.widths()})
 	if err != nil {
 		return nil, err
 	}
@@ -248,7 +249,7 @@ func newLog(s *source.Source, q Request, nSeq int, tokens string, sink progress.
 		return nil, &logError{err}
 	}
 	if log.Replaced {
-		sink.Notef("what an interrupted repair of other blocks had left in %s is replaced", filepath.Base(log.Path()))
+		sink.Notef("what an interrupted repair of something else had left in %s is replaced", filepath.Base(log.Path()))
 	}
 	if log.Kept() {
 		sink.Notef("the repair goes on from %s", filepath.Base(log.Path()))
