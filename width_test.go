@@ -18,6 +18,8 @@ import (
 	"github.com/ggufprune/ggufprune/gguf"
 	"github.com/ggufprune/ggufprune/internal/planfile"
 	"github.com/ggufprune/ggufprune/internal/source"
+	"github.com/ggufprune/ggufprune/search"
+	"github.com/ggufprune/ggufprune/search/plan"
 )
 
 // fitting is a run of the program, on one thread and with the little text that the tests of channels need.
@@ -66,18 +68,16 @@ func killWhen(t *testing.T, cmd *exec.Cmd, stderr *bytes.Buffer, journal string,
 func TestKilledWidthResumes(t *testing.T) {
 	dir := t.TempDir()
 	in := func(name string) string { return filepath.Join(dir, name) }
-	calm, plan, out := in("calm.gguf"), in("calm.json"), in("out.gguf")
-	mustRun(t, pruneWidth(calm, plan)...)
+	calm, calmPlan, out := in("calm.gguf"), in("calm.json"), in("out.gguf")
+	mustRun(t, pruneWidth(calm, calmPlan)...)
 	journal, weights := out+".repair.journal", out+".repair.weights"
 	for name, args := range map[string][]string{
 		"prune": pruneWidth(out, in("out.json")),
-		"apply": {"apply", "-m", tinyModel, "--plan", plan, "-o", out},
+		"apply": {"apply", "-m", tinyModel, "--plan", calmPlan, "-o", out},
 	} {
-		for _, done := range []int{2, 9} {
-			cmd, stderr := fitting(t.Context(), args...)
-			killWhen(t, cmd, stderr, journal, done)
-		}
 		cmd, stderr := fitting(t.Context(), args...)
+		killWhen(t, cmd, stderr, journal, 10)
+		cmd, stderr = fitting(t.Context(), args...)
 		if err := cmd.Run(); err != nil || !strings.Contains(stderr.String(), "the repair goes on from out.gguf.repair.journal") {
 			t.Fatalf("%s: %v %s", name, err, stderr)
 		}
@@ -91,69 +91,85 @@ func TestKilledWidthResumes(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	same(t, plan, in("out.json"))
+	same(t, calmPlan, in("out.json"))
 }
 
-// A mask may have whole blocks, and FFNs of several widths: the file says how wide each is, and repair fits it anew on other text.
-func TestBlocksAndChannels(t *testing.T) {
-	dir := t.TempDir()
-	in := func(name string) string { return filepath.Join(dir, name) }
-	mustRun(t, pruneWidth(in("width.gguf"), in("plan.json"))...)
-	p, err := planfile.Read(in("plan.json"))
+// narrow is the cut of an FFN that keeps so many of its last channels.
+func narrow(t *testing.T, layer, of, width int) blockmask.Cut {
+	t.Helper()
+	list := make([]int, width)
+	for i := range list {
+		list[i] = of - 1 - i
+	}
+	kept, err := blockmask.NewIndices(list)
 	if err != nil {
 		t.Fatal(err)
 	}
-	narrow := func(layer, width int) blockmask.Cut {
-		list := make([]int, width)
-		for i := range list {
-			list[i] = 768 - 1 - i
-		}
-		kept, err := blockmask.NewIndices(list)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return blockmask.Cut{Block: blockmask.Block{Layer: layer, Kind: blockmask.FFN}, Channels: kept}
-	}
-	s := &p.Steps[0]
-	s.Removed = blockmask.New(blockmask.Block{Layer: 4}).Union(blockmask.Of(narrow(2, 512), narrow(7, 320)))
-	s.Candidates[0].Mask = s.Removed
-	if err := planfile.Write(in("mixed.json"), p); err != nil {
+	return blockmask.Cut{Block: blockmask.Block{Layer: layer, Kind: blockmask.FFN}, Channels: kept}
+}
+
+// writePlan writes a plan for the small model that removes mask in one step.
+func writePlan(t *testing.T, path string, mask blockmask.Mask) {
+	t.Helper()
+	f, err := gguf.Open(tinyModel)
+	if err != nil {
 		t.Fatal(err)
 	}
-	mustRun(t, "apply", "-m", tinyModel, "--plan", in("mixed.json"), "-o", in("mixed.gguf"))
-	mustRun(t, "apply", "-m", tinyModel, "--plan", in("mixed.json"), "--repair", "off", "-o", in("off.gguf"))
-	mustRun(t, "repair", tinyModel, in("off.gguf"), "--plan", in("mixed.json"), "-o", in("again.gguf"))
-	same(t, in("mixed.gguf"), in("again.gguf"))
-	for _, name := range []string{"mixed.gguf", "off.gguf"} {
+	defer f.Close()
+	hash, err := f.SHA256(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, err := blockmask.Parse("attn:0-11,ffn:0-11")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &plan.Plan{
+		Tool: "by hand", LlamaCpp: "none", Metric: "ppl", Base: 100,
+		Model:       plan.Model{Path: tinyModel, SHA256: hash, Arch: f.Arch(), Params: f.Params(), Size: f.Bytes(), Blocks: all},
+		Calibration: plan.Calibration{Description: "none", TokensSHA256: hash, Convention: "samples", Context: 64, Sequences: 1, Tokens: 64},
+		Settings:    search.Settings{Strategy: "width", Unit: blockmask.Width, Goal: search.Goal{Ratio: 0.1}},
+		Steps: []search.Step{{
+			Index: 1, Removed: mask, Score: 120, ParamsRemoved: 1000, Ratio: 1000 / float64(f.Params()), Candidates: []search.Candidate{{Mask: mask, Score: 120}},
+		}},
+	}
+	if err := planfile.Write(path, p); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A mask may have whole blocks, and FFNs of several widths: the file says how wide each is, and repair fits it anew.
+func TestBlocksAndChannels(t *testing.T) {
+	dir := t.TempDir()
+	in := func(name string) string { return filepath.Join(dir, name) }
+	mask := blockmask.New(blockmask.Block{Layer: 9}).Union(blockmask.Of(narrow(t, 8, 768, 512), narrow(t, 11, 768, 320)))
+	writePlan(t, in("plan.json"), mask)
+	mustRun(t, "apply", "-m", tinyModel, "--plan", in("plan.json"), "-o", in("fitted.gguf"))
+	mustRun(t, "apply", "-m", tinyModel, "--plan", in("plan.json"), "--repair", "off", "-o", in("off.gguf"))
+	mustRun(t, "repair", tinyModel, in("off.gguf"), "--plan", in("plan.json"), "-o", in("again.gguf"))
+	same(t, in("fitted.gguf"), in("again.gguf"))
+	for _, name := range []string{"fitted.gguf", "off.gguf"} {
 		f, err := gguf.Open(in(name))
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer f.Close()
-		if mask := source.Text(f, "ggufprune.mask"); mask != s.Removed.Key() {
-			t.Errorf("%s: mask %s", name, mask)
+		if key := source.Text(f, "ggufprune.mask"); key != mask.Key() {
+			t.Errorf("%s: mask %s", name, key)
 		}
-		for layer, width := range map[string]uint64{"1": 768, "2": 512, "4": 768, "7": 320} {
+		for layer, width := range map[string]uint64{"7": 768, "8": 512, "9": 768, "11": 320} {
 			down, _ := f.Tensor("blk." + layer + ".ffn_down.weight")
 			up, _ := f.Tensor("blk." + layer + ".ffn_up.weight")
 			if down.Dims[0] != width || up.Dims[1] != width {
 				t.Errorf("%s: layer %s has an ffn_down of %v and an ffn_up of %v, want %d", name, layer, down.Dims, up.Dims, width)
 			}
 		}
-		if _, ok := f.Tensor("blk.4.attn_q.weight"); ok {
+		if _, ok := f.Tensor("blk.9.attn_q.weight"); ok {
 			t.Errorf("%s has the removed attention", name)
 		}
 	}
-	// A mask of an FFN that is not that wide is refused, before anything is fitted.
-	s.Removed = blockmask.Of(blockmask.Cut{Block: blockmask.Block{Layer: 2, Kind: blockmask.FFN}, Channels: narrow(2, 32).Channels})
-	kept, err := blockmask.NewIndices([]int{0, 768})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.Removed[0].Channels, s.Candidates[0].Mask = kept, s.Removed
-	if err := planfile.Write(in("wrong.json"), p); err != nil {
-		t.Fatal(err)
-	}
+	// An FFN that is not that wide is refused before anything is fitted.
+	writePlan(t, in("wrong.json"), blockmask.Of(narrow(t, 2, 769, 32)))
 	for _, method := range []string{"auto", "off"} {
 		cmd, stderr := fitting(t.Context(), "apply", "-m", tinyModel, "--plan", in("wrong.json"), "--repair", method, "-o", in("x.gguf"))
 		if err := cmd.Run(); err == nil || !strings.Contains(stderr.String(), "keeps channel 768; the FFN has 768, counted from 0") || strings.Contains(stderr.String(), "repair:") {
