@@ -10,12 +10,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/gguf"
+	"github.com/ggufprune/ggufprune/internal/imatrix"
 	"github.com/ggufprune/ggufprune/internal/planfile"
 	"github.com/ggufprune/ggufprune/internal/source"
 	"github.com/ggufprune/ggufprune/search"
@@ -108,10 +110,10 @@ func narrow(t *testing.T, layer, of, width int) blockmask.Cut {
 	return blockmask.Cut{Block: blockmask.Block{Layer: layer, Kind: blockmask.FFN}, Channels: kept}
 }
 
-// writePlan writes a plan for the small model that removes mask in one step.
-func writePlan(t *testing.T, path string, mask blockmask.Mask) {
+// writePlan writes a plan for the small model, or the same with other types, that removes mask in one step.
+func writePlan(t *testing.T, path, model string, mask blockmask.Mask) {
 	t.Helper()
-	f, err := gguf.Open(tinyModel)
+	f, err := gguf.Open(model)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -126,7 +128,7 @@ func writePlan(t *testing.T, path string, mask blockmask.Mask) {
 	}
 	p := &plan.Plan{
 		Tool: "by hand", LlamaCpp: "none", Metric: "ppl", Base: 100,
-		Model:       plan.Model{Path: tinyModel, SHA256: hash, Arch: f.Arch(), Params: f.Params(), Size: f.Bytes(), Blocks: all},
+		Model:       plan.Model{Path: model, SHA256: hash, Arch: f.Arch(), Params: f.Params(), Size: f.Bytes(), Blocks: all},
 		Calibration: plan.Calibration{Description: "none", TokensSHA256: hash, Convention: "samples", Context: 64, Sequences: 1, Tokens: 64},
 		Settings:    search.Settings{Strategy: "width", Unit: blockmask.Width, Goal: search.Goal{Ratio: 0.1}},
 		Steps: []search.Step{{
@@ -143,7 +145,7 @@ func TestBlocksAndChannels(t *testing.T) {
 	dir := t.TempDir()
 	in := func(name string) string { return filepath.Join(dir, name) }
 	mask := blockmask.New(blockmask.Block{Layer: 9}).Union(blockmask.Of(narrow(t, 8, 768, 512), narrow(t, 11, 768, 320)))
-	writePlan(t, in("plan.json"), mask)
+	writePlan(t, in("plan.json"), tinyModel, mask)
 	mustRun(t, "apply", "-m", tinyModel, "--plan", in("plan.json"), "-o", in("fitted.gguf"))
 	mustRun(t, "apply", "-m", tinyModel, "--plan", in("plan.json"), "--repair", "off", "-o", in("off.gguf"))
 	mustRun(t, "repair", tinyModel, in("off.gguf"), "--plan", in("plan.json"), "-o", in("again.gguf"))
@@ -169,11 +171,54 @@ func TestBlocksAndChannels(t *testing.T) {
 		}
 	}
 	// An FFN that is not that wide is refused before anything is fitted.
-	writePlan(t, in("wrong.json"), blockmask.Of(narrow(t, 2, 769, 32)))
+	writePlan(t, in("wrong.json"), tinyModel, blockmask.Of(narrow(t, 2, 769, 32)))
 	for _, method := range []string{"auto", "off"} {
 		cmd, stderr := fitting(t.Context(), "apply", "-m", tinyModel, "--plan", in("wrong.json"), "--repair", method, "-o", in("x.gguf"))
 		if err := cmd.Run(); err == nil || !strings.Contains(stderr.String(), "keeps channel 768; the FFN has 768, counted from 0") || strings.Contains(stderr.String(), "repair:") {
 			t.Errorf("--repair %s: %v %s", method, err, stderr)
+		}
+	}
+}
+
+// The importances of a narrowed ffn_down are those of the channels that it keeps, and the file is quantised by them.
+func TestImportancesOfChannels(t *testing.T) {
+	dir := t.TempDir()
+	in := func(name string) string { return filepath.Join(dir, name) }
+	model, matrix := in("f16.gguf"), in("whole.imatrix")
+	if out, err := exec.CommandContext(t.Context(), "ggufprune", "quantize", "--allow-requantize", tinyModel, model, "F16").CombinedOutput(); err != nil {
+		t.Fatalf("%s", out)
+	}
+	if err := writeMatrix(matrix); err != nil {
+		t.Fatal(err)
+	}
+	cut := narrow(t, 11, 768, 256)
+	writePlan(t, in("plan.json"), model, blockmask.Of(narrow(t, 10, 768, 512), cut))
+	for _, method := range []string{"auto", "off"} {
+		out, kept := in(method+".gguf"), in(method+".imatrix")
+		mustRun(t, "apply", "-m", model, "--plan", in("plan.json"), "--repair", method, "--quantize", "IQ4_NL", "--imatrix", matrix, "--imatrix-out", kept, "-o", out)
+		whole, err := imatrix.Read(matrix)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := imatrix.Read(kept)
+		if err != nil {
+			t.Fatal(err)
+		}
+		const name = "blk.11.ffn_down.weight"
+		var want []float32
+		for c := range cut.Channels.All() {
+			want = append(want, whole.Entries[name].Sums[c])
+		}
+		if sums := got.Entries[name].Sums; !slices.Equal(sums, want) || len(got.Entries) != len(whole.Entries) {
+			t.Errorf("--repair %s: %d sums of %s, want those of %d channels; %d entries", method, len(sums), name, len(want), len(got.Entries))
+		}
+		f, err := gguf.Open(out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		if down, _ := f.Tensor(name); down.Type != gguf.IQ4_NL || down.Dims[0] != 256 {
+			t.Errorf("--repair %s: %s is %v in %s", method, name, down.Dims, down.Type)
 		}
 	}
 }
