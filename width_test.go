@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/gguf"
+	"github.com/ggufprune/ggufprune/gguf/gguftest"
 	"github.com/ggufprune/ggufprune/internal/imatrix"
 	"github.com/ggufprune/ggufprune/internal/planfile"
 	"github.com/ggufprune/ggufprune/internal/source"
@@ -40,8 +42,8 @@ func mustRun(t *testing.T, args ...string) {
 	}
 }
 
-func pruneWidth(out, plan string) []string {
-	return []string{"prune", "--kind", "width", "--ratio", "0.1", "--no-compare", "-m", tinyModel, "--chunks", "4", "-o", out, "--plan", plan}
+func pruneWidth(model, out, plan string) []string {
+	return []string{"prune", "--kind", "width", "--ratio", "0.1", "--no-compare", "-m", model, "--chunks", "4", "-o", out, "--plan", plan}
 }
 
 // killWhen kills a program when the journal of its repair says that so many blocks are done.
@@ -65,16 +67,23 @@ func killWhen(t *testing.T, cmd *exec.Cmd, stderr *bytes.Buffer, journal string,
 	<-ended
 }
 
+// A prune of channels, in several ways: each writes the same weights.
+func TestWidthAgain(t *testing.T) {
+	dir := t.TempDir()
+	calm, plan := filepath.Join(dir, "calm.gguf"), filepath.Join(dir, "calm.json")
+	mustRun(t, pruneWidth(tinyModel, calm, plan)...)
+	t.Run("killed", func(t *testing.T) { killedWidthResumes(t, calm, plan) })
+	t.Run("split", func(t *testing.T) { splitWidth(t, calm) })
+}
+
 // A fit of channels that is killed goes on with the same command, whether it chooses them or a plan has. Either way it writes the file of
 // a run that was not killed, and the plan of it applied is that file, too.
-func TestKilledWidthResumes(t *testing.T) {
+func killedWidthResumes(t *testing.T, calm, calmPlan string) {
 	dir := t.TempDir()
-	in := func(name string) string { return filepath.Join(dir, name) }
-	calm, calmPlan, out := in("calm.gguf"), in("calm.json"), in("out.gguf")
-	mustRun(t, pruneWidth(calm, calmPlan)...)
+	out, plan := filepath.Join(dir, "out.gguf"), filepath.Join(dir, "out.json")
 	journal, weights := out+".repair.journal", out+".repair.weights"
 	for name, args := range map[string][]string{
-		"prune": pruneWidth(out, in("out.json")),
+		"prune": pruneWidth(tinyModel, out, plan),
 		"apply": {"apply", "-m", tinyModel, "--plan", calmPlan, "-o", out},
 	} {
 		cmd, stderr := fitting(t.Context(), args...)
@@ -93,7 +102,61 @@ func TestKilledWidthResumes(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	same(t, calmPlan, in("out.json"))
+	same(t, calmPlan, plan)
+}
+
+// splitWidth prunes the small model in three files: what comes of it has the same tensors.
+func splitWidth(t *testing.T, calm string) {
+	dir := t.TempDir()
+	out, plan := filepath.Join(dir, "out.gguf"), filepath.Join(dir, "plan.json")
+	mustRun(t, pruneWidth(splitModel(t, tinyModel, 3), out, plan)...)
+	want, err := gguf.Open(calm)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer want.Close()
+	got, err := gguf.Open(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer got.Close()
+	if len(got.Tensors()) != len(want.Tensors()) {
+		t.Errorf("%d tensors, want %d", len(got.Tensors()), len(want.Tensors()))
+	}
+	for _, x := range want.Tensors() {
+		y, ok := got.Tensor(x.Name)
+		a, errA := io.ReadAll(want.Data(x))
+		b, errB := io.ReadAll(got.Data(y))
+		if !ok || y.Type != x.Type || !slices.Equal(y.Dims, x.Dims) || !bytes.Equal(a, b) || errA != nil || errB != nil {
+			t.Errorf("%s differs: %v %v, want %v %v; %v, %v", x.Name, y.Type, y.Dims, x.Type, x.Dims, errA, errB)
+		}
+	}
+}
+
+// splitModel writes the model at path in so many files, and returns the first.
+func splitModel(t *testing.T, path string, files int) string {
+	t.Helper()
+	f, err := gguf.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	var m gguftest.Model
+	for _, kv := range f.KVs() {
+		v, err := kv.Value()
+		if err != nil {
+			t.Fatal(err)
+		}
+		m.KVs = append(m.KVs, gguftest.KV{Key: kv.Key, Value: v})
+	}
+	for _, x := range f.Tensors() {
+		data, err := io.ReadAll(f.Data(x))
+		if err != nil {
+			t.Fatal(err)
+		}
+		m.Tensors = append(m.Tensors, gguftest.Tensor{Name: x.Name, Type: uint32(x.Type), Dims: x.Dims, Data: data})
+	}
+	return gguftest.WriteSplit(t, t.TempDir(), "split", m, files)[0]
 }
 
 // narrow is the cut of an FFN that keeps so many of its last channels.
