@@ -24,7 +24,8 @@ type Notes interface {
 // Log remembers what a repair is done with, so that one that was interrupted goes on where it was, with the same outcome.
 type Log interface {
 	Notes
-	// Weights returns what KeepWeights was given under a tensor's name, nil if that is not there or damaged.
+	// Weights returns what KeepWeights was given under a name, nil if that is not there or damaged. Names are those of tensors, or these
+	// with a word in front.
 	Weights(name string) ([]byte, error)
 	KeepWeights(name string, data []byte) error
 }

@@ -75,6 +75,7 @@ type Request struct {
 	Text    corpus.Text
 	Tool    string // version of this program
 	Anew    bool   // what another repair of the same output has left is replaced
+	Trial   bool   // nothing is kept of it: it leads to no file
 	Output  string // the file that the repair is for: what is done is kept beside it until it is written; "": in the current folder
 }
 
@@ -186,11 +187,14 @@ func refit(ctx context.Context, s *source.Source, q Request, sink progress.Sink)
 	if err != nil {
 		return nil, "", nil, err
 	}
-	if log, err = newLog(s, q, nSeq, fit.Digest(fitted, held), sink); err != nil {
-		return nil, "", nil, err
-	}
 	request := fit.Request{
-		Removed: blockmask.New(q.Removed.Blocks()...), Widths: q.Widths, Kept: q.kept(), Method: r.Method, Fit: fitted, Held: held, Log: log,
+		Removed: blockmask.New(q.Removed.Blocks()...), Widths: q.Widths, Kept: q.kept(), Method: r.Method, Fit: fitted, Held: held,
+	}
+	if !q.Trial {
+		if log, err = newLog(s, q, nSeq, fit.Digest(fitted, held), sink); err != nil {
+			return nil, "", nil, err
+		}
+		request.Log = log
 	}
 	weights := NewProjections(s.Spec.Engine, s.File, q.Blocks)
 	weights.types = s.Types()

@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/gguf"
 	"github.com/ggufprune/ggufprune/internal/planfile"
 	"github.com/ggufprune/ggufprune/internal/prune"
@@ -93,7 +94,12 @@ func readPruned(ctx context.Context, path string, plan *plan.Plan) (*page.Model,
 			return m, k, err
 		}
 	}
-	return nil, 0, fmt.Errorf("%s lacks the blocks %.200s, which no number of the plan's steps removes; give a file that was written from this plan", path, mask)
+	if m, err := blockmask.ParseKey(mask); err == nil && m.WholeBlocks() != nil {
+		mask = m.Brief(200)
+	} else {
+		mask = "the blocks " + mask
+	}
+	return nil, 0, fmt.Errorf("%s lacks %.200s, which no number of the plan's steps removes; give a file that was written from this plan", path, mask)
 }
 
 // describeFile is what a file whose hash is known says about itself.
