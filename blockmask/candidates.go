@@ -18,8 +18,11 @@ const (
 	Pairs Unit = "pair"  // a mixer and an FFN that follow each other in what is left, in either order
 )
 
-// Width is no unit of a search: every FFN keeps as many channels as the goal allows, in one step.
-const Width Unit = "width"
+// These are no units of a search: they say what goes in one step.
+const (
+	Width Unit = "width" // channels of FFNs
+	Auto  Unit = "auto"  // channels of FFNs and whole blocks, whatever costs least
+)
 
 // Units returns all units in the order of their documentation.
 func Units() []Unit { return []Unit{Mix, Attn, Ffn, Whole, Pairs} }
@@ -27,13 +30,13 @@ func Units() []Unit { return []Unit{Mix, Attn, Ffn, Whole, Pairs} }
 // ParseUnit reads a unit's name; upper and lower case are the same, and the aliases of [Parse] are understood.
 func ParseUnit(s string) (Unit, error) {
 	u := Unit(strings.ToLower(strings.TrimSpace(s)))
-	if u == Width || slices.Contains(Units(), u) {
+	if u == Width || u == Auto || slices.Contains(Units(), u) {
 		return u, nil
 	}
 	if kind, ok := aliases[string(u)]; ok {
 		return Unit(kind.String()), nil
 	}
-	return "", fmt.Errorf("unknown kind %s; use one of mix, attn, ffn, layer, pair, width", quote(s))
+	return "", fmt.Errorf("unknown kind %s; use one of auto, width, mix, attn, ffn, layer, pair", quote(s))
 }
 
 // Candidates returns what a search may remove next, in the order in which ties break: one mask for each removable unit of

@@ -17,14 +17,31 @@ const (
 	downdatePart  = 96
 )
 
-// selectChannels chooses keep of the k features of a, so that the ridge solution on them comes closest to the target: the problem of
-// OSSCAR (arXiv 2403.12983) and ZipLM (2302.04089). With A = H + ridge and V = A^-1 G, the loss that grows when channel p leaves is
-// |V_p|^2 / (A^-1)_pp. The lowest leave together, V and A^-1 are downdated to the solution without them, and so on:
+// downdating takes features out of a ridge problem, the ones that are missed least first: the problem of OSSCAR (arXiv 2403.12983) and
+// ZipLM (2302.04089). With A = H + ridge and V = A^-1 G, the loss that grows when channel p leaves is |V_p|^2 / (A^-1)_pp. The lowest
+// leave together, V and A^-1 are downdated to the solution without them, and so on:
 //
 //	S = ((A^-1)_PP)^-1     V -= (A^-1)_:P S V_P     A^-1 -= (A^-1)_:P S (A^-1)_P:
-//
-// The kept channels come in ascending order.
+type downdating struct {
+	inverse *mat.Dense // (k, k) A^-1; rows and columns of what left are zero
+	v       *mat.Dense // (k, d) the solution on what is alive; rows of what left are zero
+	alive   []int      // ascending
+	group   int
+}
+
+// selectChannels chooses keep of the k features of a, so that the ridge solution on them comes closest to the target. They come in
+// ascending order.
 func (a *normal) selectChannels(keep int) ([]int, error) {
+	d, err := a.downdating()
+	if err != nil {
+		return nil, err
+	}
+	err = d.to(keep)
+	return d.alive, err
+}
+
+// downdating begins with all features of a.
+func (a *normal) downdating() (*downdating, error) {
 	k := a.k
 	mean := a.meanDiagonal()
 	if !(mean > 0) || math.IsInf(mean, 0) {
@@ -42,22 +59,24 @@ func (a *normal) selectChannels(keep int) ([]int, error) {
 	if err := ch.InverseTo(&symmetric); err != nil {
 		return nil, unsolvable(fmt.Sprintf("the normal equations of %d features are too badly conditioned", k))
 	}
-	inverse := mat.DenseCopyOf(&symmetric)
-	var v mat.Dense
-	v.Mul(inverse, mat.NewDense(k, a.d, a.c))
-	alive := make([]int, k)
-	for i := range alive {
-		alive[i] = i
+	d := &downdating{inverse: mat.DenseCopyOf(&symmetric), v: new(mat.Dense), alive: make([]int, k), group: max(1, min(downdateGroup, k/downdatePart))}
+	d.v.Mul(d.inverse, mat.NewDense(k, a.d, a.c))
+	for i := range d.alive {
+		d.alive[i] = i
 	}
-	group := max(1, min(downdateGroup, k/downdatePart))
-	for len(alive) > keep {
-		gone := cheapest(inverse, &v, alive, min(group, len(alive)-keep))
-		if err := downdate(inverse, &v, gone); err != nil {
-			return nil, err
+	return d, nil
+}
+
+// to lets features leave until keep are alive.
+func (d *downdating) to(keep int) error {
+	for len(d.alive) > keep {
+		gone := cheapest(d.inverse, d.v, d.alive, min(d.group, len(d.alive)-keep))
+		if err := downdate(d.inverse, d.v, gone); err != nil {
+			return err
 		}
-		alive = slices.DeleteFunc(alive, func(i int) bool { return slices.Contains(gone, i) })
+		d.alive = slices.DeleteFunc(d.alive, func(i int) bool { return slices.Contains(gone, i) })
 	}
-	return alive, nil
+	return nil
 }
 
 // cheapest returns the n of the channels alive that are missed least, each by itself.

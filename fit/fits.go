@@ -40,11 +40,7 @@ func (q *dense) advance(*state) bool { return false }
 
 // sum adds n positions with their features and residuals.
 func (q *dense) sum(ctx context.Context, e engine.BlockRunner, weight string, held bool, n int, features, residual []float32) error {
-	if q.fit == nil {
-		q.fit, q.held = newNormal(q.k, q.d), newNormal(q.k, q.d)
-		q.fit.mul = func(n int, a, b []float32, acc []float64) error { return e.Product(ctx, weight, n, a, b, acc) }
-		q.held.mul = q.fit.mul
-	}
+	q.begin(ctx, e, weight)
 	eq := q.fit
 	if held {
 		eq = q.held
@@ -55,6 +51,22 @@ func (q *dense) sum(ctx context.Context, e engine.BlockRunner, weight string, he
 		return err
 	}
 	return e.Product(ctx, weight, n, features, residual, eq.c)
+}
+
+// gram adds the features of n positions alone.
+func (q *dense) gram(ctx context.Context, e engine.BlockRunner, weight string, n int, features []float32) error {
+	q.begin(ctx, e, weight)
+	q.fit.n += n
+	return e.Product(ctx, weight, n, features, features, q.fit.g)
+}
+
+func (q *dense) begin(ctx context.Context, e engine.BlockRunner, weight string) {
+	if q.fit != nil {
+		return
+	}
+	q.fit, q.held = newNormal(q.k, q.d), newNormal(q.k, q.d)
+	q.fit.mul = func(n int, a, b []float32, acc []float64) error { return e.Product(ctx, weight, n, a, b, acc) }
+	q.held.mul = q.fit.mul
 }
 
 func (q *dense) candidates() (all []candidate, failed string, err error) {

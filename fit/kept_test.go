@@ -63,6 +63,7 @@ func TestInterruptedWidthGoesOn(t *testing.T) {
 	t.Parallel()
 	whole := &counter{Toy: fittest.New(4)}
 	q := request("attn:3")
+	q.HeldOf = []int{0, 1, 0, 1, 1, 0} // kinds of text
 	q.Widths = map[blockmask.Block]int{ffn(1): 6, ffn(2): 4}
 	want, err := fit.Run(t.Context(), whole, whole, q)
 	if err != nil {

@@ -30,8 +30,11 @@ type Log interface {
 	KeepWeights(name string, data []byte) error
 }
 
-// noteBefore is the held part's NLL before the repair.
-const noteBefore = "repair/before"
+// noteBefore is the held part's NLL before the repair, and noteKinds that of each kind of text where these are told apart.
+const (
+	noteBefore = "repair/before"
+	noteKinds  = "repair-kinds"
+)
 
 // done is what the log says of a block.
 type done struct {
@@ -88,6 +91,9 @@ func (s *state) names() map[string]bool {
 func (s *state) logged(blocks []blockmask.Block, kept []int) (known []done, weights map[string][]byte, err error) {
 	weights = map[string][]byte{}
 	if s.Log == nil || json.Unmarshal(s.Log.Note(noteBefore), &s.res.NLLBefore) != nil {
+		return nil, weights, nil
+	}
+	if s.HeldOf != nil && json.Unmarshal(s.Log.Note(noteKinds), &s.res.Kinds) != nil {
 		return nil, weights, nil
 	}
 	defer func() {

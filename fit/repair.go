@@ -27,7 +27,7 @@ func Run(ctx context.Context, e engine.BlockRunner, w Weights, q Request) (res *
 		return nil, errors.New("the text is too short for a repair: it must have sequences to fit on and others to choose by")
 	}
 	defer func() {
-		if err != nil || s.res.Undone {
+		if err != nil || s.res.Undone || s.Trial {
 			err = errors.Join(err, s.restore())
 		}
 	}()
@@ -64,11 +64,15 @@ func (s *state) walk(ctx context.Context) error {
 			return err
 		}
 	}
-	if s.res.NLLAfter, err = s.heldNLL(ctx, len(blocks)); err != nil {
+	after, err := s.heldNLL(ctx, s.Removed, len(blocks), func(b *batch) []float32 { return b.pruned })
+	if err != nil {
 		return err
 	}
-	// Where channels go the loss before is the whole model's.
-	s.res.Undone = len(s.Widths)+len(s.Kept) == 0 && !(s.res.NLLAfter < s.res.NLLBefore)
+	s.res.NLLAfter = mean(after)
+	for i := range s.res.Kinds {
+		s.res.Kinds[i].After = after[i].mean()
+	}
+	s.res.Undone = !s.cutting() && !(s.res.NLLAfter < s.res.NLLBefore)
 	return nil
 }
 
@@ -113,14 +117,31 @@ func (s *state) start(ctx context.Context, blocks []blockmask.Block, kept []int)
 	if first > 0 {
 		return first, nil
 	}
-	if s.res.NLLBefore, err = s.heldNLL(ctx, kept[0]); err != nil {
+	removed, stream := s.Removed, func(b *batch) []float32 { return b.pruned }
+	if s.cutting() { // then the loss before is the whole model's
+		removed, stream = nil, func(b *batch) []float32 { return b.dense }
+	}
+	before, err := s.heldNLL(ctx, removed, kept[0], stream)
+	if err != nil {
 		return 0, err
+	}
+	s.res.NLLBefore = mean(before)
+	if s.HeldOf != nil {
+		s.res.Kinds = make([]KindLoss, len(before))
+		for i := range before {
+			s.res.Kinds[i].Before = before[i].mean()
+		}
 	}
 	if math.IsNaN(s.res.NLLBefore) || math.IsInf(s.res.NLLBefore, 0) {
 		return 0, errors.New("the pruned model's loss is not finite; is the file damaged, or too much removed?")
 	}
 	if s.Log == nil {
 		return 0, nil
+	}
+	if s.HeldOf != nil {
+		if err := s.Log.SetNote(noteKinds, s.res.Kinds); err != nil {
+			return 0, err
+		}
 	}
 	return 0, s.Log.SetNote(noteBefore, s.res.NLLBefore)
 }
@@ -147,21 +168,50 @@ func (s *state) kept(blocks []blockmask.Block) []int {
 	return out
 }
 
-// heldNLL is the mean loss of the held part, from boundary start on with the pruned streams there.
-func (s *state) heldNLL(ctx context.Context, start int) (float64, error) {
-	total, n := 0.0, 0
+// heldLoss is the loss of a kind of text.
+type heldLoss struct {
+	total float64
+	n     int
+}
+
+func (l heldLoss) mean() float64 { return l.total / float64(max(1, l.n)) }
+
+func mean(all []heldLoss) float64 {
+	var sum heldLoss
+	for _, l := range all {
+		sum.total, sum.n = sum.total+l.total, sum.n+l.n
+	}
+	return sum.mean()
+}
+
+// heldNLL is the loss of each kind of the held part in the model without removed, from boundary start on with streams there.
+func (s *state) heldNLL(ctx context.Context, removed blockmask.Mask, start int, stream func(*batch) []float32) ([]heldLoss, error) {
+	out := make([]heldLoss, 1)
+	at := 0
 	for _, b := range s.batches {
 		if !b.held {
 			continue
 		}
-		losses, err := s.e.EvalFrom(ctx, b.seqs, s.Removed, start, b.pruned)
+		losses, err := s.e.EvalFrom(ctx, b.seqs, removed, start, stream(b))
 		if err != nil {
-			return 0, err
+			return nil, err
 		}
-		loss, count := sum(losses)
-		total, n = total+loss, n+count
+		if s.HeldOf == nil {
+			loss, count := sum(losses)
+			out[0].total, out[0].n = out[0].total+loss, out[0].n+count
+			continue
+		}
+		for i := range losses {
+			kind := s.HeldOf[at]
+			for len(out) <= kind {
+				out = append(out, heldLoss{})
+			}
+			loss, count := sum(losses[i : i+1])
+			out[kind].total, out[kind].n = out[kind].total+loss, out[kind].n+count
+			at++
+		}
 	}
-	return total / float64(max(n, 1)), nil
+	return out, nil
 }
 
 // restore puts the original weights back.

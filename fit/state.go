@@ -42,6 +42,8 @@ type Request struct {
 	Method Method
 	// Fit and Held are batches of sequences of one length in each batch; Held is what choices are made on.
 	Fit, Held [][]engine.Sequence
+	HeldOf    []int // which kind of text each sequence of Held is of; nil: that is not wanted
+	Trial     bool  // the model is left as it was, and only the losses are wanted
 	Progress  func(done, total int, block blockmask.Block)
 	Log       Log // what is done already; nil: nothing, and nothing is kept
 }
@@ -64,9 +66,13 @@ type Result struct {
 	Positions int               // of the fit and the held part
 	NLLBefore float64           // mean on the held part, nats
 	NLLAfter  float64
+	Kinds     []KindLoss                   // of the held part, by the numbers of HeldOf
 	Narrowed  map[blockmask.Block]Narrowed // FFNs that lost channels
 	Undone    bool                         // it did not lower the held part's NLL, so nothing is changed
 }
+
+// KindLoss is what one kind of text loses: mean NLLs in nats.
+type KindLoss struct{ Before, After float64 }
 
 // Narrowed is what became of the output projection of an FFN that kept some of its channels. The loaded model has zeros in the columns
 // of the others.
@@ -107,6 +113,9 @@ type state struct {
 	waiting []*part // of a block that the next one runs beside
 	res     *Result
 }
+
+// cutting reports whether FFNs lose channels.
+func (s *state) cutting() bool { return len(s.Widths)+len(s.Kept) > 0 }
 
 // narrows reports whether a block loses channels.
 func (s *state) narrows(b blockmask.Block) bool { return s.width(b) > 0 }

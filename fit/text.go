@@ -11,14 +11,38 @@ import (
 // heldShare: one of so many sequences is held back from the fit, to choose by.
 const heldShare = 4
 
-// Batches cuts texts into sequences of length tokens, with BOS in front where the model wants it: about so many positions in all, the same
-// from each text, drawn by seed. A batch has up to nSeq sequences. The last target of a sequence is arbitrary.
-func Batches(tok engine.Tokenizer, texts []*perplexity.Corpus, length, positions, nSeq int, seed uint64) (fit, held [][]engine.Sequence, err error) {
+// Material is a kind of text, and its part of all positions. A text that has less gives what it has.
+type Material struct {
+	*perplexity.Corpus
+	Share float64
+}
+
+// Pieces are sequences of one length, in batches.
+type Pieces struct {
+	Fit, Held [][]engine.Sequence
+	HeldOf    []int // which material each sequence of Held is of
+}
+
+// Positions is how many there are in all.
+func (p *Pieces) Positions() int {
+	n := 0
+	for _, part := range [][][]engine.Sequence{p.Fit, p.Held} {
+		for _, batch := range part {
+			n += len(batch) * len(batch[0].Tokens)
+		}
+	}
+	return n
+}
+
+// Cut cuts materials into sequences of length tokens, with BOS in front where the model wants it: about so many positions in all, drawn
+// by seed; fewer positions are a part of more. A batch has up to nSeq sequences. The last target of a sequence is arbitrary.
+func Cut(tok engine.Tokenizer, all []Material, length, positions, nSeq int, seed uint64) (*Pieces, error) {
 	var parts [2][]engine.Sequence
-	for _, c := range texts {
+	out := new(Pieces)
+	for kind, c := range all {
 		stream, err := tok.Tokenize(c.Text(), false, false)
 		if err != nil {
-			return nil, nil, fmt.Errorf("tokenize %s: %w", c.Name, err)
+			return nil, fmt.Errorf("tokenize %s: %w", c.Name, err)
 		}
 		step := length
 		bos := tok.AddBOS() && tok.BOS() >= 0
@@ -26,9 +50,9 @@ func Batches(tok engine.Tokenizer, texts []*perplexity.Corpus, length, positions
 			step--
 		}
 		there := len(stream) / step
-		n := min(there, max(heldShare, positions/len(texts)/length))
+		n := min(there, max(heldShare, int(c.Share*float64(positions)+1e-6)/length))
 		if n < heldShare {
-			return nil, nil, fmt.Errorf("%s is too short for a repair: it has %d tokens, %d are needed; give more text", c.Name, len(stream), heldShare*step)
+			return nil, fmt.Errorf("%s is too short for a repair: it has %d tokens, %d are needed; give more text", c.Name, len(stream), heldShare*step)
 		}
 		rng := rand.New(rand.NewPCG(seed, uint64(len(stream))))
 		for i, piece := range rng.Perm(there)[:n] {
@@ -42,11 +66,26 @@ func Batches(tok engine.Tokenizer, texts []*perplexity.Corpus, length, positions
 			part := 0
 			if i%heldShare == heldShare-1 {
 				part = 1
+				out.HeldOf = append(out.HeldOf, kind)
 			}
 			parts[part] = append(parts[part], q)
 		}
 	}
-	return inBatches(parts[0], nSeq), inBatches(parts[1], nSeq), nil
+	out.Fit, out.Held = inBatches(parts[0], nSeq), inBatches(parts[1], nSeq)
+	return out, nil
+}
+
+// Batches is [Cut] with as many positions of each text.
+func Batches(tok engine.Tokenizer, texts []*perplexity.Corpus, length, positions, nSeq int, seed uint64) (fit, held [][]engine.Sequence, err error) {
+	var all []Material
+	for _, c := range texts {
+		all = append(all, Material{Corpus: c, Share: 1 / float64(len(texts))})
+	}
+	p, err := Cut(tok, all, length, positions, nSeq, seed)
+	if err != nil {
+		return nil, nil, err
+	}
+	return p.Fit, p.Held, nil
 }
 
 func inBatches(all []engine.Sequence, n int) (out [][]engine.Sequence) {

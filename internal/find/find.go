@@ -21,12 +21,17 @@ func Run(ctx context.Context, src *source.Source, j Job, c *perplexity.Corpus, s
 	if j.Calibration.Self && j.Text.Max == 0 {
 		j.Text.Max = calibrate.SelfDocuments
 	}
-	calib, err := calibrate.Prepare(ctx, src, j.Text, j.Calibration, c, sink)
+	f := &finder{Job: j, src: src, sink: sink}
+	narrow, err := f.narrows(ctx)
 	if err != nil {
 		return nil, err
 	}
-	f := &finder{Job: j, src: src, set: calib.Set, sink: sink}
-	nSeq, seqLen := j.Text.Shape(f.set.Longest())
+	calib, err := calibrate.Prepare(ctx, src, f.Text, f.Calibration, c, sink)
+	if err != nil {
+		return nil, err
+	}
+	f.set = calib.Set
+	nSeq, seqLen := f.Text.Shape(f.set.Longest())
 	if f.session, err = src.Session(ctx, nSeq, seqLen); err != nil {
 		return nil, err
 	}
@@ -38,8 +43,8 @@ func Run(ctx context.Context, src *source.Source, j Job, c *perplexity.Corpus, s
 	src.StartHash()
 	f.blocks = source.LayoutBlocks(f.session)
 	sink.Notef("%s: %s, %d layers, %d blocks; %s", src.Spec.Path, src.File.Arch(), src.Model.Info().NLayer, len(f.blocks), f.set.Describe())
-	if f.Unit == blockmask.Width {
-		return f.width(ctx, calib)
+	if narrow != nil {
+		return narrow.run(ctx, calib)
 	}
 	if f.journal, err = f.openJournal(); err != nil {
 		return nil, err

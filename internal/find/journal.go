@@ -37,7 +37,8 @@ func (f *finder) openJournal() (*searchJournal, error) {
 		Batch      int            `json:"batch"`
 		Flash      string         `json:"flash_attn"`
 		Text       any            `json:"calibration"`
-	}{cmp.Or(m.Strategy, strategy.Names()[0]), m.Metric.String(), cmp.Or(m.Confidence, strategy.DefaultConfidence), m.Time, f.Unit, f.Goal, m.Seed, f.Text.Batch, f.src.Spec.FlashAttn, f.Calibration.Config()})
+		Fit        *fitConfig     `json:"fit,omitempty"`
+	}{cmp.Or(m.Strategy, strategy.Names()[0]), m.Metric.String(), cmp.Or(m.Confidence, strategy.DefaultConfidence), m.Time, f.Unit, f.Goal, m.Seed, f.Text.Batch, f.src.Spec.FlashAttn, f.Calibration.Config(), f.fitConfig()})
 	if err != nil {
 		return nil, err
 	}
@@ -53,6 +54,20 @@ func (f *finder) openJournal() (*searchJournal, error) {
 		f.sink.Notef("resumed from %s: %d steps are there", filepath.Base(JournalPath(f.Plan)), n)
 	}
 	return found, nil
+}
+
+// fitConfig is what trials of shapes are fitted on.
+type fitConfig struct {
+	Files  []string `json:"texts"`
+	Tokens int      `json:"tokens"`
+}
+
+// fitConfig is nil for searches of blocks.
+func (f *finder) fitConfig() *fitConfig {
+	if f.Unit != blockmask.Auto && f.Unit != blockmask.Width {
+		return nil
+	}
+	return &fitConfig{f.Repair.Files, f.Repair.Tokens}
 }
 
 // measured reports whether the journal has what it took a search's work to find out: measurements, or the steps of the strategy aware.

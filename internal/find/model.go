@@ -63,8 +63,9 @@ func (f *finder) tryLayout(m *search.Model) (layout.Kind, error) {
 
 // provenance is what a file would say of its origin, but for what is removed: it counts in its size.
 func (f *finder) provenance() layout.Provenance {
-	return layout.Provenance{
-		Metric: f.Method.Metric.String() + " " + string(f.set.Convention), Calibration: f.set.Describe(), Tool: f.Tool,
-		LlamaCpp: f.src.Spec.Engine.Version().Tag,
+	p := layout.Provenance{Tool: f.Tool, LlamaCpp: f.src.Spec.Engine.Version().Tag}
+	if f.set != nil {
+		p.Metric, p.Calibration = f.Method.Metric.String()+" "+string(f.set.Convention), f.set.Describe()
 	}
+	return p
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/internal/calibrate"
 	"github.com/ggufprune/ggufprune/internal/repair"
+	"github.com/ggufprune/ggufprune/internal/shape"
 	"github.com/ggufprune/ggufprune/layout"
 	"github.com/ggufprune/ggufprune/perplexity"
 	"github.com/ggufprune/ggufprune/search"
@@ -18,38 +19,43 @@ import (
 // usualGrain is what widths are multiples of where the goal allows it: kernels are fast on them.
 const usualGrain = 64
 
-// width narrows every FFN to one width, as far as the goal asks: no search, one fit. What goes is chosen, and what stays is fitted, on
-// the repair's texts; the plan has one step, whose mask says which channels stay. The session is closed on the way, and the source
-// runs with the fitted weights afterwards.
-func (f *finder) width(ctx context.Context, calib *calibrate.Calibration) (res *Result, err error) {
-	if !f.Repair.Wanted() {
-		return nil, fmt.Errorf("--kind %s fits what stays of each FFN; leave --repair off out", blockmask.Width)
+// narrower finds how wide FFNs become: no search, but fits.
+type narrower struct {
+	*finder
+	full  map[blockmask.Block]int // channels of each FFN
+	ffns  []blockmask.Block       // in the model's order
+	grain int
+	mixed bool // widths may differ
+
+	twin    repair.Twin // that is loaded
+	uniform shape.Shape // the widest one of one width that reaches the goal
+}
+
+// run narrows FFNs as far as the goal asks: a few shapes are fitted on a part of the repair's texts and judged on another, and the best
+// one is fitted on all of them. The plan has one step, whose mask says which channels stay. The session is closed on the way, and the
+// source runs with the fitted weights afterwards.
+func (n *narrower) run(ctx context.Context, calib *calibrate.Calibration) (res *Result, err error) {
+	f := n.finder
+	if f.journal, err = f.openJournal(); err != nil {
+		return nil, err
 	}
-	ffns, full, err := f.ffns()
+	defer f.journal.Close() //nolint:errcheck // every note was synced
+	base, err := f.ppl(ctx, "whole model")
 	if err != nil {
 		return nil, err
 	}
-	kept, err := f.chooseWidth(ffns, full)
-	if err != nil {
-		return nil, err
-	}
-	before, err := f.sums(ctx, calib, "whole model")
-	if err != nil {
-		return nil, err
-	}
-	base := perplexity.PPL(f.set.Convention, before[0])
-	f.sink.Notef("whole model: PPL %.4f; every FFN keeps %d of %d channels", base, kept, full)
+	f.sink.Notef("whole model: PPL %.4f", base)
 	f.session.Close()
 	f.session = nil
-	widths := map[blockmask.Block]int{}
-	for _, b := range ffns {
-		widths[b] = kept
+	f.Repair.Usual = false // without the fit there is no result
+	if n.twin, err = repair.LoadTwin(ctx, f.src, f.Repair, f.Plan, f.sink); err != nil {
+		return nil, err
 	}
-	options := f.Repair
-	options.Usual = false // without the fit there is no result
-	done, err := repair.Run(ctx, f.src, repair.Request{
-		Blocks: f.blocks, Widths: widths, Options: options, Text: f.Text, Tool: f.Tool, Anew: true, Output: f.Output,
-	}, f.sink)
+	chosen, tried, err := n.choose(ctx)
+	if err != nil {
+		return nil, err
+	}
+	done, err := repair.Run(ctx, f.src, n.request(chosen), f.sink)
 	if err != nil {
 		return nil, err
 	}
@@ -58,99 +64,178 @@ func (f *finder) width(ctx context.Context, calib *calibrate.Calibration) (res *
 			err = errors.Join(err, done.Close())
 		}
 	}()
+	if n.twin != nil {
+		if err := f.src.LoadPlain(ctx); err != nil {
+			return nil, err
+		}
+	}
 	nSeq, seqLen := f.Text.Shape(f.set.Longest())
 	if f.session, err = f.src.Session(ctx, nSeq, seqLen); err != nil {
 		return nil, err
 	}
-	after, err := f.sums(ctx, calib, "narrowed model")
+	score, err := f.ppl(ctx, "narrowed model")
 	if err != nil {
 		return nil, err
 	}
-	mask := done.Mask()
-	step, err := f.widthStep(mask, perplexity.PPL(f.set.Convention, after[0]))
+	mask := done.Mask().Union(chosen.Removed)
+	step, err := f.widthStep(mask, score)
 	if err != nil {
 		return nil, err
 	}
 	p, err := f.newPlan(calib, found{
 		result:   &search.Result{Base: base, Steps: []search.Step{step}},
-		settings: search.Settings{Strategy: string(blockmask.Width), Unit: f.Unit, Goal: f.Goal, Seed: f.Method.Seed},
+		settings: search.Settings{Strategy: string(f.Unit), Unit: f.Unit, Goal: f.Goal, Seed: f.Method.Seed},
 	})
 	if err != nil {
 		return nil, err
 	}
-	if calib.Held != nil {
-		p.HeldOut = plan.NewHeldOut(calib.Held, perplexity.NewChange(f.set.Convention, before[0], after[0]),
-			perplexity.NewChange(calib.Held.Convention, before[1], after[1]))
+	p.Shapes = tried
+	for _, k := range done.Kinds {
+		p.Kinds = append(p.Kinds, plan.Kind(k))
 	}
-	return &Result{Plan: p, Blocks: f.blocks, Removed: mask, Fitted: done}, f.savePlan(p)
+	f.warnKinds(p.Kinds)
+	if err := f.savePlan(p); err != nil {
+		return nil, err
+	}
+	if err := f.journal.Remove(); err != nil {
+		f.sink.Warnf("the journal of the finished fits could not be removed: %v", err)
+	}
+	return &Result{Plan: p, Blocks: f.blocks, Removed: mask, Fitted: done}, nil
 }
 
-// ffns are the FFNs that can be narrowed: all of them, of one width.
-func (f *finder) ffns() (out []blockmask.Block, full int, err error) {
+// narrowText is how much more than the others a kind of text may lose before the user is told, as a factor of perplexity.
+const narrowText = 1.25
+
+// warnKinds tells where a fit has one kind of text alone, and where one kind loses much more than another.
+func (f *finder) warnKinds(kinds []plan.Kind) {
+	if len(kinds) == 1 {
+		f.sink.Warnf("the fit has seen one text only, and spoils what it has not seen; name another with a second --repair-text, or leave --repair-text out")
+		return
+	}
+	best, worst := kinds[0], kinds[0]
+	ratio := func(k plan.Kind) float64 { return k.After / k.Before }
+	for _, k := range kinds {
+		if ratio(k) < ratio(best) {
+			best = k
+		}
+		if ratio(k) > ratio(worst) {
+			worst = k
+		}
+	}
+	if ratio(worst) > narrowText*ratio(best) {
+		f.sink.Warnf("%s loses much more (perplexity x%.2f) than %s (x%.2f); more text like it in the fit helps (--repair-text)",
+			worst.Name, ratio(worst), best.Name, ratio(best))
+	}
+}
+
+// narrows returns what narrows the model's FFNs, where that is asked for; nil where blocks are to be searched. Of kind auto, they are where
+// the FFNs cannot be narrowed.
+func (f *finder) narrows(ctx context.Context) (*narrower, error) {
+	if f.Unit != blockmask.Auto && f.Unit != blockmask.Width {
+		return nil, nil
+	}
+	var err error
+	if f.blocks, err = f.src.FindBlocks(ctx); err != nil {
+		return nil, err
+	}
+	n, err := f.narrower()
+	if err == nil {
+		n.uniform, err = shape.Uniform("one width", n.full, nil, n.grain, n.fits)
+	}
+	if err != nil {
+		if f.Unit == blockmask.Width {
+			return nil, fmt.Errorf("%w; use another --kind", err)
+		}
+		f.sink.Notef("whole blocks are searched: %v", err)
+		f.Unit = blockmask.Mix
+		return nil, nil
+	}
+	// What is held back is held back of the fit's text, and scores are only told.
+	f.Calibration.HeldOut = 0
+	if f.Text.Max == 0 {
+		f.Text.Max = toldSequences
+	}
+	return n, nil
+}
+
+// narrower looks at the model's FFNs. The error says why they cannot be narrowed.
+func (f *finder) narrower() (*narrower, error) {
+	n := &narrower{finder: f, full: map[blockmask.Block]int{}}
+	if !f.Repair.Wanted() {
+		return nil, fmt.Errorf("--kind %s fits what stays of each FFN; leave --repair off out", f.Unit)
+	}
 	for _, b := range f.blocks {
 		if b.Kind != blockmask.FFN {
 			continue
 		}
-		n, reason := repair.Channels(f.src.File, b)
-		if reason == "" && full != 0 && n != full {
-			reason = fmt.Sprintf("it has %d channels, others %d", n, full)
-		}
+		width, reason := repair.Channels(f.src.File, b)
 		if reason != "" {
-			return nil, 0, fmt.Errorf("the channels of %s cannot be removed: %s; use another --kind", b.Block, reason)
+			return nil, fmt.Errorf("the channels of %s cannot be removed: %s", b.Block, reason)
 		}
-		full = n
-		out = append(out, b.Block)
+		n.full[b.Block] = width
+		n.ffns = append(n.ffns, b.Block)
 	}
-	if len(out) == 0 {
-		return nil, 0, fmt.Errorf("the model has no FFN whose channels could be removed; use another --kind")
+	if len(n.ffns) == 0 {
+		return nil, fmt.Errorf("the model has no FFN whose channels could be removed")
 	}
-	return out, full, nil
-}
-
-// chooseWidth returns the largest width that reaches the goal.
-func (f *finder) chooseWidth(ffns []blockmask.Block, full int) (int, error) {
 	if f.Goal.Ratio == 0 && f.Goal.Size == 0 {
-		return 0, fmt.Errorf("--kind %s removes an amount; give --ratio or --target-size", blockmask.Width)
+		return nil, fmt.Errorf("--kind %s removes an amount; give --ratio or --target-size", f.Unit)
 	}
-	grain := repair.Grain(f.src.File, ffns)
-	if grain < usualGrain {
-		grain = usualGrain
+	if size := f.src.File.Bytes(); f.Goal.Size > 0 && size <= f.Goal.Size {
+		return nil, f.Goal.Fail("nothing to remove: the model has %d bytes already, the target is %d", size, f.Goal.Size)
 	}
-	var last error
-	for width := (full - 1) / grain * grain; width > 0; width -= grain {
-		step, err := f.widthStep(uniform(ffns, width), 0)
-		if err != nil {
-			last = err
-			continue
-		}
-		if f.Goal.Ratio > 0 && step.Ratio >= f.Goal.Ratio || f.Goal.Size > 0 && step.Size <= f.Goal.Size {
-			return width, nil
-		}
+	n.grain = max(usualGrain, repair.Grain(f.src.File, n.ffns))
+	if err := n.storable(n.narrow(0)); err != nil {
+		return nil, err
 	}
-	if last != nil {
-		return 0, last
-	}
-	return 0, fmt.Errorf("without all channels of its FFNs the model is still larger than that; give a smaller goal, or another --kind")
+	n.mixed = len(n.ffns) > 1 && n.storable(n.narrow(1)) == nil
+	return n, nil
 }
 
-// uniform is the mask of FFNs that keep their first channels: of the size that any others make.
-func uniform(ffns []blockmask.Block, width int) blockmask.Mask {
-	list := make([]int, width)
-	for i := range list {
-		list[i] = i
+// narrow is a shape whose FFNs are narrower by a little, but for the first few.
+func (n *narrower) narrow(whole int) shape.Shape {
+	s := shape.Shape{Widths: map[blockmask.Block]int{}}
+	for i, b := range n.ffns {
+		s.Widths[b] = n.full[b]
+		if i >= whole && n.full[b] > n.grain {
+			s.Widths[b] = (n.full[b] - 1) / n.grain * n.grain
+		}
 	}
-	kept, err := blockmask.NewIndices(list)
+	return s
+}
+
+// storable says why there is no file for a shape.
+func (n *narrower) storable(s shape.Shape) error {
+	mask, err := s.Mask(n.full)
 	if err != nil {
-		return nil // wider than any model: the layout says so
+		return err
 	}
-	var cuts []blockmask.Cut
-	for _, b := range ffns {
-		cuts = append(cuts, blockmask.Cut{Block: b, Channels: kept})
-	}
-	return blockmask.Of(cuts...)
+	_, err = layout.Size(n.layoutRequest(mask))
+	return err
 }
 
-// widthStep describes the model without the channels that mask removes.
+// fits reports whether a shape reaches the goal.
+func (n *narrower) fits(s shape.Shape) (bool, error) {
+	mask, err := s.Mask(n.full)
+	if err != nil {
+		return false, err
+	}
+	step, err := n.widthStep(mask, 0)
+	if err != nil {
+		return false, err
+	}
+	return n.Goal.Ratio > 0 && step.Ratio >= n.Goal.Ratio || n.Goal.Size > 0 && step.Size <= n.Goal.Size, nil
+}
+
+// request asks for the fit of a shape.
+func (n *narrower) request(s shape.Shape) repair.Request {
+	return repair.Request{
+		Blocks: n.blocks, Removed: s.Removed, Widths: s.Narrowed(n.full), Options: n.Repair, Text: n.Text, Tool: n.Tool, Twin: n.twin,
+		Anew: true, Output: n.Output,
+	}
+}
+
+// widthStep describes the model without what mask removes.
 func (f *finder) widthStep(mask blockmask.Mask, score float64) (search.Step, error) {
 	s := search.Step{Index: 1, Removed: mask, Score: score}
 	r := f.layoutRequest(mask)
@@ -168,40 +253,25 @@ func (f *finder) widthStep(mask blockmask.Mask, score float64) (search.Step, err
 	return s, nil
 }
 
-// sums measures the model as it is on the calibration, and on what is held out of it.
-func (f *finder) sums(ctx context.Context, calib *calibrate.Calibration, label string) (out [2][]perplexity.Sum, err error) {
-	sets := []*perplexity.Set{f.set, calib.Held}
-	total := f.set.Tokens()
-	if calib.Held != nil {
-		total += calib.Held.Tokens()
-	}
-	bar := f.sink.Start(label, int64(total))
+// toldSequences of the calibration are enough for a perplexity that nothing is decided by.
+const toldSequences = 32
+
+// ppl measures the model as it is on the calibration.
+func (f *finder) ppl(ctx context.Context, label string) (float64, error) {
+	bar := f.sink.Start(label, int64(f.set.Tokens()))
 	defer bar.Stop()
-	tokens := 0
-	for i, set := range sets {
-		if set == nil {
-			continue
-		}
-		eval, err := perplexity.NewEvaluator(f.session, calibrate.PlainSet(set))
-		if err != nil {
-			return out, err
-		}
-		eval.OnProgress = func(p perplexity.Progress) {
-			tokens += p.Tokens
-			bar.Set(int64(tokens), "")
-		}
-		which := make([]int, len(set.Sequences))
-		for j := range which {
-			which[j] = j
-		}
-		if out[i], _, err = eval.Sums(ctx, nil, nil, which); err != nil {
-			return out, err
-		}
-		for _, s := range out[i] {
-			if math.IsNaN(s.NLL) || math.IsInf(s.NLL, 0) {
-				return out, fmt.Errorf("the %s's loss is not finite; is the file damaged?", label)
-			}
-		}
+	eval, err := perplexity.NewEvaluator(f.session, calibrate.PlainSet(f.set))
+	if err != nil {
+		return 0, err
 	}
-	return out, nil
+	tokens := 0
+	eval.OnProgress = func(p perplexity.Progress) {
+		tokens += p.Tokens
+		bar.Set(int64(tokens), "")
+	}
+	est, err := eval.Estimate(ctx, nil, nil)
+	if err == nil && (math.IsNaN(est.PPL) || math.IsInf(est.PPL, 0)) {
+		err = fmt.Errorf("the %s's loss is not finite; is the file damaged?", label)
+	}
+	return est.PPL, err
 }

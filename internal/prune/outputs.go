@@ -80,7 +80,7 @@ func (j SearchJob) checkPlan(output string, inputs []string) error {
 // fitBegun reports whether the plan is that of an interrupted run of the same job, in which the fit came with the choice: the plan has the
 // job's goal, and what the fit has done is still beside the output. Then the run goes on from there, and writes the same plan again.
 func (j SearchJob) fitBegun(output string) bool {
-	if j.Unit != blockmask.Width || output == "" {
+	if j.Unit != blockmask.Width && j.Unit != blockmask.Auto || output == "" {
 		return false
 	}
 	log, _ := repairlog.Paths(output)

@@ -38,6 +38,11 @@ func Expected(s *source.Source, r Options, t corpus.Text, blocks []layout.Block,
 	for _, file := range r.Files {
 		names = append(names, filepath.Base(file))
 	}
+	if removed.WholeBlocks() != nil {
+		for _, k := range corpus.Kinds() { // see Materials
+			names = append(names, "built-in "+k.Name)
+		}
+	}
 	out := &layout.RepairRecord{Calibration: fmt.Sprintf("%s: %d tokens", strings.Join(names, " and "), r.Tokens), Positions: r.Tokens}
 	p := NewProjections(s.Spec.Engine, s.File, blocks)
 	q := Request{Blocks: blocks, Removed: removed}
@@ -100,8 +105,8 @@ type repairBar struct {
 	begin time.Time
 }
 
-func startRepair(sink progress.Sink, blocks int) *repairBar {
-	return &repairBar{sink.Start("repair", int64(blocks)), time.Now()}
+func startBar(sink progress.Sink, label string, blocks int) *repairBar {
+	return &repairBar{sink.Start(label, int64(blocks)), time.Now()}
 }
 
 func (p *repairBar) block(done, total int, b blockmask.Block) {

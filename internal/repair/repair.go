@@ -7,11 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/ggufprune/ggufprune/blockmask"
-	"github.com/ggufprune/ggufprune/engine"
 	"github.com/ggufprune/ggufprune/fit"
 	"github.com/ggufprune/ggufprune/gguf"
 	"github.com/ggufprune/ggufprune/internal/corpus"
@@ -20,7 +18,6 @@ import (
 	"github.com/ggufprune/ggufprune/internal/repairlog"
 	"github.com/ggufprune/ggufprune/internal/source"
 	"github.com/ggufprune/ggufprune/layout"
-	"github.com/ggufprune/ggufprune/perplexity"
 )
 
 // Options say how weights are re-fitted before a file is written.
@@ -41,31 +38,6 @@ const repairBatch = 1024
 // Wanted reports whether there is to be a repair.
 func (r Options) Wanted() bool { return r.Method != "" && r.Method != fit.Off }
 
-// Texts reads what the repair is fitted on. One kind of text alone makes the model worse on others.
-func (r Options) Texts(t corpus.Text) ([]*perplexity.Corpus, error) {
-	var out []*perplexity.Corpus
-	for _, file := range r.Files {
-		t.File = file
-		c, err := t.Read()
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, c)
-	}
-	if len(out) > 0 {
-		return out, nil
-	}
-	given := t.File
-	t.File = ""
-	c, err := t.Read()
-	if err != nil || given == "" {
-		return []*perplexity.Corpus{c}, err
-	}
-	t.File = given
-	own, err := t.Read()
-	return []*perplexity.Corpus{own, c}, err
-}
-
 // Request asks for a repair of the loaded model.
 type Request struct {
 	Blocks  []layout.Block
@@ -75,7 +47,8 @@ type Request struct {
 	Text    corpus.Text
 	Tool    string // version of this program
 	Anew    bool   // what another repair of the same output has left is replaced
-	Trial   bool   // nothing is kept of it: it leads to no file
+	Twin    Twin   // that is loaded
+	Trial   bool   // only to see what is lost: the model stays as it is
 	Output  string // the file that the repair is for: what is done is kept beside it until it is written; "": in the current folder
 }
 
@@ -83,6 +56,7 @@ type Request struct {
 type Done struct {
 	Result *fit.Result          // nil: none was asked for, or nothing could be repaired
 	Record *layout.RepairRecord // what the written file says of it; nil where nothing is changed
+	Kinds  []Kind               // what kinds of text lose where channels go
 	Raised map[string]gguf.Type // of repaired tensors in another type than the source's, by their names there
 
 	log *repairlog.Log
@@ -120,7 +94,7 @@ func Run(ctx context.Context, src *source.Source, q Request, sink progress.Sink)
 	if err := raise(ctx, src, q, dir, sink); err != nil {
 		return nil, err
 	}
-	res, text, log, err := refit(ctx, src, q, sink)
+	res, m, log, err := refit(ctx, src, q, sink)
 	var kept *logError
 	if err != nil && r.Usual && ctx.Err() == nil && !errors.As(err, &kept) {
 		sink.Warnf("the model is not repaired: %v; --repair off does without from the beginning", err)
@@ -135,12 +109,12 @@ func Run(ctx context.Context, src *source.Source, q Request, sink progress.Sink)
 	if res == nil {
 		return &Done{Raised: src.Types()}, log.Close()
 	}
-	out := &Done{Result: res, Raised: src.Types(), log: log}
+	out := &Done{Result: res, Kinds: m.kinds(res), Raised: src.Types(), log: log}
 	if res.Undone {
 		sink.Warnf("the repair would have raised the loss on held-back text from %.4f to %.4f: nothing is changed", res.NLLBefore, res.NLLAfter)
 		return out, nil
 	}
-	out.Record = record(src, res, text, r.Type != nil)
+	out.Record = record(src, res, describe(m.materials, res.Positions), r.Type != nil)
 	return out, nil
 }
 
@@ -166,62 +140,61 @@ func record(src *source.Source, res *fit.Result, text string, types bool) *layou
 
 // refit re-fits the loaded model without what was removed. From now on sessions of s run with the new weights. It returns the log of
 // what is done, nil if nothing is.
-func refit(ctx context.Context, s *source.Source, q Request, sink progress.Sink) (_ *fit.Result, text string, log *repairlog.Log, err error) {
-	r, t := q.Options, q.Text
-	texts, err := r.Texts(t)
+func refit(ctx context.Context, s *source.Source, q Request, sink progress.Sink) (_ *fit.Result, m *text, log *repairlog.Log, err error) {
+	r := q.Options
+	m, err = q.open(ctx, s, q.narrow())
 	if err != nil {
-		return nil, "", nil, err
+		return nil, nil, nil, err
 	}
-	length := source.DefaultContext(t.Context, s.Model.Info())
-	nSeq := max(1, repairBatch/length)
-	session, err := s.Session(ctx, nSeq, length)
-	if err != nil {
-		return nil, "", nil, err
+	defer m.session.Close()
+	if q.Trial {
+		m.shorten()
 	}
-	defer session.Close()
-	runner, ok := session.(engine.BlockRunner)
-	if !ok {
-		return nil, "", nil, errors.New("this engine cannot repair")
-	}
-	fitted, held, err := fit.Batches(s.Model, texts, length, r.Tokens, nSeq, t.Seed)
-	if err != nil {
-		return nil, "", nil, err
-	}
+	runner, nSeq, pieces := m.runner, m.nSeq, m.pieces
 	request := fit.Request{
-		Removed: blockmask.New(q.Removed.Blocks()...), Widths: q.Widths, Kept: q.kept(), Method: r.Method, Fit: fitted, Held: held,
+		Removed: blockmask.New(q.Removed.Blocks()...), Widths: q.Widths, Kept: q.kept(), Method: r.Method, Fit: pieces.Fit, Held: pieces.Held, Trial: q.Trial,
+	}
+	if q.narrow() {
+		request.HeldOf = pieces.HeldOf
 	}
 	if !q.Trial {
-		if log, err = newLog(s, q, nSeq, fit.Digest(fitted, held), sink); err != nil {
-			return nil, "", nil, err
+		if log, err = newLog(s, q, nSeq, fit.Digest(pieces.Fit, pieces.Held), sink); err != nil {
+			return nil, nil, nil, err
 		}
 		request.Log = log
 	}
 	weights := NewProjections(s.Spec.Engine, s.File, q.Blocks)
 	weights.types = s.Types()
 	todo := q.todo()
-	positions := (len(slices.Concat(fitted...)) + len(slices.Concat(held...))) * length
-	noteRepair(weights, todo, r, DescribeTexts(texts, positions), positions, sink)
-	bar := startRepair(sink, len(todo))
+	positions := pieces.Positions()
+	label := "try a fit"
+	if !q.Trial {
+		label = "repair"
+		noteRepair(weights, todo, r, describe(m.materials, positions), positions, sink)
+	}
+	bar := startBar(sink, label, len(todo))
 	defer bar.Stop()
 	request.Progress = bar.block
 	res, err := fit.Run(ctx, runner, weights, request)
 	if errors.Is(err, fit.ErrNothing) {
 		sink.Notef("repair: %v", err)
-		return nil, "", nil, log.Remove()
+		return nil, nil, nil, log.Remove()
 	}
 	if err != nil {
 		if !log.Kept() {
-			return nil, "", nil, errors.Join(err, log.Remove())
+			return nil, nil, nil, errors.Join(err, log.Remove())
 		}
 		sink.Notef("the blocks that are repaired so far are kept in %s: the same repair goes on from there", log.Path())
-		return nil, "", nil, errors.Join(err, log.Close())
+		return nil, nil, nil, errors.Join(err, log.Close())
 	}
 	narrowed := map[string][]byte{}
 	for _, n := range res.Narrowed {
 		narrowed[n.Tensor] = n.Data
 	}
-	s.SetWeights(res.Weights, fileWeights(res.Weights, narrowed))
-	return res, DescribeTexts(texts, res.Positions), log, nil
+	if !q.Trial {
+		s.SetWeights(res.Weights, fileWeights(res.Weights, narrowed))
+	}
+	return res, m, log, nil
 }
 
 // newLog opens the log of a repair.
@@ -273,13 +246,4 @@ func unnamed(s *source.Source, h journal.Header) (string, error) {
 		return "", err
 	}
 	return fmt.Sprintf("%s-%.4x", strings.TrimSuffix(filepath.Base(s.Spec.Path), ".gguf"), sha256.Sum256(data)), nil
-}
-
-// DescribeTexts names what was fitted on.
-func DescribeTexts(texts []*perplexity.Corpus, tokens int) string {
-	var names []string
-	for _, c := range texts {
-		names = append(names, c.Name)
-	}
-	return fmt.Sprintf("%s: %d tokens", strings.Join(names, " and "), tokens)
 }

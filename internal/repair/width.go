@@ -1,13 +1,19 @@
 package repair
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 
 	"github.com/ggufprune/ggufprune/blockmask"
+	"github.com/ggufprune/ggufprune/engine"
+	"github.com/ggufprune/ggufprune/fit"
 	"github.com/ggufprune/ggufprune/gguf"
+	"github.com/ggufprune/ggufprune/internal/progress"
+	"github.com/ggufprune/ggufprune/internal/source"
 	"github.com/ggufprune/ggufprune/layout"
 	"github.com/ggufprune/ggufprune/layout/arch"
 )
@@ -105,4 +111,64 @@ func fileWeights(changed, narrowed map[string][]byte) map[string][]byte {
 	out := maps.Clone(changed)
 	maps.Copy(out, narrowed)
 	return out
+}
+
+// probeLength is how long the sequences of a probe are: short ones, so that a few thousand tokens show many kinds of text.
+const probeLength = 128
+
+// Probe measures what single blocks of the loaded model are worth on a part of the repair's text: FFNs with widths channels, and the
+// model without each of gone. judged is about how many positions it measures on.
+func Probe(ctx context.Context, src *source.Source, q Request, widths map[blockmask.Block][]int, gone []blockmask.Block, judged int, sink progress.Sink) (*fit.Probed, error) {
+	q.Text.Context = min(probeLength, source.DefaultContext(q.Text.Context, src.Model.Info()))
+	m, err := q.open(ctx, src, true)
+	if err != nil {
+		return nil, err
+	}
+	defer m.session.Close()
+	request := fit.ProbeRequest{Widths: widths, Gone: gone, Fit: m.pieces.Fit, Judge: some(m.pieces.Held, judged)}
+	bar := startBar(sink, "measure blocks", len(q.Blocks))
+	defer bar.Stop()
+	request.Progress = bar.block
+	return fit.Probe(ctx, m.runner, NewProjections(src.Spec.Engine, src.File, q.Blocks), request)
+}
+
+// spread are about so many positions of batches, evenly from all of them: their indices.
+func spread(all [][]engine.Sequence, positions int) (which []int) {
+	each := 1
+	for _, batch := range all {
+		each = max(each, len(batch)*len(batch[0].Tokens))
+	}
+	n := min(len(all), max(1, positions/each))
+	for i := range n {
+		which = append(which, i*len(all)/n)
+	}
+	return which
+}
+
+func some(all [][]engine.Sequence, positions int) (out [][]engine.Sequence) {
+	for _, i := range spread(all, positions) {
+		out = append(out, all[i])
+	}
+	return out
+}
+
+// Positions of a trial.
+const (
+	trialFit  = 6144
+	trialHeld = 4096
+)
+
+// shorten leaves a trial's part of the text, each kind with its share.
+func (m *text) shorten() {
+	var held [][]engine.Sequence
+	var of []int
+	which := spread(m.pieces.Held, trialHeld)
+	at := 0
+	for i, batch := range m.pieces.Held {
+		if slices.Contains(which, i) {
+			held, of = append(held, batch), append(of, m.pieces.HeldOf[at:at+len(batch)]...)
+		}
+		at += len(batch)
+	}
+	m.pieces = &fit.Pieces{Fit: some(m.pieces.Fit, trialFit), Held: held, HeldOf: of}
 }

@@ -86,6 +86,9 @@ func (s *Source) LoadAs(ctx context.Context, path string, types map[string]gguf.
 	return err
 }
 
+// Plain says that the types of LoadAs do not matter to what the model is fitted with.
+func (s *Source) Plain() { s.types = nil }
+
 // LoadPlain loads the model in its own file's types again.
 func (s *Source) LoadPlain(ctx context.Context) error {
 	s.CloseModel()

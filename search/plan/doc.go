@@ -13,6 +13,8 @@
 //	  "base_score":  score of the whole model
 //	  "audit":       see [search.Audit]; of strategies that race
 //	  "refine":      see [search.Refined]; of the strategy refine
+//	  "shapes":      [{"name", "keeps", "params_removed_ratio", "size_bytes", "loss", "chosen"}, ...]; where FFNs are narrowed
+//	  "kinds":       [{"name", "sequences", "ppl_before", "ppl_after"}, ...]; of the fit's text there
 //	  "steps": [{"index": from 1, "removed": mask, "score", "params_removed", "params_removed_ratio", "size_bytes", "speedup",
 //	             "cost", "paper_cost",
 //	             "candidates": [{"block": mask, "score", "sequences"}, ...]}, ...]

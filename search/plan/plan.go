@@ -24,6 +24,9 @@ type Plan struct {
 	Audit  *search.Audit   // of strategies that race
 	Refine *search.Refined // of the strategy refine
 
+	Shapes []Shape // that were tried where FFNs are narrowed
+	Kinds  []Kind  // of the fit's text there
+
 	HeldOut *HeldOut // nil where nothing was held out
 }
 

@@ -33,10 +33,11 @@ func NewDemoCmd(e engine.Runtime) *cobra.Command {
 	return Define(e, &cobra.Command{
 		Use:   "demo [flags]",
 		Short: "prune the small model that comes with the source",
-		Long: `Prunes and repairs the small model that comes with the source (testdata/tiny-11m-Q8_0.gguf, trained for this project), checks
-the result, and lets the original and the pruned model write a sentence each. Takes a minute or two.`,
+		Long: `Removes a fifth of the small model that comes with the source (testdata/tiny-11m-Q8_0.gguf, trained for this project), re-fits
+what stays, checks the result, and lets the original and the pruned model write a sentence each. Takes a minute or two.`,
 		Example: `  ggufprune demo
-  ggufprune demo --blocks 3 -o tiny-pruned.gguf`,
+  ggufprune demo --ratio 0.3 -o tiny-pruned.gguf
+  ggufprune demo --blocks 3`,
 	}, o.addFlags, o.run)
 }
 
@@ -55,6 +56,7 @@ const (
 type demoOptions struct {
 	engine               engine.Runtime
 	path, output, prompt string
+	ratio                float64
 	blocks, threads      int
 	force                bool
 }
@@ -62,7 +64,8 @@ type demoOptions struct {
 func (o *demoOptions) addFlags(fs *pflag.FlagSet) {
 	flags.Section(fs, "Flags", func(fs *pflag.FlagSet) {
 		fs.StringVarP(&o.path, "model", "m", "", "`FILE` another model")
-		fs.IntVar(&o.blocks, "blocks", 6, "`N` blocks to remove")
+		fs.Float64Var(&o.ratio, "ratio", 0.2, "`R` part of the parameters to remove")
+		fs.IntVar(&o.blocks, "blocks", flags.Unset, "`N` whole blocks to remove instead, searched as in the paper")
 		fs.StringVar(&o.prompt, "prompt", demoPrompt, "`TEXT` what the models continue (default: a task for the small model)")
 		fs.StringVarP(&o.output, "output", "o", "", "`FILE` keep the pruned model here (default: it is deleted)")
 		fs.BoolVar(&o.force, "force", false, "overwrite an existing file")
@@ -71,8 +74,11 @@ func (o *demoOptions) addFlags(fs *pflag.FlagSet) {
 }
 
 func (o *demoOptions) run(cmd *cobra.Command, _ []string, u *ui.UI) (err error) {
-	if o.blocks < 1 {
+	switch {
+	case o.blocks != flags.Unset && o.blocks < 1:
 		return flags.Errorf("--blocks is %d; give 1 or more", o.blocks)
+	case !(o.ratio > 0 && o.ratio < 1):
+		return flags.Errorf("--ratio is %v; give a number between 0 and 1, such as 0.2", o.ratio)
 	}
 	if o.path == "" {
 		if o.path, err = findDemoModel(); err != nil {
@@ -111,7 +117,7 @@ func (o *demoOptions) run(cmd *cobra.Command, _ []string, u *ui.UI) (err error) 
 	return render.Demo(u, out, s)
 }
 
-// job is a short search with the paper's settings, and a short repair.
+// job is what prune does by default, on less text; or a short search with the paper's settings.
 func (o *demoOptions) job(spec source.Spec) prune.Job {
 	text := filepath.Join(filepath.Dir(o.path), demoText)
 	if _, err := os.Stat(text); err != nil {
@@ -123,7 +129,10 @@ func (o *demoOptions) job(spec source.Spec) prune.Job {
 		Text:   corpus.Text{File: text, Convention: perplexity.Samples, Context: demoContext, Batch: flags.DefaultUBatch, Max: demoSamples},
 		Repair: repair.Options{Method: fit.Auto, Tokens: demoRepair, Usual: true},
 	}
-	j.Method, j.Unit, j.Goal, j.Output = find.Method{Strategy: "greedy"}, blockmask.Mix, search.Goal{Blocks: o.blocks}, o.output
+	j.Method, j.Unit, j.Goal, j.Output = find.Method{Strategy: "greedy"}, blockmask.Auto, search.Goal{Ratio: o.ratio}, o.output
+	if o.blocks != flags.Unset {
+		j.Unit, j.Goal = blockmask.Mix, search.Goal{Blocks: o.blocks}
+	}
 	return j
 }
 

@@ -97,7 +97,10 @@ func (o *pruneOptions) job() (j prune.Job, err error) {
 	if j.Layout, err = o.output.Resolve(); err != nil {
 		return j, err
 	}
-	if j.Unit == blockmask.Width {
+	if o.method.Asked("kind") == "" && o.checkWidth(j) == nil {
+		j.Unit = blockmask.Auto
+	}
+	if j.Unit == blockmask.Width || j.Unit == blockmask.Auto {
 		if err := o.checkWidth(j); err != nil {
 			return j, err
 		}

@@ -57,7 +57,7 @@ func (o *searchOptions) run(cmd *cobra.Command, _ []string, u *ui.UI) error {
 	if o.plan == "" {
 		return flags.Errorf("nothing says where the plan goes; give --plan plan.json")
 	}
-	if j.Unit == blockmask.Width {
+	if j.Unit == blockmask.Width || j.Unit == blockmask.Auto {
 		return flags.Errorf("--kind %s fits what stays, which a plan alone cannot hold; use ggufprune prune", j.Unit)
 	}
 	if j.Layout, err = layout.ParseKind(o.layout); err != nil {

@@ -30,20 +30,22 @@ func (m *Method) AddFlags(fs *pflag.FlagSet) {
 			"refine: fast on half of the text, then exchanges of blocks that the other half confirms\n"+
 			"aware: scores what a repair would leave of the loss\n"+
 			"oneshot, bi, magnitude, random: baselines to compare with")
-		fs.StringVar(&m.kind, "kind", string(blockmask.Mix), "`KIND` what one step removes: mix (attention or FFN), attn, ffn, layer, or pair; or width: channels of every FFN at once, without a search")
+		fs.StringVar(&m.kind, "kind", "", "`KIND` what goes. Without a search: auto (channels of FFNs, or these and whole attentions; a few shapes are fitted "+
+			"and the best is taken) or width (channels of FFNs). By a search, block by block: mix (attention or FFN), attn, ffn, layer, or pair "+
+			"(default: auto where prune can, with --ratio or --target-size; else mix)")
 		fs.StringVar(&m.metric, "metric", "", "`NAME` what a candidate is judged by: ppl, or kld, the KL divergence from the whole model (default: ppl)")
 		fs.DurationVar(&m.time, "time", 0, "`T` have the result after about T: 30m, 2h; for fast and refine (with a bound of quality, which does not "+
 			"say how far it goes, only an aim)")
 		fs.Float64Var(&m.confidence, "confidence", strategy.DefaultConfidence, "`P` of each race of fast and refine")
 		Choices(fs, "strategy", strategy.Names()...)
-		Choices(fs, "kind", append(blockmask.Units(), blockmask.Width)...)
+		Choices(fs, "kind", append([]blockmask.Unit{blockmask.Auto, blockmask.Width}, blockmask.Units()...)...)
 		Choices(fs, "metric", perplexity.NLL.String(), perplexity.KLD.String())
 	})
 }
 
 // Resolve checks the flags, and returns the method and what one step of it removes.
 func (m *Method) Resolve() (out find.Method, unit blockmask.Unit, err error) {
-	if unit, err = blockmask.ParseUnit(m.kind); err != nil {
+	if unit, err = blockmask.ParseUnit(cmp.Or(m.kind, string(blockmask.Mix))); err != nil {
 		return out, unit, Errorf("--kind: %v", err)
 	}
 	out.Strategy = cmp.Or(m.strategy, strategy.Names()[0])

@@ -3,6 +3,7 @@ package render
 import (
 	"errors"
 	"fmt"
+	"math"
 
 	"github.com/ggufprune/ggufprune/internal/format"
 	"github.com/ggufprune/ggufprune/internal/prune"
@@ -11,6 +12,7 @@ import (
 	"github.com/ggufprune/ggufprune/internal/write"
 	"github.com/ggufprune/ggufprune/perplexity"
 	"github.com/ggufprune/ggufprune/search"
+	"github.com/ggufprune/ggufprune/search/plan"
 )
 
 // Outcome prints what prune, search, apply or repair did, and its JSON object. plan is where the plan was saved, "" for nowhere;
@@ -92,6 +94,36 @@ func Steps(u *ui.UI, out *prune.Outcome) {
 		u.Resultf("to be done in time, %d of the %d sequences were used", n, p.Calibration.Sequences)
 	}
 	printSearch(u, out)
+	printFit(u, p)
+}
+
+// printFit prints what was tried where FFNs are narrowed, and what kinds of text lose.
+func printFit(u *ui.UI, p *plan.Plan) {
+	if len(p.Shapes) > 0 {
+		var rows [][]any
+		for _, s := range p.Shapes {
+			mark := ""
+			if s.Chosen {
+				mark = "*"
+			}
+			rows = append(rows, []any{mark, s.Name, s.Keeps, fmt.Sprintf("%.1f%%", 100*s.Ratio), fmt.Sprintf("x%.3f", math.Exp(s.Loss))})
+		}
+		u.Resultf("")
+		u.Table("Shapes tried, each after a short fit (* was taken):", []ui.Column{
+			{Head: ""}, {Head: "shape"}, {Head: "every FFN keeps"}, {Head: "parameters gone", Number: true}, {Head: "PPL", Number: true},
+		}, rows)
+	}
+	if len(p.Kinds) > 0 {
+		var rows [][]any
+		for _, k := range p.Kinds {
+			rows = append(rows, []any{k.Name, fmt.Sprintf("%.2f", k.Before), fmt.Sprintf("%.2f", k.After), fmt.Sprintf("x%.3f", k.After/k.Before)})
+		}
+		u.Resultf("")
+		u.Table("Text held back from the fit:", []ui.Column{
+			{Head: "kind"}, {Head: "PPL before", Number: true}, {Head: "after", Number: true}, {Head: "ratio", Number: true},
+		}, rows)
+		u.Resultf("")
+	}
 }
 
 // printSearch prints what the search says of itself.

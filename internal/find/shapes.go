@@ -1,0 +1,182 @@
+package find
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/ggufprune/ggufprune/blockmask"
+	"github.com/ggufprune/ggufprune/internal/repair"
+	"github.com/ggufprune/ggufprune/internal/shape"
+	"github.com/ggufprune/ggufprune/search/plan"
+)
+
+// Of a probe: the parts of an FFN's channels that are tried, and how many positions are fitted and measured on.
+var probeParts = []float64{2. / 3, 1. / 3}
+
+const (
+	probeTokens = 8192
+	probeJudged = 1024
+)
+
+// choose fits some shapes on a part of the text, and returns the one that loses the least on what is held back of it.
+func (n *narrower) choose(ctx context.Context) (shape.Shape, []plan.Shape, error) {
+	uniform := n.uniform
+	shapes := []shape.Shape{uniform}
+	if n.mixed {
+		more, err := n.shapes(ctx)
+		if err != nil {
+			return uniform, nil, err
+		}
+		for _, s := range more {
+			if !slices.ContainsFunc(shapes, s.Equal) {
+				shapes = append(shapes, s)
+			}
+		}
+	}
+	if len(shapes) == 1 {
+		n.sink.Notef("every FFN keeps %s", uniform.Describe(n.widest()))
+		return uniform, nil, nil
+	}
+	var tried []plan.Shape
+	best, least := uniform, math.Inf(1)
+	for _, s := range shapes {
+		t, err := n.try(ctx, s)
+		if err != nil {
+			return uniform, nil, fmt.Errorf("%s: %w", s.Name, err)
+		}
+		n.sink.Notef("%s, %s: perplexity x%.3f on held-back text after a short fit", s.Name, t.Keeps, math.Exp(t.Loss))
+		if t.Loss < least {
+			best, least = s, t.Loss
+		}
+		tried = append(tried, t)
+	}
+	n.sink.Notef("the shape is %s", best.Name)
+	for i := range tried {
+		tried[i].Chosen = tried[i].Name == best.Name
+	}
+	return best, tried, nil
+}
+
+// try fits a shape on a part of the text, unless the journal knows what it loses.
+func (n *narrower) try(ctx context.Context, s shape.Shape) (t plan.Shape, err error) {
+	note := "trial " + s.Name
+	if raw := n.journal.Note(note); raw != nil && json.Unmarshal(raw, &t) == nil {
+		return t, nil
+	}
+	q := n.request(s)
+	q.Trial = true
+	done, err := repair.Run(ctx, n.src, q, n.sink)
+	if err != nil {
+		return t, err
+	}
+	mask, err := s.Mask(n.full)
+	if err != nil {
+		return t, err
+	}
+	step, err := n.widthStep(mask, 0)
+	if err != nil {
+		return t, err
+	}
+	r := done.Result
+	t = plan.Shape{Name: s.Name, Keeps: s.Describe(n.widest()), Ratio: step.Ratio, Size: step.Size, Loss: r.NLLAfter - r.NLLBefore}
+	return t, n.journal.SetNote(note, t)
+}
+
+// widest is the most channels of an FFN.
+func (n *narrower) widest() (most int) {
+	for _, width := range n.full {
+		most = max(most, width)
+	}
+	return most
+}
+
+// shapes are those whose FFNs differ.
+func (n *narrower) shapes(ctx context.Context) ([]shape.Shape, error) {
+	var out []shape.Shape
+	ends := []blockmask.Block{n.ffns[0], n.ffns[len(n.ffns)-1]}
+	if s, err := shape.Uniform("one width, the ends spared", n.full, ends, n.grain, n.fits); err == nil && len(n.ffns) > 4 {
+		out = append(out, s)
+	}
+	found, err := n.probe(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s, err := shape.Allocate("widths by measured loss", found.FFNs, nil, n.grain, n.fits)
+	if err == nil {
+		out = append(out, s)
+	}
+	if n.Unit != blockmask.Auto {
+		return out, nil
+	}
+	if s, err = shape.Allocate("widths and attentions by measured loss", found.FFNs, found.Wholes, n.grain, n.fits); err == nil {
+		out = append(out, s)
+	}
+	return out, nil
+}
+
+// probed is what a probe found.
+type probed struct {
+	FFNs   []shape.FFN   `json:"ffns"`
+	Wholes []shape.Whole `json:"wholes"`
+}
+
+// probe measures every FFN at some widths, and the model without each mixer, unless the journal knows it.
+func (n *narrower) probe(ctx context.Context) (out probed, err error) {
+	if raw := n.journal.Note("probe"); raw != nil && json.Unmarshal(raw, &out) == nil {
+		return out, nil
+	}
+	if out, err = n.measure(ctx); err != nil {
+		return out, err
+	}
+	return out, n.journal.SetNote("probe", out)
+}
+
+func (n *narrower) measure(ctx context.Context) (out probed, err error) {
+	widths := map[blockmask.Block][]int{}
+	var gone []blockmask.Block
+	for _, b := range n.blocks {
+		if b.Kind == blockmask.Mixer {
+			if n.Unit == blockmask.Auto && n.storable(shape.Shape{Widths: n.narrow(1).Widths, Removed: blockmask.New(b.Block)}) == nil {
+				gone = append(gone, b.Block)
+			}
+			continue
+		}
+		full := n.full[b.Block]
+		for _, part := range probeParts {
+			if w := int(part*float64(full)) / n.grain * n.grain; w > 0 && (len(widths[b.Block]) == 0 || w < widths[b.Block][0]) {
+				widths[b.Block] = append(widths[b.Block], w)
+			}
+		}
+		if len(widths[b.Block]) == 0 {
+			return out, fmt.Errorf("%s has %d channels, too few to choose from", b.Block, full)
+		}
+	}
+	q := repair.Request{Blocks: n.blocks, Options: n.Repair, Text: n.Text, Tool: n.Tool}
+	q.Options.Tokens = min(probeTokens, q.Options.Tokens)
+	got, err := repair.Probe(ctx, n.src, q, widths, gone, probeJudged, n.sink)
+	if err != nil {
+		return out, err
+	}
+	sizes := n.src.Sizes(n.blocks)
+	for _, b := range n.ffns {
+		mask, err := (shape.Shape{Widths: map[blockmask.Block]int{b: widths[b][0]}}).Mask(n.full)
+		if err != nil {
+			return out, err
+		}
+		w, err := sizes.OfMask(mask)
+		if err != nil {
+			return out, err
+		}
+		out.FFNs = append(out.FFNs, shape.FFN{
+			Block: b, Full: n.full[b], Widths: widths[b], Losses: got.Narrow[b],
+			Channel: float64(w.Params) / float64(n.full[b]-widths[b][0]),
+		})
+	}
+	for _, b := range gone {
+		out.Wholes = append(out.Wholes, shape.Whole{Block: b, Loss: got.Gone[b], Params: float64(sizes.Of(b).Params)})
+	}
+	return out, nil
+}

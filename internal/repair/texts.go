@@ -1,0 +1,155 @@
+package repair
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+
+	"github.com/ggufprune/ggufprune/engine"
+	"github.com/ggufprune/ggufprune/fit"
+	"github.com/ggufprune/ggufprune/internal/corpus"
+	"github.com/ggufprune/ggufprune/internal/source"
+	"github.com/ggufprune/ggufprune/perplexity"
+)
+
+// Texts reads what the repair is fitted on. One kind of text alone makes the model worse on others.
+func (r Options) Texts(t corpus.Text) ([]*perplexity.Corpus, error) {
+	var out []*perplexity.Corpus
+	for _, file := range r.Files {
+		t.File = file
+		c, err := t.Read()
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, c)
+	}
+	if len(out) > 0 {
+		return out, nil
+	}
+	given := t.File
+	t.File = ""
+	c, err := t.Read()
+	if err != nil || given == "" {
+		return []*perplexity.Corpus{c}, err
+	}
+	t.File = given
+	own, err := t.Read()
+	return []*perplexity.Corpus{own, c}, err
+}
+
+// equal gives texts the same share.
+func equal(texts []*perplexity.Corpus) []fit.Material {
+	var out []fit.Material
+	for _, c := range texts {
+		out = append(out, fit.Material{Corpus: c, Share: 1 / float64(len(texts))})
+	}
+	return out
+}
+
+// text is the text of a repair, and a session that runs on it. Its owner closes the session.
+type text struct {
+	materials []fit.Material
+	pieces    *fit.Pieces
+	session   engine.Session
+	runner    engine.BlockRunner
+	nSeq      int
+}
+
+// open cuts the text of a repair, or of a fit of channels, into pieces, and opens a session for them.
+func (q Request) open(ctx context.Context, s *source.Source, channels bool) (*text, error) {
+	m := new(text)
+	var err error
+	if channels {
+		m.materials, err = q.Options.Materials(q.Text)
+	} else {
+		var texts []*perplexity.Corpus
+		texts, err = q.Options.Texts(q.Text)
+		m.materials = equal(texts)
+	}
+	if err != nil {
+		return nil, err
+	}
+	length := source.DefaultContext(q.Text.Context, s.Model.Info())
+	m.nSeq = max(1, repairBatch/length)
+	if m.pieces, err = fit.Cut(s.Model, m.materials, length, q.Options.Tokens, m.nSeq, q.Text.Seed); err != nil {
+		return nil, err
+	}
+	if m.session, err = s.Session(ctx, m.nSeq, length); err != nil {
+		return nil, err
+	}
+	var ok bool
+	if m.runner, ok = m.session.(engine.BlockRunner); !ok {
+		m.session.Close()
+		return nil, errors.New("this engine cannot repair")
+	}
+	if q.Twin != nil {
+		m.runner = twinRunner{m.runner, s.Spec.Engine, s.File, q.Twin}
+	}
+	return m, nil
+}
+
+// Kind is what a kind of text loses on what is held back of it: perplexities.
+type Kind struct {
+	Name          string
+	Sequences     int // held back
+	Before, After float64
+}
+
+// kinds are those of a fit; nil where it has not told them apart.
+func (m *text) kinds(res *fit.Result) (out []Kind) {
+	for i, k := range res.Kinds {
+		n := 0
+		for _, of := range m.pieces.HeldOf {
+			if of == i {
+				n++
+			}
+		}
+		out = append(out, Kind{Name: m.materials[i].Name, Sequences: n, Before: math.Exp(k.Before), After: math.Exp(k.After)})
+	}
+	return out
+}
+
+// DescribeTexts names what was fitted on.
+func DescribeTexts(texts []*perplexity.Corpus, tokens int) string {
+	return describe(equal(texts), tokens)
+}
+
+func describe(all []fit.Material, tokens int) string {
+	var names []string
+	for _, c := range all {
+		names = append(names, c.Name)
+	}
+	return fmt.Sprintf("%s: %d tokens", strings.Join(names, " and "), tokens)
+}
+
+// userShare of a fit of channels is the user's own text.
+const userShare = 0.5
+
+// Materials are what a fit of channels sees, with their shares. It spoils what it does not see, so half of it is text of many kinds
+// unless the user names the files.
+func (r Options) Materials(t corpus.Text) ([]fit.Material, error) {
+	if len(r.Files) > 0 {
+		texts, err := r.Texts(t)
+		return equal(texts), err
+	}
+	var out []fit.Material
+	left := 1.0
+	if t.File != "" {
+		own, err := t.Read()
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, fit.Material{Corpus: own, Share: userShare})
+		left -= userShare
+	}
+	for _, k := range corpus.Kinds() {
+		c, err := k.Read()
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, fit.Material{Corpus: c, Share: left * k.Share})
+	}
+	return out, nil
+}

@@ -1,0 +1,106 @@
+package shape
+
+import (
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+
+	"github.com/ggufprune/ggufprune/blockmask"
+)
+
+// Shape is what a model keeps.
+type Shape struct {
+	Name    string // for people: "one width"
+	Widths  map[blockmask.Block]int
+	Removed blockmask.Mask // whole blocks
+}
+
+// Mask is a mask of the shape's size: narrowed FFNs keep their first channels.
+func (s Shape) Mask(full map[blockmask.Block]int) (blockmask.Mask, error) {
+	cuts := slices.Clone(s.Removed)
+	for b, width := range s.Widths {
+		if width >= full[b] || s.Removed.Has(b) {
+			continue
+		}
+		list := make([]int, width)
+		for i := range list {
+			list[i] = i
+		}
+		kept, err := blockmask.NewIndices(list)
+		if err != nil {
+			return nil, fmt.Errorf("%s with %d channels: %w", b, width, err)
+		}
+		cuts = append(cuts, blockmask.Cut{Block: b, Channels: kept})
+	}
+	return blockmask.Of(cuts...), nil
+}
+
+// Narrowed are the FFNs of the shape that lose channels.
+func (s Shape) Narrowed(full map[blockmask.Block]int) map[blockmask.Block]int {
+	out := map[blockmask.Block]int{}
+	for b, width := range s.Widths {
+		if width < full[b] && !s.Removed.Has(b) {
+			out[b] = width
+		}
+	}
+	return out
+}
+
+// Equal reports whether two shapes keep the same.
+func (s Shape) Equal(o Shape) bool {
+	return maps.Equal(s.Widths, o.Widths) && s.Removed.Equal(o.Removed)
+}
+
+// Range are the least and the largest width of the FFNs that stay.
+func (s Shape) Range() (lo, hi int) {
+	lo = math.MaxInt
+	for b, width := range s.Widths {
+		if !s.Removed.Has(b) {
+			lo, hi = min(lo, width), max(hi, width)
+		}
+	}
+	return lo, hi
+}
+
+// Describe is the shape in a few words.
+func (s Shape) Describe(full int) string {
+	lo, hi := s.Range()
+	text := fmt.Sprintf("%d of %d channels", lo, full)
+	if lo != hi {
+		text = fmt.Sprintf("%d to %d of %d channels", lo, hi, full)
+	}
+	if n := len(s.Removed); n > 0 {
+		text += fmt.Sprintf(", without %s", s.Removed)
+	}
+	return text
+}
+
+// Fits says whether a shape reaches what is asked for. An error is why it cannot be stored.
+type Fits func(Shape) (bool, error)
+
+// Uniform gives the FFNs one width, the largest multiple of grain that fits; those of spared keep theirs.
+func Uniform(name string, full map[blockmask.Block]int, spared []blockmask.Block, grain int, fits Fits) (Shape, error) {
+	widest := 0
+	for _, n := range full {
+		widest = max(widest, n)
+	}
+	var why error
+	for width := (widest - 1) / grain * grain; width > 0; width -= grain {
+		s := Shape{Name: name, Widths: maps.Clone(full)}
+		for b, n := range full {
+			if !slices.Contains(spared, b) {
+				s.Widths[b] = min(n, width)
+			}
+		}
+		ok, err := fits(s)
+		if ok {
+			return s, nil
+		}
+		why = err
+	}
+	if why != nil {
+		return Shape{}, why
+	}
+	return Shape{}, fmt.Errorf("without all channels of its FFNs the model is still larger than that; give a smaller goal")
+}

@@ -1,0 +1,129 @@
+package shape
+
+import (
+	"errors"
+	"math"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/ggufprune/ggufprune/blockmask"
+)
+
+func ffn(layer int) blockmask.Block  { return blockmask.Block{Layer: layer, Kind: blockmask.FFN} }
+func attn(layer int) blockmask.Block { return blockmask.Block{Layer: layer, Kind: blockmask.Mixer} }
+
+const (
+	full  = 768
+	grain = 64
+)
+
+// gone is how many channels a shape lacks.
+func gone(s Shape) (n int) {
+	for _, width := range s.Widths {
+		n += full - width
+	}
+	return n
+}
+
+// atLeast is reached when so many channels are gone, and an attention counts as some.
+func atLeast(channels, attention int) Fits {
+	return func(s Shape) (bool, error) { return gone(s)+attention*len(s.Removed) >= channels, nil }
+}
+
+func TestUniform(t *testing.T) {
+	t.Parallel()
+	all := map[blockmask.Block]int{ffn(0): full, ffn(1): full, ffn(2): full, ffn(3): full}
+	s, err := Uniform("", all, nil, grain, atLeast(4*200, 0))
+	if err != nil || s.Widths[ffn(0)] != 512 || gone(s) != 4*256 {
+		t.Errorf("%v, %v", s, err)
+	}
+	s, err = Uniform("", all, []blockmask.Block{ffn(0), ffn(3)}, grain, atLeast(2*200, 0))
+	if err != nil || s.Widths[ffn(0)] != full || s.Widths[ffn(1)] != 512 {
+		t.Errorf("%v, %v", s, err)
+	}
+	if _, err = Uniform("", all, nil, grain, atLeast(4*full, 0)); err == nil {
+		t.Error("all channels may go")
+	}
+	why := errors.New("no")
+	if _, err = Uniform("", all, nil, grain, func(Shape) (bool, error) { return false, why }); !errors.Is(err, why) {
+		t.Errorf("%v", err)
+	}
+}
+
+// Channels go where they cost the least, and all FFNs that cost the same lose the same, but for a grain.
+func TestAllocate(t *testing.T) {
+	t.Parallel()
+	measured := func(layer int, scale float64) FFN {
+		return FFN{Block: ffn(layer), Full: full, Widths: []int{512, 256}, Losses: []float64{scale / 9, scale * 4 / 9}, Channel: 1}
+	}
+	ffns := []FFN{measured(0, 4), measured(1, 1), measured(2, 1), measured(3, 1)}
+	s, err := Allocate("", ffns, nil, grain, atLeast(1000, 0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := gone(s); n < 1000 || n >= 1000+grain {
+		t.Errorf("%d channels are gone", n)
+	}
+	if s.Widths[ffn(0)] <= s.Widths[ffn(1)] {
+		t.Errorf("the dear FFN keeps %d, a cheap one %d", s.Widths[ffn(0)], s.Widths[ffn(1)])
+	}
+	if d := s.Widths[ffn(1)] - s.Widths[ffn(3)]; d < -grain || d > grain {
+		t.Errorf("equal FFNs keep %d and %d", s.Widths[ffn(1)], s.Widths[ffn(3)])
+	}
+	// An attention that costs nothing goes first; one that costs much stays.
+	wholes := []Whole{{attn(0), 1e-9, 300}, {attn(1), 100, 300}}
+	s, err = Allocate("", ffns, wholes, grain, atLeast(1000, 300))
+	if err != nil || !s.Removed.Has(attn(0)) || s.Removed.Has(attn(1)) {
+		t.Errorf("%v, %v", s.Removed, err)
+	}
+	if n := gone(s); n < 700 || n >= 700+grain {
+		t.Errorf("%d channels are gone beside an attention", n)
+	}
+	if _, err := Allocate("", ffns, nil, grain, atLeast(4*full, 0)); err == nil {
+		t.Error("all channels may go")
+	}
+}
+
+// Whatever was measured, the shape reaches the goal, keeps whole grains, and none of its FFNs is below the least part.
+func TestAllocateProperties(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		var ffns []FFN
+		for l := range rapid.IntRange(1, 6).Draw(t, "layers") {
+			ffns = append(ffns, FFN{
+				Block: ffn(l), Full: full, Widths: []int{512, 256}, Channel: 1,
+				Losses: []float64{rapid.Float64Range(-0.1, 3).Draw(t, "a"), rapid.Float64Range(-0.1, 9).Draw(t, "b")},
+			})
+		}
+		want := rapid.IntRange(1, len(ffns)*full*3/4).Draw(t, "want")
+		s, err := Allocate("", ffns, nil, grain, atLeast(want, 0))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := gone(s); n < want || n >= want+grain {
+			t.Fatalf("%d channels are gone, %d were asked for", n, want)
+		}
+		for b, width := range s.Widths {
+			if width%grain != 0 || float64(width) < leastPart*full {
+				t.Fatalf("%s keeps %d", b, width)
+			}
+		}
+	})
+}
+
+// The curve goes through what was measured, where that is no noise.
+func TestCurve(t *testing.T) {
+	t.Parallel()
+	f := FFN{Full: 900, Widths: []int{600, 300}, Losses: []float64{0.02, 0.16}}
+	c := f.curve()
+	for i, w := range f.Widths {
+		if got := c.at(1 - float64(w)/900); math.Abs(got-f.Losses[i]) > 1e-12 {
+			t.Errorf("%d channels: %v, measured %v", w, got, f.Losses[i])
+		}
+	}
+	f.Losses = []float64{0.2, 0.1} // noise: fewer channels are no better
+	if c = f.curve(); c.power != leastPower {
+		t.Errorf("power %v", c.power)
+	}
+}
