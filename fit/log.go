@@ -24,22 +24,33 @@ type Notes interface {
 // Log remembers what a repair is done with, so that one that was interrupted goes on where it was, with the same outcome.
 type Log interface {
 	Notes
-	// Weights returns what KeepWeights was given under a tensor's name, nil if that is not there or damaged.
+	// Weights returns what KeepWeights was given under a name, nil if that is not there or damaged. Names are those of tensors, or these
+	// with a word in front.
 	Weights(name string) ([]byte, error)
 	KeepWeights(name string, data []byte) error
 }
 
-// noteBefore is the held part's NLL before the repair.
-const noteBefore = "repair/before"
+// noteBefore is the held part's NLL before the repair, and noteKinds that of each kind of text where these are told apart.
+const (
+	noteBefore = "repair/before"
+	noteKinds  = "repair-kinds"
+)
 
 // done is what the log says of a block.
 type done struct {
-	Blocks  []Block  `json:"projections"` // what became of them
-	Tensors []string `json:"tensors"`     // whose weights were kept
-	Waits   bool     `json:"waits"`       // nothing yet: it is repaired with the next block
+	Blocks  []Block   `json:"projections"`        // what became of them
+	Tensors []string  `json:"tensors"`            // whose weights were kept
+	Cut     *Narrowed `json:"narrowed,omitempty"` // of a block that lost channels; its Data are weights under narrowedKey
+	Waits   bool      `json:"waits"`              // nothing yet: it is repaired with the next block
+
+	block blockmask.Block // that the note is of
 }
 
 func noteOf(b blockmask.Block) string { return "repair/" + b.String() }
+
+// narrowedKey is the name under which the log has what a file holds of a tensor that lost columns. Its own name is for what the loaded
+// model has.
+func narrowedKey(tensor string) string { return "narrowed/" + tensor }
 
 // keep writes down that a block is done. Of the result's blocks those from index from on are its, and had are the tensors that were
 // changed before.
@@ -58,6 +69,12 @@ func (s *state) keep(b blockmask.Block, from int, had map[string]bool) error {
 		d.Tensors = append(d.Tensors, name)
 	}
 	slices.Sort(d.Tensors)
+	if n, ok := s.res.Narrowed[b]; ok {
+		if err := s.Log.KeepWeights(narrowedKey(n.Tensor), n.Data); err != nil {
+			return err
+		}
+		d.Cut = &n
+	}
 	return s.Log.SetNote(noteOf(b), d)
 }
 
@@ -74,6 +91,9 @@ func (s *state) names() map[string]bool {
 func (s *state) logged(blocks []blockmask.Block, kept []int) (known []done, weights map[string][]byte, err error) {
 	weights = map[string][]byte{}
 	if s.Log == nil || json.Unmarshal(s.Log.Note(noteBefore), &s.res.NLLBefore) != nil {
+		return nil, weights, nil
+	}
+	if s.HeldOf != nil && json.Unmarshal(s.Log.Note(noteKinds), &s.res.Kinds) != nil {
 		return nil, weights, nil
 	}
 	defer func() {
@@ -101,6 +121,13 @@ func (s *state) logged(blocks []blockmask.Block, kept []int) (known []done, weig
 			}
 			of[name] = data
 		}
+		if d.Cut != nil {
+			var err error
+			if d.Cut.Data, err = s.Log.Weights(narrowedKey(d.Cut.Tensor)); err != nil || d.Cut.Data == nil {
+				return known, weights, err
+			}
+		}
+		d.block = blocks[at]
 		maps.Copy(weights, of)
 		known = append(known, d)
 	}
@@ -117,6 +144,9 @@ func (s *state) recall(known []done, weights map[string][]byte) error {
 	}
 	for _, d := range known {
 		s.res.Blocks = append(s.res.Blocks, d.Blocks...)
+		if d.Cut != nil {
+			s.res.narrow(d.block, *d.Cut)
+		}
 	}
 	return nil
 }

@@ -23,9 +23,6 @@ func Run(ctx context.Context, e engine.BlockRunner, w Weights, q Request) (res *
 			s.res.Positions += s.batches[len(s.batches)-1].positions()
 		}
 	}
-	if len(q.Widths) > 0 && q.Log != nil {
-		return nil, errors.New("a fit of channels keeps no log")
-	}
 	if len(q.Fit) == 0 || len(q.Held) == 0 {
 		return nil, errors.New("the text is too short for a repair: it must have sequences to fit on and others to choose by")
 	}
@@ -75,7 +72,7 @@ func (s *state) walk(ctx context.Context) error {
 	for i := range s.res.Kinds {
 		s.res.Kinds[i].After = after[i].mean()
 	}
-	s.res.Undone = len(s.Widths) == 0 && !(s.res.NLLAfter < s.res.NLLBefore)
+	s.res.Undone = !s.cutting() && !(s.res.NLLAfter < s.res.NLLBefore)
 	return nil
 }
 
@@ -121,7 +118,7 @@ func (s *state) start(ctx context.Context, blocks []blockmask.Block, kept []int)
 		return first, nil
 	}
 	removed, stream := s.Removed, func(b *batch) []float32 { return b.pruned }
-	if len(s.Widths) > 0 { // then the loss before is the whole model's
+	if s.cutting() { // then the loss before is the whole model's
 		removed, stream = nil, func(b *batch) []float32 { return b.dense }
 	}
 	before, err := s.heldNLL(ctx, removed, kept[0], stream)
@@ -140,6 +137,11 @@ func (s *state) start(ctx context.Context, blocks []blockmask.Block, kept []int)
 	}
 	if s.Log == nil {
 		return 0, nil
+	}
+	if s.HeldOf != nil {
+		if err := s.Log.SetNote(noteKinds, s.res.Kinds); err != nil {
+			return 0, err
+		}
 	}
 	return 0, s.Log.SetNote(noteBefore, s.res.NLLBefore)
 }

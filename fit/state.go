@@ -37,7 +37,9 @@ func ParseMethod(s string) (Method, error) {
 type Request struct {
 	Removed blockmask.Mask
 	Widths  map[blockmask.Block]int // FFNs that lose channels: how many each keeps
-	Method  Method
+	// Kept says of FFNs that lose channels which ones each keeps, where that was chosen before; then Widths need not name them.
+	Kept   map[blockmask.Block]blockmask.Indices
+	Method Method
 	// Fit and Held are batches of sequences of one length in each batch; Held is what choices are made on.
 	Fit, Held [][]engine.Sequence
 	HeldOf    []int // which kind of text each sequence of Held is of; nil: that is not wanted
@@ -64,7 +66,7 @@ type Result struct {
 	Positions int               // of the fit and the held part
 	NLLBefore float64           // mean on the held part, nats
 	NLLAfter  float64
-	Kinds     []KindLoss // of the held part, by the numbers of HeldOf
+	Kinds     []KindLoss                   // of the held part, by the numbers of HeldOf
 	Narrowed  map[blockmask.Block]Narrowed // FFNs that lost channels
 	Undone    bool                         // it did not lower the held part's NLL, so nothing is changed
 }
@@ -75,9 +77,17 @@ type KindLoss struct{ Before, After float64 }
 // Narrowed is what became of the output projection of an FFN that kept some of its channels. The loaded model has zeros in the columns
 // of the others.
 type Narrowed struct {
-	Tensor string
-	Kept   blockmask.Indices
-	Data   []byte // as a file holds it: Out rows of as many weights as are kept, in the tensor's type
+	Tensor string            `json:"tensor"`
+	Kept   blockmask.Indices `json:"kept"`
+	Data   []byte            `json:"-"` // as a file holds it: Out rows of as many weights as are kept, in the tensor's type
+}
+
+// narrow adds what became of an FFN that lost channels.
+func (r *Result) narrow(b blockmask.Block, n Narrowed) {
+	if r.Narrowed == nil {
+		r.Narrowed = map[blockmask.Block]Narrowed{}
+	}
+	r.Narrowed[b] = n
 }
 
 // ErrNothing says that no block can be repaired.
@@ -104,8 +114,31 @@ type state struct {
 	res     *Result
 }
 
+// cutting reports whether FFNs lose channels.
+func (s *state) cutting() bool { return len(s.Widths)+len(s.Kept) > 0 }
+
 // narrows reports whether a block loses channels.
-func (s *state) narrows(b blockmask.Block) bool { return s.Widths[b] > 0 }
+func (s *state) narrows(b blockmask.Block) bool { return s.width(b) > 0 }
+
+// width is how many channels of its FFN a block that loses some keeps; 0: it loses none.
+func (s *state) width(b blockmask.Block) int {
+	if kept, ok := s.Kept[b]; ok {
+		return kept.Len()
+	}
+	return s.Widths[b]
+}
+
+// chosen are the width channels of b that stay, ascending: those of the request, or else the ones that the sums in q speak for.
+func (s *state) chosen(b blockmask.Block, q *dense, width int) ([]int, error) {
+	kept, ok := s.Kept[b]
+	switch {
+	case !ok:
+		return q.fit.selectChannels(width)
+	case kept.Max() >= q.k:
+		return nil, fmt.Errorf("it is to keep channel %d, and has %d, counted from 0", kept.Max(), q.k)
+	}
+	return slices.Collect(kept.All()), nil
+}
 
 // part is an output projection of a block, and what is collected about it.
 type part struct {

@@ -27,9 +27,9 @@ var trialLambdas = []float64{0.03, 0.3}
 //
 //	W_K <- W_K + ((H_KK + lambda mean(diag) I)^-1 (G_K - H_KK W_K^T))^T     H = sum f f^T, G = sum f y^T
 //
-// lambda is chosen by the closed-form loss on the held part; then all of the text is fitted.
+// lambda is chosen by the closed-form loss on the held part, which no weight sees: see [dense].
 func (s *state) cut(ctx context.Context, b blockmask.Block, at, stop int, parts []*part) error {
-	width := s.Widths[b]
+	width := s.width(b)
 	if len(parts) != 1 || parts[0].Experts > 0 {
 		return fmt.Errorf("%s has %d output projections; only a dense FFN with one can lose channels", b, len(parts))
 	}
@@ -57,7 +57,7 @@ func (s *state) cut(ctx context.Context, b blockmask.Block, at, stop int, parts 
 		return err
 	}
 	q.fit.loose, q.held.loose = true, true
-	kept, err := q.fit.selectChannels(width)
+	kept, err := s.chosen(b, &q, width)
 	if err != nil {
 		return fmt.Errorf("%s: %w", b, err)
 	}
@@ -99,6 +99,7 @@ func (q *dense) fitKept(p *part, kept []int, lambdas []float64) (columns *mat.De
 		return nil, 0, 0, err
 	}
 	before, best := held.energy, held.energy
+	columns = start
 	for _, l := range lambdas {
 		x, used, err := fitted.solve(l)
 		if why := unsolvable(""); errors.As(err, &why) {
@@ -112,18 +113,11 @@ func (q *dense) fitKept(p *part, kept []int, lambdas []float64) (columns *mat.De
 			return nil, 0, 0, err
 		}
 		if loss < best {
-			best, lambda = loss, used
+			x.Add(x, start)
+			best, lambda, columns = loss, used, x
 		}
 	}
-	if lambda == 0 {
-		return start, 0, before, nil
-	}
-	x, _, err := fitted.plus(held).solve(lambda)
-	if err != nil {
-		return nil, 0, 0, err
-	}
-	x.Add(x, start)
-	return x, lambda, before, nil
+	return columns, lambda, before, nil
 }
 
 // install puts the fitted columns into the loaded model, with zeros for the channels that go, and keeps what the file will hold.
@@ -150,9 +144,6 @@ func (s *state) install(p *part, b blockmask.Block, kept []int, columns *mat.Den
 	if n.Data, err = s.w.Encode(&Projection{Name: p.Name, In: len(kept), Out: p.Out}, narrow, importance); err != nil {
 		return err
 	}
-	if s.res.Narrowed == nil {
-		s.res.Narrowed = map[blockmask.Block]Narrowed{}
-	}
-	s.res.Narrowed[b] = n
+	s.res.narrow(b, n)
 	return s.set([]*part{p}, [][]byte{data})
 }

@@ -142,6 +142,15 @@ func (l layout) try(m *model) (res *Result, why string, err error) {
 // finish adds what is common to all layouts.
 func finish(m *model, r Request, res *Result) (*Result, error) {
 	res.ParamsTotal = m.File.Params()
+	for name, cut := range m.contents.Cuts {
+		if cut.Columns == nil {
+			continue
+		}
+		if res.Columns == nil {
+			res.Columns = map[string][]int64{}
+		}
+		res.Columns[name] = cut.Columns
+	}
 	parts, _, err := m.lost(m.removed)
 	if err != nil {
 		return nil, err

@@ -16,6 +16,7 @@ import (
 //	ggufprune.removed         [string]  the blocks that are gone, one by one in the order of removal
 //	ggufprune.layers.mixer    [int32]   for each layer of this file, the source's layer that its mixer comes from; -1 = none
 //	ggufprune.layers.ffn      [int32]   the same for the FFN
+//	ggufprune.ffn_channels    [int32]   for each layer of the source, how many channels its FFN has; where some of a block went
 //	ggufprune.params_removed  uint64    weights in the removed blocks and channels
 //	ggufprune.params_total    uint64    weights in the source
 //	ggufprune.source.sha256   string    of the source's bytes
@@ -64,6 +65,13 @@ func addProvenance(meta *metadata.List, m *model, p Provenance, res *Result) err
 		"calibration", p.Calibration,
 		"tool", p.Tool,
 		"llama_cpp", p.LlamaCpp,
+	}
+	if len(m.removed.Parts()) > 0 {
+		var widths []int32
+		for _, n := range m.Widths() {
+			widths = append(widths, int32(n))
+		}
+		pairs = append(pairs, "ffn_channels", widths)
 	}
 	if len(p.Scores) > 0 {
 		pairs = append(pairs, "base_score", p.BaseScore, "scores", p.Scores)

@@ -81,3 +81,38 @@ func TestClasses(t *testing.T) {
 		}
 	})
 }
+
+// What is filled of a block lies within it, the more the more is gone; all numbers of a row have the same form, and fit.
+func TestBlockMapParts(t *testing.T) {
+	t.Parallel()
+	for layers, form := range map[int]int{12: 0, 32: 1, 200: 2} {
+		m := NewBlockMap(nil, layers)
+		var cells []MapCell
+		for l := range layers {
+			c := MapCell{Layer: l, Part: float64(l) / float64(layers), Numbers: []string{"14336", "77%"}}
+			if l == 1 {
+				c.Part, c.Removed, c.Number, c.Numbers = 0, true, "1", nil
+			}
+			cells = append(cells, c)
+		}
+		m.AddRow("attention", cells[1:2])
+		m.AddRow("FFN", cells)
+		row := m.Rows[1]
+		if m.Rows[0].Size >= row.Size || row.Y < m.Rows[0].Y+m.Rows[0].Size || float64(m.Height) < row.Y+row.Size {
+			t.Errorf("%d layers: rows %+v, %+v of %d", layers, m.Rows[0], row, m.Height)
+		}
+		last := 0.0
+		for _, c := range row.Cells {
+			if c.Part == 0 {
+				continue
+			}
+			if c.Fill < last || c.Fill <= 0 || c.Fill >= row.Size || c.NumberY < row.Y+8 || c.NumberY > row.Y+row.Size {
+				t.Errorf("%d layers: %+v", layers, c)
+			}
+			if want := append(c.Numbers, "")[form]; c.Number != want || c.Kept && c.NumberY-9 < row.Y+c.Fill {
+				t.Errorf("%d layers: number %q at %g, want %q", layers, c.Number, c.NumberY, want)
+			}
+			last = c.Fill
+		}
+	}
+}

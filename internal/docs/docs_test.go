@@ -201,8 +201,13 @@ func pruned(t *testing.T) *layout.Result {
 			blocks = append(blocks, layout.Block{Block: b, Weights: weights})
 		}
 	}
-	res, err := layout.Build(layout.Request{
-		Source: f, Blocks: blocks, Removed: blockmask.New(blocks[6].Block, blocks[9].Block),
+	kept, err := blockmask.ParseIndices("0-31")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cut := blockmask.Cut{Block: blocks[7].Block, Channels: kept}
+	res, err := layout.Outline(layout.Request{
+		Source: f, Blocks: blocks, Removed: blockmask.Of(cut).With(blocks[6].Block, blocks[9].Block),
 		Provenance: layout.Provenance{
 			Repair:       &layout.RepairRecord{Tensors: []string{"t"}, Methods: []string{"full"}, Lambdas: []float64{1}, Types: []string{"F16"}, Calibration: "c", Positions: 1},
 			SourceSHA256: "0", Metric: "perplexity", Calibration: "c", Tool: "t", LlamaCpp: "l", BaseScore: 6, Scores: []float64{6, 7},

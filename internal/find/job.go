@@ -34,6 +34,7 @@ type Job struct {
 	Repair repair.Options // what a file would say of it counts in its size; its texts are what the strategy aware looks at
 	Plan   string         // where the plan is saved, with a journal beside it while the search runs; "" is nowhere
 	Tool   string         // version of this program
+	Output string         // the file that is to be written: a fit that is part of the search is kept beside it; "" has no name yet
 }
 
 // Result is what was found.

@@ -6,6 +6,7 @@ import (
 	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/internal/calibrate"
 	"github.com/ggufprune/ggufprune/internal/planfile"
+	"github.com/ggufprune/ggufprune/internal/repair"
 	"github.com/ggufprune/ggufprune/layout"
 	"github.com/ggufprune/ggufprune/search"
 	"github.com/ggufprune/ggufprune/search/plan"
@@ -30,6 +31,7 @@ func (f *finder) newPlan(c *calibrate.Calibration, found found) (*plan.Plan, err
 		LlamaCpp: f.src.Spec.Engine.Version().Tag,
 		Model: plan.Model{
 			Path: f.src.Spec.Path, SHA256: hash, Arch: f.src.File.Arch(), Params: f.src.File.Params(), Size: f.src.File.Bytes(), Blocks: all,
+			Channels: f.channels(found.result.Steps),
 		},
 		Calibration: text,
 		Metric:      f.Method.Metric.String(),
@@ -39,6 +41,23 @@ func (f *finder) newPlan(c *calibrate.Calibration, found found) (*plan.Plan, err
 		Base:        found.result.Base,
 		Steps:       found.result.Steps,
 	}, nil
+}
+
+// channels are the widths of the model's FFNs by layer; nil where the steps remove whole blocks only.
+func (f *finder) channels(steps []search.Step) []int {
+	if !slices.ContainsFunc(steps, func(s search.Step) bool { return s.Removed.WholeBlocks() != nil }) {
+		return nil
+	}
+	var out []int
+	for _, b := range f.blocks {
+		for len(out) <= b.Layer {
+			out = append(out, 0)
+		}
+		if b.Kind == blockmask.FFN {
+			out[b.Layer], _ = repair.Channels(f.src.File, b)
+		}
+	}
+	return out
 }
 
 // savePlan writes the plan to f.Plan, if that is asked for.

@@ -2,6 +2,7 @@ package find
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 
@@ -33,9 +34,8 @@ type narrower struct {
 // run narrows FFNs as far as the goal asks: a few shapes are fitted on a part of the repair's texts and judged on another, and the best
 // one is fitted on all of them. The plan has one step, whose mask says which channels stay. The session is closed on the way, and the
 // source runs with the fitted weights afterwards.
-func (n *narrower) run(ctx context.Context, calib *calibrate.Calibration) (*Result, error) {
+func (n *narrower) run(ctx context.Context, calib *calibrate.Calibration) (res *Result, err error) {
 	f := n.finder
-	var err error
 	if f.journal, err = f.openJournal(); err != nil {
 		return nil, err
 	}
@@ -59,6 +59,11 @@ func (n *narrower) run(ctx context.Context, calib *calibrate.Calibration) (*Resu
 	if err != nil {
 		return nil, err
 	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, done.Close())
+		}
+	}()
 	if n.twin != nil {
 		if err := f.src.LoadPlain(ctx); err != nil {
 			return nil, err
@@ -226,6 +231,7 @@ func (n *narrower) fits(s shape.Shape) (bool, error) {
 func (n *narrower) request(s shape.Shape) repair.Request {
 	return repair.Request{
 		Blocks: n.blocks, Removed: s.Removed, Widths: s.Narrowed(n.full), Options: n.Repair, Text: n.Text, Tool: n.Tool, Twin: n.twin,
+		Anew: true, Output: n.Output,
 	}
 }
 

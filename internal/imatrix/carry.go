@@ -31,8 +31,8 @@ func (m *Matrix) Check(path string, tensors []gguf.Tensor, nLayer int) error {
 		if !ok && inLayer {
 			return other("the model has no tensor %q", name)
 		}
-		if have := len(m.Entries[name].Sums); ok && uint64(have) != columns(t.Dims) {
-			return other("it has %d columns of %s, the model %d", have, name, columns(t.Dims))
+		if have := len(m.Entries[name].Sums); ok && uint64(have) != columnsOf(t.Dims) {
+			return other("it has %d columns of %s, the model %d", have, name, columnsOf(t.Dims))
 		}
 		covered[layer] = covered[layer] || inLayer
 	}
@@ -48,8 +48,8 @@ func (m *Matrix) Check(path string, tensors []gguf.Tensor, nLayer int) error {
 	return nil
 }
 
-// columns is the number of columns of a tensor's matrices together.
-func columns(dims []uint64) uint64 {
+// columnsOf is the number of columns of a tensor's matrices together.
+func columnsOf(dims []uint64) uint64 {
 	n := dims[0]
 	for _, d := range dims[min(2, len(dims)):] {
 		n *= d
@@ -68,9 +68,9 @@ func layerOf(name string) (int, bool) {
 	return n, ok && err == nil && n >= 0
 }
 
-// For returns the importance matrix of the file that p plans, m being that of its source. Tensors of zeros get entries that
-// say that nothing is known.
-func (m *Matrix) For(p *gguf.Plan) *Matrix {
+// For returns the importance matrix of the file that p plans, m being that of its source. columns are those that matrices keep, by the
+// source's names; one that is not there keeps all. Tensors of zeros get entries that say that nothing is known.
+func (m *Matrix) For(p *gguf.Plan, columns map[string][]int64) *Matrix {
 	out := &Matrix{Entries: map[string]Entry{}, Datasets: m.Datasets, Chunks: m.Chunks, ChunkSize: m.ChunkSize}
 	for _, t := range p.Tensors {
 		if len(t.Dims) < 2 {
@@ -78,11 +78,25 @@ func (m *Matrix) For(p *gguf.Plan) *Matrix {
 		}
 		if src, ok := gguf.SourceOf(t.Data); ok {
 			if e, ok := m.Entries[src.Name]; ok {
-				out.Entries[t.Name] = e
+				out.Entries[t.Name] = e.pick(columns[src.Name])
 			}
 		} else if gguf.IsZeros(t.Data) {
-			n := columns(t.Dims)
+			n := columnsOf(t.Dims)
 			out.Entries[t.Name] = Entry{Sums: make([]float32, n), Counts: make([]float32, n/t.Dims[0])}
+		}
+	}
+	return out
+}
+
+// pick returns the entry of the same matrices with these columns only; nil is all of them.
+func (e Entry) pick(columns []int64) Entry {
+	if columns == nil {
+		return e
+	}
+	out := Entry{Counts: e.Counts}
+	for matrix := range slices.Chunk(e.Sums, e.columns()) {
+		for _, c := range columns {
+			out.Sums = append(out.Sums, matrix[c])
 		}
 	}
 	return out
@@ -113,8 +127,8 @@ func (m *Matrix) Plan(dims map[string][]uint64) (*gguf.Plan, error) {
 	for _, name := range m.names() {
 		e := m.Entries[name]
 		counts := e.Counts
-		if d := dims[name]; len(counts) == 1 && len(d) > 2 && columns(d) == uint64(len(e.Sums)) { // the old format has one for all
-			counts = slices.Repeat(counts, int(columns(d)/d[0]))
+		if d := dims[name]; len(counts) == 1 && len(d) > 2 && columnsOf(d) == uint64(len(e.Sums)) { // the old format has one for all
+			counts = slices.Repeat(counts, int(columnsOf(d)/d[0]))
 		}
 		rows := uint64(len(counts))
 		p.Tensors = append(p.Tensors,

@@ -18,7 +18,7 @@
 //
 // # After pruning
 //
-// Importances belong to input columns. Renaming a layer, reordering the rows of Q and K, and splitting a fused matrix by rows leave
+// Importances belong to input columns: where a matrix loses columns, so does its entry. Renaming a layer, reordering the rows of Q and K, and splitting a fused matrix by rows leave
 // them as they are, so each matrix of the pruned file has the entry of the matrix that its rows are of. They were
 // measured in the whole model; in the pruned one what flows is a little different, as it is for any text but the one measured.
 // Matrices of zeros get an entry with count 0, because llama-quantize refuses very small types for a matrix without entry.

@@ -239,7 +239,7 @@ func TestFor(t *testing.T) {
 		{Name: "blk.0.attn_norm.weight", Dims: []uint64{8}, Data: gguf.Zeros(32)},
 		{Name: "token_embd.weight", Dims: []uint64{8, 4}, Data: gguf.Copy(f, source("token_embd.weight"))},
 	}}
-	got := m.For(p)
+	got := m.For(p, nil)
 	want := map[string]imatrix.Entry{
 		"blk.0.attn_q.weight":        m.Entries["blk.1.attn_qkv.weight"],
 		"blk.0.attn_v.weight":        m.Entries["blk.1.attn_qkv.weight"],
@@ -255,6 +255,28 @@ func TestFor(t *testing.T) {
 	}
 	if got.Chunks != m.Chunks || !slices.Equal(got.Datasets, m.Datasets) {
 		t.Errorf("%+v", got)
+	}
+}
+
+// Where matrices lose columns their entries do, each matrix of experts the same; the source's entries stay as they were.
+func TestForOfColumns(t *testing.T) {
+	t.Parallel()
+	f := model(t)
+	m := imatrixtest.Random(f, 1)
+	up, _ := f.Tensor("blk.0.ffn_up.weight")
+	exps, _ := f.Tensor("blk.1.ffn_down_exps.weight")
+	p := &gguf.Plan{Tensors: []gguf.PlanTensor{
+		{Name: "blk.2.ffn_up.weight", Dims: []uint64{3, up.Dims[1]}, Data: gguf.Changed(up, make([]byte, 3*4*up.Dims[1]))},
+		{Name: "blk.1.ffn_down_exps.weight", Dims: []uint64{2, exps.Dims[1], exps.Dims[2]}, Data: gguf.Changed(exps, nil)},
+	}}
+	got := m.For(p, map[string][]int64{up.Name: {0, 5, 7}, exps.Name: {1, 3}, "blk.9.ffn_up.weight": {0}})
+	have, all := m.Entries[up.Name], m.Entries[exps.Name]
+	want := map[string]imatrix.Entry{
+		"blk.2.ffn_up.weight":        {Sums: []float32{have.Sums[0], have.Sums[5], have.Sums[7]}, Counts: have.Counts},
+		"blk.1.ffn_down_exps.weight": {Sums: []float32{all.Sums[1], all.Sums[3], all.Sums[5], all.Sums[7], all.Sums[9], all.Sums[11]}, Counts: all.Counts},
+	}
+	if diff := cmp.Diff(want, got.Entries); diff != "" || len(have.Sums) != 8 || len(all.Sums) != 12 {
+		t.Errorf("%s; the source has %d and %d", diff, len(have.Sums), len(all.Sums))
 	}
 }
 

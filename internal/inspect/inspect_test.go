@@ -28,7 +28,7 @@ func spec(e enginetest.Runtime) source.Spec {
 // What is told of a model is what its file has.
 func TestRun(t *testing.T) {
 	t.Parallel()
-	in, err := Run(t.Context(), spec(enginetest.Runtime{}), nil, layout.Auto)
+	in, err := Run(t.Context(), spec(enginetest.Runtime{}), Query{Kind: layout.Auto})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,7 +73,7 @@ func TestLayouts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	in, err := Run(t.Context(), spec(enginetest.Runtime{}), mask, layout.Auto)
+	in, err := Run(t.Context(), spec(enginetest.Runtime{}), Query{Mask: mask, Kind: layout.Auto})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,12 +90,12 @@ func TestLayouts(t *testing.T) {
 		t.Errorf("the mask is %s", in.Layouts[0].Mask)
 	}
 	// What a layout cannot hold is refused with the reason, and is no error.
-	in, err = Run(t.Context(), spec(enginetest.Runtime{}), mask, layout.Native)
+	in, err = Run(t.Context(), spec(enginetest.Runtime{}), Query{Mask: mask, Kind: layout.Native})
 	if err != nil || in.Layouts[0].Kind != "" || in.Layouts[0].Refused == "" || in.Layouts[1].Kind != layout.Native {
 		t.Errorf("%+v, %v", in.Layouts, err)
 	}
 	// A mask of blocks that the model has not is one.
-	if _, err := Run(t.Context(), spec(enginetest.Runtime{}), blockmask.New(blockmask.Block{Layer: 99}), layout.Auto); err == nil || !strings.Contains(err.Error(), "attn:99") {
+	if _, err := Run(t.Context(), spec(enginetest.Runtime{}), Query{Mask: blockmask.New(blockmask.Block{Layer: 99})}); err == nil || !strings.Contains(err.Error(), "attn:99") {
 		t.Errorf("attn:99: %v", err)
 	}
 }
@@ -115,7 +115,7 @@ func TestUnsupported(t *testing.T) {
 	t.Parallel()
 	run := func(failure error) (*Inspection, error) {
 		e := enginetest.Runtime{Wrap: func(_ string, m engine.Model) engine.Model { return closed{m, failure} }}
-		return Run(t.Context(), spec(e), nil, layout.Auto)
+		return Run(t.Context(), spec(e), Query{})
 	}
 	in, err := run(&engine.Error{Code: engine.UnsupportedArch, Op: "new session", Text: "it is a riddle"})
 	if err != nil || in.Reason != "it is a riddle" || in.Facts.SHA256 == "" || in.Facts.Params == 0 || len(in.Blocks) != 0 || len(in.Layouts) != 0 {
@@ -136,7 +136,7 @@ func TestEncoder(t *testing.T) {
 	s := spec(enginetest.Runtime{OnLoad: func(string) error { return errors.New("loaded in vain") }})
 	s.Path = path
 	var unsupported *source.UnsupportedError
-	if _, err := Run(t.Context(), s, nil, layout.Auto); !errors.As(err, &unsupported) || !strings.Contains(err.Error(), filepath.Base(path)) {
+	if _, err := Run(t.Context(), s, Query{}); !errors.As(err, &unsupported) || !strings.Contains(err.Error(), filepath.Base(path)) {
 		t.Errorf("%v", err)
 	}
 }

@@ -48,15 +48,3 @@ func Write(path string, p *plan.Plan) error {
 	}
 	return nil
 }
-
-// ReadWhole is [Read] for those who know whole blocks only.
-func ReadWhole(path string) (*plan.Plan, error) {
-	p, err := Read(path)
-	if err != nil {
-		return nil, err
-	}
-	if err := p.WholeBlocks(); err != nil {
-		return nil, &Error{Path: path, Err: err}
-	}
-	return p, nil
-}

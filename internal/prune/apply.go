@@ -63,7 +63,7 @@ func openApply(ctx context.Context, j ApplyJob, sink progress.Sink, oneFile bool
 	var err error
 	inputs := j.inputs()
 	if j.Plan != "" {
-		if a.plan, err = planfile.ReadWhole(j.Plan); err != nil {
+		if a.plan, err = planfile.Read(j.Plan); err != nil {
 			return nil, err
 		}
 		inputs = append(inputs, j.Plan)
@@ -162,9 +162,6 @@ func (a *application) readMask() error {
 	if a.job.Mask, err = blockmask.ParseKey(mask); err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
-	if len(a.job.Mask.Parts()) > 0 {
-		return fmt.Errorf("%s lost channels of its FFNs, and was fitted when it did; give a file that lost whole blocks", path)
-	}
 	a.files.Layout, err = layout.ParseKind(source.Text(f, "ggufprune.layout"))
 	return err
 }
@@ -187,16 +184,17 @@ func (a *application) steps(goal search.Goal) (int, error) {
 
 // stepsOf returns how many steps of plan remove m.
 func stepsOf(plan *plan.Plan, m blockmask.Mask) int {
-	k := 0
-	for k < len(plan.Steps) && len(plan.Removed(k)) < m.Len() {
-		k++
+	for k := range plan.Steps {
+		if plan.Mask(k + 1).Equal(m) {
+			return k + 1
+		}
 	}
-	return k
+	return len(plan.Steps)
 }
 
 // fromMask takes the job's mask.
 func (a *application) fromMask() (blockmask.Mask, layout.Provenance, error) {
-	if a.job.Mask.Len() == 0 {
+	if len(a.job.Mask) == 0 {
 		return nil, layout.Provenance{}, errors.New("the mask is empty; name blocks to remove, such as attn:3,ffn:7-9")
 	}
 	if err := a.job.Mask.Check(source.PlainBlocks(a.blocks)); err != nil {

@@ -4,8 +4,10 @@ import (
 	"fmt"
 	"os"
 
+	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/internal/find"
 	"github.com/ggufprune/ggufprune/internal/outfile"
+	"github.com/ggufprune/ggufprune/internal/planfile"
 	"github.com/ggufprune/ggufprune/internal/publish"
 	"github.com/ggufprune/ggufprune/internal/repairlog"
 )
@@ -66,12 +68,27 @@ func (j SearchJob) checkPlan(output string, inputs []string) error {
 	if err != nil {
 		return err
 	}
+	begun = begun || j.fitBegun(output)
 	// A plan with a journal beside it is what an interrupted run saved: the search goes on, and writes it again. A journal of
 	// another search is an error before that.
 	if err := outfile.Check(j.SavePlan, j.Force || begun, inputs...); err != nil {
 		return fmt.Errorf("plan: %w", err)
 	}
 	return nil
+}
+
+// fitBegun reports whether the plan is that of an interrupted run of the same job, in which the fit came with the choice: the plan has the
+// job's goal, and what the fit has done is still beside the output. Then the run goes on from there, and writes the same plan again.
+func (j SearchJob) fitBegun(output string) bool {
+	if j.Unit != blockmask.Width && j.Unit != blockmask.Auto || output == "" {
+		return false
+	}
+	log, _ := repairlog.Paths(output)
+	if info, err := os.Lstat(log); err != nil || !info.Mode().IsRegular() {
+		return false
+	}
+	p, err := planfile.Read(j.SavePlan)
+	return err == nil && p.Model.Path == j.Spec.Path && p.Settings.Unit == j.Unit && p.Settings.Goal == j.Goal && p.Settings.Seed == j.Method.Seed
 }
 
 // checkJournal returns an error if a journal cannot be at path, and whether there is one that holds anything.

@@ -70,12 +70,13 @@ func (a *application) series(goals []search.Goal, sink progress.Sink) ([]planned
 	return a.name(steps)
 }
 
-// name gives each file its name; where the convention has the same name for two, the number of blocks tells them apart.
+// name gives each file its name; where the convention has the same name for two, the number of blocks tells them apart, or that of steps
+// where parts of blocks go.
 func (a *application) name(steps []int) ([]planned, error) {
 	names := map[string]int{}
 	files := make([]planned, len(steps))
 	for i, k := range steps {
-		res, err := layout.Build(layout.Request{
+		res, err := layout.Outline(layout.Request{
 			Source: a.src.File, Blocks: a.blocks, Removed: a.plan.Mask(k), Kind: a.files.Layout, Provenance: a.provenance(k),
 		})
 		if err != nil {
@@ -86,7 +87,11 @@ func (a *application) name(steps []int) ([]planned, error) {
 	}
 	for i, f := range files {
 		if names[f.path] > 1 {
-			f.path = fmt.Sprintf("%s-%d-blocks-removed.gguf", strings.TrimSuffix(f.path, ".gguf"), a.plan.Mask(f.steps).Len())
+			what := fmt.Sprintf("%d-blocks-removed", a.plan.Mask(f.steps).Len())
+			if a.plan.Mask(len(a.plan.Steps)).WholeBlocks() != nil {
+				what = fmt.Sprintf("%d-steps", f.steps)
+			}
+			f.path = fmt.Sprintf("%s-%s.gguf", strings.TrimSuffix(f.path, ".gguf"), what)
 		}
 		files[i].path = filepath.Join(a.job.Output, f.path)
 		if err := outfile.Check(files[i].path, a.job.Force, append([]string{a.job.Plan}, a.src.File.Paths()...)...); err != nil {

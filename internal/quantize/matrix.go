@@ -40,7 +40,7 @@ func (z *Quantizer) WriteMatrix(ctx context.Context, res *layout.Result, force b
 	for _, t := range res.Plan.Tensors {
 		dims[t.Name] = t.Dims
 	}
-	return writeMatrix(ctx, z.IMatrixOut, z.matrix.For(res.Plan), dims, force)
+	return writeMatrix(ctx, z.IMatrixOut, z.matrix.For(res.Plan, res.Columns), dims, force)
 }
 
 func writeMatrix(ctx context.Context, path string, m *imatrix.Matrix, dims map[string][]uint64, force bool) (*PendingMatrix, error) {

@@ -14,6 +14,7 @@ import (
 	"github.com/ggufprune/ggufprune/internal/outfile"
 	"github.com/ggufprune/ggufprune/internal/progress"
 	"github.com/ggufprune/ggufprune/internal/quantproc"
+	"github.com/ggufprune/ggufprune/layout"
 )
 
 // Options say how a file is quantised. The zero value is not at all.
@@ -78,12 +79,12 @@ func (z *Quantizer) Quantizes() bool { return z != nil && z.Params.Type.Name != 
 // Matrix is the importance matrix of the source, nil for none.
 func (z *Quantizer) Matrix() *imatrix.Matrix { return z.matrix }
 
-// MatrixFor is the importance matrix of the file that p plans from the source, nil for none.
-func (z *Quantizer) MatrixFor(p *gguf.Plan) *imatrix.Matrix {
+// MatrixFor is the importance matrix of the file that res plans from the source, nil for none.
+func (z *Quantizer) MatrixFor(res *layout.Result) *imatrix.Matrix {
 	if z.matrix == nil {
 		return nil
 	}
-	return z.matrix.For(p)
+	return z.matrix.For(res.Plan, res.Columns)
 }
 
 // params completes the parameters with importances, which belong to the file that is quantised.

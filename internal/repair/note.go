@@ -16,19 +16,17 @@ import (
 	"github.com/ggufprune/ggufprune/layout"
 )
 
-// behindGap are the kept blocks that a repair goes through: from the last one before the first removed block on.
-func behindGap(blocks []layout.Block, removed blockmask.Mask) []layout.Block {
-	gap := slices.IndexFunc(blocks, func(b layout.Block) bool { return removed.Has(b.Block) })
-	if gap < 0 {
+// todo are the kept blocks that a repair goes through: from the first that loses channels, or the last one before the first removed
+// block, on.
+func (q Request) todo() []layout.Block {
+	first := slices.IndexFunc(q.Blocks, func(b layout.Block) bool { return q.width(b.Block) > 0 })
+	if gap := slices.IndexFunc(q.Blocks, func(b layout.Block) bool { return q.Removed.Has(b.Block) }); gap >= 0 && (first < 0 || gap-1 < first) {
+		first = max(0, gap-1)
+	}
+	if first < 0 {
 		return nil
 	}
-	var out []layout.Block
-	for _, b := range blocks[max(0, gap-1):] {
-		if !removed.Has(b.Block) {
-			out = append(out, b)
-		}
-	}
-	return out
+	return slices.DeleteFunc(slices.Clone(q.Blocks[first:]), func(b layout.Block) bool { return q.Removed.Has(b.Block) })
 }
 
 // Expected is a record at least as long as that of a repair without removed, so that a size that is planned with it is kept.
@@ -40,13 +38,23 @@ func Expected(s *source.Source, r Options, t corpus.Text, blocks []layout.Block,
 	for _, file := range r.Files {
 		names = append(names, filepath.Base(file))
 	}
+	if removed.WholeBlocks() != nil {
+		for _, k := range corpus.Kinds() { // see Materials
+			names = append(names, "built-in "+k.Name)
+		}
+	}
 	out := &layout.RepairRecord{Calibration: fmt.Sprintf("%s: %d tokens", strings.Join(names, " and "), r.Tokens), Positions: r.Tokens}
 	p := NewProjections(s.Spec.Engine, s.File, blocks)
-	for _, b := range behindGap(blocks, removed) {
+	q := Request{Blocks: blocks, Removed: removed}
+	for _, b := range q.todo() {
 		all, _ := p.find(b.Block)
+		method := fit.Full
+		if q.width(b.Block) > 0 {
+			method = fit.Width
+		}
 		for _, tensor := range all {
 			out.Tensors = append(out.Tensors, tensor.Name)
-			out.Methods = append(out.Methods, string(fit.Full))
+			out.Methods = append(out.Methods, string(method))
 			out.Lambdas = append(out.Lambdas, 1)
 		}
 	}

@@ -15,7 +15,6 @@ import (
 	"github.com/ggufprune/ggufprune/internal/outfile"
 	"github.com/ggufprune/ggufprune/internal/progress"
 	"github.com/ggufprune/ggufprune/internal/source"
-	"github.com/ggufprune/ggufprune/layout"
 	"github.com/ggufprune/ggufprune/layout/arch"
 )
 
@@ -43,13 +42,14 @@ func ParseType(s string) (gguf.Type, error) {
 // fallbacks are the types that llama-quantize takes where rows are no whole number of a type's blocks.
 var fallbacks = map[gguf.Type]gguf.Type{gguf.Q3_K: gguf.IQ4_NL, gguf.Q4_K: gguf.Q5_0, gguf.Q5_K: gguf.Q5_1, gguf.Q6_K: gguf.Q8_0}
 
-// raisedType is what t becomes when typ is asked for; false where that is not above its own type. llama-quantize, too, lowers no tensor
-// that is quantised already unless it is told to.
-func raisedType(t gguf.Tensor, typ gguf.Type) (gguf.Type, bool) {
-	if other, ok := fallbacks[typ]; ok && t.Dims[0]%typ.BlockSize() != 0 {
+// raisedType is what t becomes when typ is asked for; false where that is not above its own type. width is how many columns of it the
+// file keeps, 0 for all of them. llama-quantize, too, lowers no tensor that is quantised already unless it is told to.
+func raisedType(t gguf.Tensor, typ gguf.Type, width int) (gguf.Type, bool) {
+	suits := func() bool { return t.Dims[0]%typ.BlockSize() == 0 && uint64(width)%typ.BlockSize() == 0 }
+	if other, ok := fallbacks[typ]; ok && !suits() {
 		typ = other
 	}
-	if t.Dims[0]%typ.BlockSize() != 0 {
+	if !suits() {
 		typ = gguf.F16
 	}
 	return typ, bits(typ) > bits(t.Type)
@@ -68,7 +68,7 @@ func (r Options) CheckType(f *gguf.File) error {
 		if !strings.HasSuffix(t.Name, ".weight") || !arch.IsOutput(t.Name, blockmask.Mixer) && !arch.IsOutput(t.Name, blockmask.FFN) {
 			continue
 		}
-		if _, higher := raisedType(t, *r.Type); higher {
+		if _, higher := raisedType(t, *r.Type, 0); higher {
 			return nil
 		}
 		if !slices.Contains(own, t.Type.Name()) {
@@ -78,17 +78,18 @@ func (r Options) CheckType(f *gguf.File) error {
 	return fmt.Errorf("--repair-type %s is not above the type of any output projection (%s); give a higher one, or leave it out", *r.Type, strings.Join(own, ", "))
 }
 
-// raise decides on the types of the output projections that a repair without removed may change, and loads the model with them.
-func raise(ctx context.Context, s *source.Source, blocks []layout.Block, removed blockmask.Mask, r Options, dir string, sink progress.Sink) error {
+// raise decides on the types of the output projections that a repair may change, and loads the model with them.
+func raise(ctx context.Context, s *source.Source, q Request, dir string, sink progress.Sink) error {
+	r := q.Options
 	if r.Type == nil {
 		return nil
 	}
 	types, kept := map[string]gguf.Type{}, map[gguf.Type]int{}
-	p := NewProjections(s.Spec.Engine, s.File, blocks)
-	for _, b := range behindGap(blocks, removed) {
+	p := NewProjections(s.Spec.Engine, s.File, q.Blocks)
+	for _, b := range q.todo() {
 		all, _ := p.find(b.Block)
 		for _, t := range all {
-			if typ, higher := raisedType(t, *r.Type); higher {
+			if typ, higher := raisedType(t, *r.Type, q.width(b.Block)); higher {
 				types[t.Name] = typ
 			} else {
 				kept[t.Type]++

@@ -41,8 +41,8 @@ func (r Options) Wanted() bool { return r.Method != "" && r.Method != fit.Off }
 // Request asks for a repair of the loaded model.
 type Request struct {
 	Blocks  []layout.Block
-	Removed blockmask.Mask
-	Widths  map[blockmask.Block]int // FFNs that lose channels: how many each keeps. Then nothing of it is usual: what cannot be done is an error
+	Removed blockmask.Mask          // of an FFN that keeps some channels, they are fitted
+	Widths  map[blockmask.Block]int // FFNs that lose channels which the fit chooses: how many each keeps
 	Options Options
 	Text    corpus.Text
 	Tool    string // version of this program
@@ -69,14 +69,18 @@ func (d *Done) Close() error { return d.log.Close() }
 func (d *Done) Remove() error { return d.log.Remove() }
 
 // Run re-fits what stays of the loaded model without q.Removed. From now on sessions of src run with the new weights. Where the
-// repair is only the usual (q.Options.Usual), what cannot be done is a warning. The caller closes what is returned, or removes it
-// when the file is written.
-func Run(ctx context.Context, src *source.Source, q Request, sink progress.Sink) (*Done, error) {
+// repair is only the usual (q.Options.Usual), what cannot be done is a warning; but where channels go it is an error, since without
+// the fit the model would lose much more. With no repair wanted, the channels that go are cut off and nothing is fitted. The caller
+// closes what is returned, or removes it when the file is written.
+func Run(ctx context.Context, src *source.Source, q Request, sink progress.Sink) (out *Done, fail error) {
 	r := q.Options
-	r.Usual = r.Usual && len(q.Widths) == 0
+	r.Usual = r.Usual && !q.narrow()
 	src.SetWeights(nil, nil)
+	if err := q.check(); err != nil {
+		return nil, err
+	}
 	if !r.Wanted() {
-		return &Done{}, nil
+		return &Done{}, q.cutOff(ctx, src, sink)
 	}
 	if err := src.Unmap(ctx); err != nil {
 		if !r.Usual || ctx.Err() != nil {
@@ -87,8 +91,21 @@ func Run(ctx context.Context, src *source.Source, q Request, sink progress.Sink)
 		return &Done{}, src.Reload(ctx)
 	}
 	dir := scratchFolder(q.Output)
-	if err := raise(ctx, src, q.Blocks, q.Removed, r, dir, sink); err != nil {
+	if err := raise(ctx, src, q, dir, sink); err != nil {
 		return nil, err
+	}
+	if q.narrow() && q.Twin == nil {
+		twin, err := LoadTwin(ctx, src, r, q.Output, sink)
+		if err != nil {
+			return nil, err
+		}
+		if q.Twin = twin; twin != nil {
+			defer func() {
+				if err := src.LoadPlain(ctx); err != nil && out != nil {
+					out, fail = nil, errors.Join(err, out.Close())
+				}
+			}()
+		}
 	}
 	res, m, log, err := refit(ctx, src, q, sink)
 	var kept *logError
@@ -105,7 +122,7 @@ func Run(ctx context.Context, src *source.Source, q Request, sink progress.Sink)
 	if res == nil {
 		return &Done{Raised: src.Types()}, log.Close()
 	}
-	out := &Done{Result: res, Kinds: m.kinds(res), Raised: src.Types(), log: log}
+	out = &Done{Result: res, Kinds: m.kinds(res), Raised: src.Types(), log: log}
 	if res.Undone {
 		sink.Warnf("the repair would have raised the loss on held-back text from %.4f to %.4f: nothing is changed", res.NLLBefore, res.NLLAfter)
 		return out, nil
@@ -138,7 +155,7 @@ func record(src *source.Source, res *fit.Result, text string, types bool) *layou
 // what is done, nil if nothing is.
 func refit(ctx context.Context, s *source.Source, q Request, sink progress.Sink) (_ *fit.Result, m *text, log *repairlog.Log, err error) {
 	r := q.Options
-	m, err = q.open(ctx, s, len(q.Widths) > 0)
+	m, err = q.open(ctx, s, q.narrow())
 	if err != nil {
 		return nil, nil, nil, err
 	}
@@ -147,11 +164,13 @@ func refit(ctx context.Context, s *source.Source, q Request, sink progress.Sink)
 		m.shorten()
 	}
 	runner, nSeq, pieces := m.runner, m.nSeq, m.pieces
-	request := fit.Request{Removed: q.Removed, Widths: q.Widths, Method: r.Method, Fit: pieces.Fit, Held: pieces.Held, Trial: q.Trial}
-	if len(q.Widths) > 0 {
+	request := fit.Request{
+		Removed: blockmask.New(q.Removed.Blocks()...), Widths: q.Widths, Kept: q.kept(), Method: r.Method, Fit: pieces.Fit, Held: pieces.Held, Trial: q.Trial,
+	}
+	if q.narrow() {
 		request.HeldOf = pieces.HeldOf
 	}
-	if len(q.Widths) == 0 { // a fit of channels keeps no log
+	if !q.Trial {
 		if log, err = newLog(s, q, nSeq, fit.Digest(pieces.Fit, pieces.Held), sink); err != nil {
 			return nil, nil, nil, err
 		}
@@ -159,10 +178,7 @@ func refit(ctx context.Context, s *source.Source, q Request, sink progress.Sink)
 	}
 	weights := NewProjections(s.Spec.Engine, s.File, q.Blocks)
 	weights.types = s.Types()
-	todo := behindGap(q.Blocks, q.Removed)
-	if len(q.Widths) > 0 {
-		todo = q.Blocks
-	}
+	todo := q.todo()
 	positions := pieces.Positions()
 	label := "try a fit"
 	if !q.Trial {
@@ -206,7 +222,9 @@ func newLog(s *source.Source, q Request, nSeq int, tokens string, sink progress.
 		Batch   int            `json:"batch"`
 		Flash   string         `json:"flash_attn"`
 		Type    *gguf.Type     `json:"type,omitempty"`
-	}{q.Removed, q.Options.Method, nSeq, s.Spec.FlashAttn, q.Options.Type})
+		Widths  map[string]int `json:"widths,omitempty"`
+		Twin    bool           `json:"twin,omitempty"`
+	}{q.Removed, q.Options.Method, nSeq, s.Spec.FlashAttn, q.Options.Type, q.widths(), q.Twin != nil})
 	if err != nil {
 		return nil, err
 	}
@@ -222,7 +240,7 @@ func newLog(s *source.Source, q Request, nSeq int, tokens string, sink progress.
 		return nil, &logError{err}
 	}
 	if log.Replaced {
-		sink.Notef("what an interrupted repair of other blocks had left in %s is replaced", filepath.Base(log.Path()))
+		sink.Notef("what an interrupted repair of something else had left in %s is replaced", filepath.Base(log.Path()))
 	}
 	if log.Kept() {
 		sink.Notef("the repair goes on from %s", filepath.Base(log.Path()))

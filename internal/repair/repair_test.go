@@ -233,12 +233,14 @@ func TestBehindGap(t *testing.T) {
 		first string
 	}{
 		"": {0, ""}, "attn:0": {len(blocks) - 1, "ffn:0"}, "ffn:0": {len(blocks) - 1, "attn:0"}, "attn:2,ffn:3": {len(blocks) - 5, "ffn:1"},
+		`{"text":"ffn:1=2,attn:3","kept":[{"block":"ffn:1","channels":"0-1"}]}`: {len(blocks) - 4, "ffn:1"},
+		`{"text":"attn:2,ffn:3=2","kept":[{"block":"ffn:3","channels":"5,7"}]}`: {len(blocks) - 4, "ffn:1"},
 	} {
-		mask, err := blockmask.Parse(removed)
+		mask, err := blockmask.ParseKey(removed)
 		if err != nil {
 			t.Fatal(err)
 		}
-		got := behindGap(blocks, mask)
+		got := Request{Blocks: blocks, Removed: mask}.todo()
 		if len(got) != want.n || len(got) > 0 && got[0].Block.String() != want.first {
 			t.Errorf("without %q: %d blocks from %v on", removed, len(got), got)
 		}

@@ -2,6 +2,7 @@ package repair
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -49,6 +50,48 @@ func Grain(f *gguf.File, ffns []blockmask.Block) int {
 		}
 	}
 	return grain
+}
+
+// narrow reports whether FFNs lose channels.
+func (q Request) narrow() bool { return len(q.Widths) > 0 || len(q.Removed.Parts()) > 0 }
+
+// width is how many channels a block that loses some keeps; 0: it loses none.
+func (q Request) width(b blockmask.Block) int {
+	if c, ok := q.Removed.Cut(b); ok {
+		return c.Channels.Len()
+	}
+	return q.Widths[b]
+}
+
+// kept are the channels that stay of the FFNs of which Removed says it.
+func (q Request) kept() map[blockmask.Block]blockmask.Indices {
+	out := map[blockmask.Block]blockmask.Indices{}
+	for _, c := range q.Removed.Parts() {
+		out[c.Block] = c.Channels
+	}
+	return out
+}
+
+// widths are Widths by the blocks' names.
+func (q Request) widths() map[string]int {
+	out := map[string]int{}
+	for b, n := range q.Widths {
+		out[b.String()] = n
+	}
+	return out
+}
+
+// check refuses parts of blocks that cannot be cut.
+func (q Request) check() error {
+	for _, c := range q.Removed.Parts() {
+		if !c.Experts.Empty() {
+			return fmt.Errorf("%s keeps some of the experts, which cannot be fitted yet; use a plan without experts", c)
+		}
+	}
+	if len(q.Widths) > 0 && !q.Options.Wanted() {
+		return errors.New("channels cannot be chosen without a fit; leave --repair off out")
+	}
+	return nil
 }
 
 // Mask is what a fit of channels leaves: the cuts of the FFNs that lost some.

@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/gguf"
 	"github.com/ggufprune/ggufprune/internal/planfile"
 	"github.com/ggufprune/ggufprune/internal/prune"
@@ -19,7 +20,7 @@ import (
 // OfPlan is what is to be said of the plan in a file. whole is the file of the model that it is for, and pruned one that was written from
 // it; "" is not read. It is an error where they do not belong together.
 func OfPlan(ctx context.Context, path, whole, pruned string) (page.Input, error) {
-	plan, err := planfile.ReadWhole(path)
+	plan, err := planfile.Read(path)
 	if err != nil {
 		return page.Input{}, err
 	}
@@ -88,12 +89,17 @@ func readPruned(ctx context.Context, path string, plan *plan.Plan) (*page.Model,
 		return nil, 0, fmt.Errorf("%s was made from another model (SHA-256 %.12s...) than the plan is for (%.12s...); give a file that was written from this plan", path, from, plan.Model.SHA256)
 	}
 	for k := 1; k <= len(plan.Steps); k++ {
-		if plan.Mask(k).String() == mask {
+		if plan.Mask(k).Key() == mask {
 			m.SHA256, err = f.SHA256(ctx)
 			return m, k, err
 		}
 	}
-	return nil, 0, fmt.Errorf("%s lacks the blocks %.200s, which no number of the plan's steps removes; give a file that was written from this plan", path, mask)
+	if m, err := blockmask.ParseKey(mask); err == nil && m.WholeBlocks() != nil {
+		mask = m.Brief(200)
+	} else {
+		mask = "the blocks " + mask
+	}
+	return nil, 0, fmt.Errorf("%s lacks %.200s, which no number of the plan's steps removes; give a file that was written from this plan", path, mask)
 }
 
 // describeFile is what a file whose hash is known says about itself.

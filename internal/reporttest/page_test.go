@@ -54,6 +54,32 @@ func madeUp(layers, steps int) *plan.Plan {
 	return p
 }
 
+// narrow is a plan of one step, after which every FFN is of another width, some attentions are gone, and an FFN, too.
+func narrow(layers int) *plan.Plan {
+	p := madeUp(layers, 0)
+	p.Settings = search.Settings{Strategy: "width", Unit: blockmask.Width, Goal: search.Goal{Ratio: 0.2}}
+	s := search.Step{Index: 1, Score: 6.6, ParamsRemoved: uint64(200 * layers), Ratio: 0.2, Size: 7 << 30}
+	var cuts []blockmask.Cut
+	for l := range layers {
+		p.Model.Channels = append(p.Model.Channels, 14336)
+		var list []int
+		for i := range 64 * (224 - 13*l*l%211) {
+			list = append(list, i)
+		}
+		kept, err := blockmask.NewIndices(list)
+		if err != nil {
+			panic(err)
+		}
+		if l > 1 {
+			cuts = append(cuts, blockmask.Cut{Block: blockmask.Block{Layer: l, Kind: blockmask.FFN}, Channels: kept})
+		}
+	}
+	s.Removed = blockmask.Of(cuts...).With(blockmask.Block{Layer: 5}, blockmask.Block{Layer: layers - 2}, blockmask.Block{Layer: layers - 3, Kind: blockmask.FFN})
+	s.Candidates = []search.Candidate{{Mask: s.Removed, Score: s.Score}}
+	p.Steps = []search.Step{s}
+	return p
+}
+
 // pages are written to a folder of the test, and named by what is special about them.
 func pages(t *testing.T) map[string]string {
 	t.Helper()
@@ -78,6 +104,7 @@ func pages(t *testing.T) map[string]string {
 	out := map[string]string{}
 	for name, in := range map[string]page.Input{
 		"full": full, "plan": {Plan: madeUp(12, 6)}, "hostile": {Plan: nasty, PlanPath: hostile, Command: []string{hostile}}, "many-layers": {Plan: madeUp(80, 40)},
+		"width": {Plan: narrow(12)}, "width-32": {Plan: narrow(32)}, "width-80": {Plan: narrow(80)},
 	} {
 		html, err := page.HTML(in)
 		if err != nil {
@@ -118,7 +145,11 @@ func TestPages(t *testing.T) {
 				if n := ask[int](t, tab, `document.querySelectorAll("script, img, iframe, object, link:not([rel=icon])").length`); n != 0 {
 					t.Errorf("there are %d elements that load or run something", n)
 				}
-				if n := ask[int](t, tab, `document.querySelectorAll("svg[role=img] > title").length`); n < 3 {
+				charts := 3
+				if strings.HasPrefix(name, "width") {
+					charts = 2 // there is nothing to compare
+				}
+				if n := ask[int](t, tab, `document.querySelectorAll("svg[role=img] > title").length`); n < charts {
 					t.Errorf("%d charts with a title", n)
 				}
 				if empty := ask[int](t, tab, `[...document.querySelectorAll("svg.chart")].filter(s => s.getBoundingClientRect().height < 50).length`); empty > 0 {
@@ -136,10 +167,17 @@ const widest = `[...document.querySelectorAll("body *")].filter(e => !e.closest(
 
 // Dark mode is dark, and the text can be read in both: by WCAG's contrast of at least 4.5, of text and of numbers in cells.
 func TestContrast(t *testing.T) {
-	parent, path := browser(t), pages(t)["full"]
+	parent, all := browser(t), pages(t)
 	for _, dark := range []bool{false, true} {
 		t.Run(fmt.Sprintf("dark=%v", dark), func(t *testing.T) {
-			tab := open(t, parent, path, view{width: 1280, height: 800, dark: dark})
+			for _, name := range []string{"width", "width-32"} {
+				tab := open(t, parent, all[name], view{width: 1280, height: 800, dark: dark})
+				for _, bad := range ask[[]string](t, tab, contrast) {
+					t.Errorf("%s: %s", name, bad)
+				}
+				keep(t, tab, fmt.Sprintf("%s-dark-%v", name, dark))
+			}
+			tab := open(t, parent, all["full"], view{width: 1280, height: 800, dark: dark})
 			shot, err := chromedp.Run(tab.ctx, chromedp.CaptureScreenshot())
 			if err != nil {
 				t.Fatal(err)
@@ -170,8 +208,8 @@ const contrast = `(() => {
 	for (const e of document.querySelectorAll("h1, h2, p, li, dt, dd, th, td, a, figcaption, summary, code"))
 		if (e.textContent.trim()) check(e.tagName + " " + e.textContent.trim().slice(0, 20), rgb(getComputedStyle(e).color), behind(e));
 	for (const e of document.querySelectorAll("svg.chart > g text, svg .label")) {
-		const cell = e.parentElement.querySelector(":scope > rect.cell, :scope > .tip-box");
-		const own = e.matches(".num, .removed-number") && cell ? rgb(getComputedStyle(cell).fill) : null;
+		const cell = e.parentElement.querySelector(e.matches(".removed-number") && e.parentElement.querySelector(":scope > rect.part") ? ":scope > rect.part" : ":scope > rect.cell");
+		const own = e.matches(".num, .removed-number, .kept-number") && cell ? rgb(getComputedStyle(cell).fill) : null;
 		if (e.closest(".tip")) continue;
 		check("svg text " + e.textContent + " " + e.getAttribute("class"), rgb(getComputedStyle(e).fill), own && own.length === 3 ? own : behind(e.closest("svg").parentElement));
 	}

@@ -69,7 +69,7 @@ func (w *Writer) writeQuantized(ctx context.Context, path string, force bool, z 
 		return nil, err
 	}
 	defer f.Close()
-	file, err := w.Quantizer.Run(ctx, f, w.Quantizer.MatrixFor(z.out.Layout.Plan), path, force, "quantise", sink)
+	file, err := w.Quantizer.Run(ctx, f, w.Quantizer.MatrixFor(z.out.Layout), path, force, "quantise", sink)
 	if err != nil {
 		return nil, err
 	}

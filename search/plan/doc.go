@@ -4,7 +4,8 @@
 //	{
 //	  "format": "ggufprune-plan", "version": 1,
 //	  "tool", "llama_cpp": versions that made it
-//	  "model":       {"path", "sha256", "arch", "params", "size_bytes", "blocks": mask of all blocks}
+//	  "model":       {"path", "sha256", "arch", "params", "size_bytes", "blocks": mask of all blocks,
+//	                  "ffn_channels": widths of the FFNs by layer; only where a mask keeps a part of a block}
 //	  "calibration": {"description", "tokens_sha256", "convention", "n_ctx", "sequences", "tokens"}
 //	  "metric":      "ppl" | "kld"
 //	  "settings":    {"strategy", "kind", "seed", "confidence", "tolerance", "finalists", "admit", "audit_every", "sequences",

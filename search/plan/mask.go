@@ -3,7 +3,6 @@ package plan
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"slices"
 
 	"github.com/ggufprune/ggufprune/blockmask"
@@ -59,12 +58,4 @@ func (p *Plan) fileVersion() int {
 		return partsVersion
 	}
 	return version
-}
-
-// WholeBlocks returns an error if a mask of the plan keeps a part of a block. It is for those who know whole blocks only.
-func (p *Plan) WholeBlocks() error {
-	if p.fileVersion() == version {
-		return nil
-	}
-	return errors.New("it keeps parts of blocks (channels or experts), which cannot be applied or drawn yet; use a plan of whole blocks")
 }

@@ -38,6 +38,9 @@ type Model struct {
 	Params uint64         `json:"params"`
 	Size   int64          `json:"size_bytes"`
 	Blocks blockmask.Mask `json:"blocks"` // all of them
+
+	// Channels are the widths of the FFNs by layer, 0 where one has none that could go. Plans of whole blocks do not have them.
+	Channels []int `json:"ffn_channels,omitempty"`
 }
 
 // Calibration identifies what scores were measured on.
@@ -69,6 +72,14 @@ func (p *Plan) Mask(k int) blockmask.Mask {
 		cuts = append(cuts, s.Removed...)
 	}
 	return blockmask.Of(cuts...)
+}
+
+// Width returns how many channels the FFN of a layer has, 0 where the plan does not say it.
+func (m *Model) Width(layer int) int {
+	if layer >= 0 && layer < len(m.Channels) {
+		return m.Channels[layer]
+	}
+	return 0
 }
 
 // Scores returns the score after each of the first k steps.

@@ -39,6 +39,9 @@ func (p *Plan) validate() error {
 	case p.Settings.Unit != blockmask.Auto && p.Settings.Unit != blockmask.Width && !slices.Contains(blockmask.Units(), p.Settings.Unit):
 		return fmt.Errorf("settings.kind %.80q is unknown", p.Settings.Unit)
 	}
+	if err := p.validateChannels(); err != nil {
+		return err
+	}
 	if r := p.Refine; r != nil {
 		for _, m := range []blockmask.Mask{r.Start, r.Mask} {
 			if err := m.Check(p.Model.Blocks.Blocks()); err != nil {
@@ -100,8 +103,24 @@ func (p *Plan) validateMask(m, removed blockmask.Mask) error {
 		return err
 	}
 	for _, c := range m {
+		if n := p.Model.Width(c.Layer); n > 0 && c.Channels.Max() >= n {
+			return fmt.Errorf("%s keeps channel %d; by model.ffn_channels it has %d, counted from 0", c, c.Channels.Max(), n)
+		}
 		if removed.HasAll(blockmask.Mask{c}) {
 			return fmt.Errorf("block %s was removed before", c)
+		}
+	}
+	return nil
+}
+
+// validateChannels checks the widths of the FFNs.
+func (p *Plan) validateChannels() error {
+	if n := len(p.Model.Channels); n > len(p.Model.Blocks) {
+		return fmt.Errorf("model.ffn_channels has %d layers, more than the model has blocks", n)
+	}
+	for i, n := range p.Model.Channels {
+		if n < 0 || n > blockmask.MaxIndex+1 {
+			return fmt.Errorf("model.ffn_channels has %d channels in layer %d", n, i)
 		}
 	}
 	return nil

@@ -27,7 +27,8 @@ func NewApplyCmd(e engine.Runtime) *cobra.Command {
 		Use:   "apply -m FILE (--plan FILE | --mask MASK) [flags]",
 		Short: "only write and check: a plan's or a given mask's blocks removed",
 		Long: `Writes a GGUF without the blocks that a plan or a mask removes, re-fits those that stay, and checks it as prune does. A plan is
-nested: give several sizes, or --all, and one file is written for each, with a repair for each: --repair off does without.`,
+nested: give several sizes, or --all, and one file is written for each, with a repair for each: --repair off does without.
+Where a plan removes channels of FFNs, the ones that stay are fitted again; with --repair off the others are only cut off.`,
 		Example: `  ggufprune apply -m model.gguf --plan plan.json --ratio 0.2 -o small.gguf
   ggufprune apply -m model.gguf --plan plan.json --ratio 0.1 --ratio 0.2 --target-size 3GiB -o models/
   ggufprune apply -m model.gguf --mask attn:3,ffn:7-9`,

@@ -20,12 +20,14 @@ import (
 func NewInspectCmd(e engine.Runtime) *cobra.Command {
 	o := inspectOptions{model: flags.Model{Engine: e}}
 	return Define(e, &cobra.Command{
-		Use:   "inspect -m FILE [--mask MASK] [flags]",
+		Use:   "inspect -m FILE [--mask MASK | --plan FILE] [flags]",
 		Short: "a model's blocks, their sizes, and what could be removed how",
 		Long: `Shows a model's blocks with their sizes, whether blocks can be left out of its graph, and with which layout a file without
-some of them would be written. Exits with 3 if the model is not supported.`,
+some of them would be written. Of a file that this program pruned it tells what was removed, and how many channels each FFN
+lost. Exits with 3 if the model is not supported.`,
 		Example: `  ggufprune inspect -m model.gguf
-  ggufprune inspect -m model.gguf --mask attn:3,ffn:7-9`,
+  ggufprune inspect -m model.gguf --mask attn:3,ffn:7-9
+  ggufprune inspect -m model.gguf --plan plan.json`,
 	}, o.addFlags, o.run)
 }
 
@@ -33,11 +35,13 @@ some of them would be written. Exits with 3 if the model is not supported.`,
 type inspectOptions struct {
 	model        flags.Model
 	mask, layout string
+	plan         string
 }
 
 func (o *inspectOptions) addFlags(fs *pflag.FlagSet) {
 	flags.Section(fs, "What to show", func(fs *pflag.FlagSet) {
 		fs.StringVar(&o.mask, "mask", "", "`MASK` also the layout without these blocks: attn:3,ffn:7-9")
+		fs.StringVar(&o.plan, "plan", "", "`FILE` also the layout without what a plan removes")
 		fs.StringVar(&o.layout, "layout", string(layout.Auto), "`NAME` auto, native, deci or zeros (default: auto, the best one that is exact)")
 		flags.Choices(fs, "layout", layout.Kinds...)
 	})
@@ -45,6 +49,9 @@ func (o *inspectOptions) addFlags(fs *pflag.FlagSet) {
 }
 
 func (o *inspectOptions) run(cmd *cobra.Command, _ []string, u *ui.UI) error {
+	if o.mask != "" && o.plan != "" {
+		return flags.Errorf("--mask and --plan exclude each other; give one of them")
+	}
 	mask, err := blockmask.Parse(o.mask)
 	if err != nil {
 		return flags.Errorf("--mask: %v", err)
@@ -57,7 +64,7 @@ func (o *inspectOptions) run(cmd *cobra.Command, _ []string, u *ui.UI) error {
 	if err != nil {
 		return err
 	}
-	in, err := inspect.Run(cmd.Context(), r, mask, kind)
+	in, err := inspect.Run(cmd.Context(), r, inspect.Query{Mask: mask, Plan: o.plan, Kind: kind})
 	if err != nil {
 		return err
 	}

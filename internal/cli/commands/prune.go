@@ -139,8 +139,6 @@ func (o *pruneOptions) checkWidth(j prune.Job) error {
 		return flags.Errorf("--kind %s has a fit of its own; leave --repair out", j.Unit)
 	case j.Layout == layout.Zeros:
 		return flags.Errorf("--kind %s makes FFNs narrower, not zero; leave --layout out", j.Unit)
-	case o.quantize.HasIMatrix():
-		return flags.Errorf("--imatrix does not know the channels that --kind %s removes; make one of the written file, and use ggufprune quantize", j.Unit)
 	}
 	return nil
 }

@@ -48,9 +48,6 @@ func (q *Quantize) AddFlags(fs *pflag.FlagSet) {
 	})
 }
 
-// HasIMatrix reports whether an importance matrix is given.
-func (q *Quantize) HasIMatrix() bool { return q.imatrix != "" }
-
 // Resolve checks the flags. typ is the type's name, "" for none; threads is how many quantise; goals are what the file is to reach.
 func (q *Quantize) Resolve(typ string, threads int, goals ...search.Goal) (quantize.Options, error) {
 	z, err := q.quantization(typ, threads)

@@ -36,26 +36,65 @@ func printInspection(u *ui.UI, in *inspect.Inspection) {
 	} {
 		u.Resultf("%-13s %s", line[0], line[1])
 	}
+	if len(in.Removed) > 0 {
+		u.Resultf("%-13s %s", "removed", maskText(in.Removed, maxMaskText))
+	}
 	if len(in.Blocks) == 0 {
 		return
 	}
 	var rows [][]any
+	columns, widths := []ui.Column{{Head: "block"}, {Head: "parameters", Number: true}, {Head: "of model", Number: true}, {Head: "size", Number: true}}, widthsDiffer(in)
+	if widths {
+		columns = append(columns, ui.Column{Head: "channels", Number: true})
+	}
 	for _, b := range in.Blocks {
 		share := 100 * float64(b.Params) / float64(in.Facts.Params)
-		rows = append(rows, []any{b.Block, format.Count(b.Params), fmt.Sprintf("%.2f%%", share), format.Size(b.Bytes)})
+		row := []any{b.Block, format.Count(b.Params), fmt.Sprintf("%.2f%%", share), format.Size(b.Bytes)}
+		if widths {
+			row = append(row, channelsText(b))
+		}
+		rows = append(rows, row)
 	}
 	u.Resultf("")
-	u.Table("", []ui.Column{{Head: "block"}, {Head: "parameters", Number: true}, {Head: "of model", Number: true}, {Head: "size", Number: true}}, rows)
+	u.Table("", columns, rows)
 	rows = nil
 	for _, l := range in.Layouts {
-		row := []any{l.Case, l.Mask, l.Kind, yesNo(l.Exact), format.Size(l.Bytes)}
+		row := []any{l.Case, maskText(l.Mask, maxStepText), l.Kind, yesNo(l.Exact), format.Size(l.Bytes)}
 		if l.Refused != "" {
-			row = []any{l.Case, l.Mask, "none: " + l.Refused, "", ""}
+			row = []any{l.Case, maskText(l.Mask, maxStepText), "none: " + l.Refused, "", ""}
 		}
 		rows = append(rows, row)
 	}
 	u.Resultf("")
 	u.Table("", []ui.Column{{Head: "without"}, {Head: "mask"}, {Head: "layout"}, {Head: "same bits"}, {Head: "file", Number: true}}, rows)
+}
+
+// widthsDiffer reports whether the widths of the FFNs are worth a column: they differ from each other, or from what they were.
+func widthsDiffer(in *inspect.Inspection) bool {
+	first := 0
+	for _, b := range in.Blocks {
+		if b.Channels == 0 {
+			continue
+		}
+		if first == 0 {
+			first = b.Channels
+		}
+		if b.Channels != first || b.Before > 0 && b.Channels != b.Before {
+			return true
+		}
+	}
+	return false
+}
+
+// channelsText is how wide an FFN is, and was.
+func channelsText(b inspect.InspectedBlock) string {
+	switch {
+	case b.Channels == 0:
+		return ""
+	case b.Before > 0 && b.Before != b.Channels:
+		return fmt.Sprintf("%d of %d", b.Channels, b.Before)
+	}
+	return fmt.Sprint(b.Channels)
 }
 
 func yesNo(b bool) string {
@@ -74,6 +113,7 @@ type inspectJSON struct {
 	Description string                `json:"description"`
 	Context     int                   `json:"n_ctx_train"`
 	Vocabulary  int                   `json:"n_vocab"`
+	Removed     *blockmask.Mask       `json:"removed,omitempty"`
 	Supported   bool                  `json:"supported"`
 	Reason      string                `json:"reason,omitempty"`
 	Blocks      []inspectedBlockJSON  `json:"blocks"`
@@ -85,6 +125,10 @@ type inspectedBlockJSON struct {
 	Block  string `json:"block"`
 	Params uint64 `json:"params"`
 	Bytes  int64  `json:"bytes"`
+
+	Channels int                `json:"channels,omitempty"`
+	Before   int                `json:"source_channels,omitempty"`
+	Kept     string `json:"kept_channels,omitempty"`
 }
 
 // inspectedLayoutJSON is how a file without some blocks would be written.
@@ -103,8 +147,11 @@ func newInspectJSON(in *inspect.Inspection) inspectJSON {
 		Context: in.Context, Vocabulary: in.Vocabulary, Supported: in.Reason == "", Reason: in.Reason,
 		Blocks: []inspectedBlockJSON{}, Layouts: []inspectedLayoutJSON{},
 	}
+	if len(in.Removed) > 0 {
+		j.Removed = &in.Removed
+	}
 	for _, b := range in.Blocks {
-		j.Blocks = append(j.Blocks, inspectedBlockJSON{b.Block.String(), b.Params, b.Bytes})
+		j.Blocks = append(j.Blocks, inspectedBlockJSON{b.Block.String(), b.Params, b.Bytes, b.Channels, b.Before, b.Kept.String()})
 	}
 	for _, l := range in.Layouts {
 		j.Layouts = append(j.Layouts, inspectedLayoutJSON{l.Case, l.Mask, string(l.Kind), l.Exact, l.Bytes, l.Refused})

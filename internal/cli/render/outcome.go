@@ -43,7 +43,7 @@ func Outcome(u *ui.UI, command string, out *prune.Outcome, plan string, reported
 // Steps prints the table of what was removed in which order.
 func Steps(u *ui.UI, out *prune.Outcome) {
 	if out.Plan == nil {
-		u.Resultf("removed %s", out.Removed)
+		u.Resultf("removed %s", maskText(out.Removed, maxMaskText))
 		return
 	}
 	p := out.Plan
@@ -73,7 +73,7 @@ func Steps(u *ui.UI, out *prune.Outcome) {
 		if s.Sequences() > 0 {
 			mark, estimated = "~", true
 		}
-		rows = append(rows, row(s.Index, s.Removed.String(), mark+fmt.Sprintf("%.4f", s.Score), fmt.Sprintf("x%.3f", s.Score/p.Base),
+		rows = append(rows, row(s.Index, maskText(s.Removed, maxStepText), mark+fmt.Sprintf("%.4f", s.Score), fmt.Sprintf("x%.3f", s.Score/p.Base),
 			fmt.Sprintf("%.1f%%", 100*s.Ratio), fmt.Sprintf("x%.2f", s.Speedup), size))
 	}
 	columns := []ui.Column{{Head: "step", Number: true}, {Head: "removed"}}
@@ -211,7 +211,7 @@ func (s *Series) Add(out *prune.Outcome) {
 	if len(s.results) > 0 {
 		s.u.Resultf("")
 	}
-	s.u.Resultf("steps   %d of %d, removed %s", len(out.Steps), len(out.Plan.Steps), out.Removed)
+	s.u.Resultf("steps   %d of %d, removed %s", len(out.Steps), len(out.Plan.Steps), maskText(out.Removed, maxMaskText))
 	Written(s.u, out)
 	s.err = errors.Join(s.err, printPublication(s.u, out.Publish))
 	s.results = append(s.results, newResultJSON("apply", out, ""))

@@ -20,8 +20,12 @@ func printRepair(u *ui.UI, o *prune.Outcome) {
 		u.Resultf("repair  none: it would not have helped on text held back from it")
 		return
 	}
-	u.Resultf("repair  %d of %d blocks re-fitted on %d tokens; PPL on text held back from the fit %.4f, was %.4f", len(r.Weights), len(r.Blocks),
-		r.Positions, math.Exp(r.NLLAfter), math.Exp(r.NLLBefore))
+	was := "was"
+	if len(r.Narrowed) > 0 {
+		was = "with all channels"
+	}
+	u.Resultf("repair  %d of %d blocks re-fitted on %d tokens; PPL on text held back from the fit %.4f, %s %.4f", len(r.Weights), len(r.Blocks),
+		r.Positions, math.Exp(r.NLLAfter), was, math.Exp(r.NLLBefore))
 	var reasons []string
 	skipped := map[string]int{}
 	for _, b := range r.Blocks {

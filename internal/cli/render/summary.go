@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/internal/format"
 	"github.com/ggufprune/ggufprune/internal/prune"
 	"github.com/ggufprune/ggufprune/internal/ui"
@@ -14,6 +15,17 @@ import (
 // maxMaskText is how long the list of removed blocks may be in the summary, where all must fit a screen.
 const maxMaskText = 240
 
+// maxStepText is the same in the table of steps, for masks with channels.
+const maxStepText = 60
+
+// maskText names what a mask removes. Channels are counted where the text would be longer than most bytes.
+func maskText(m blockmask.Mask, most int) string {
+	if m.WholeBlocks() == nil {
+		return m.String()
+	}
+	return m.Brief(most)
+}
+
 // printSummary prints what a search came to: what was removed, and what that means for speed and quality. What is known of the file
 // follows it.
 func printSummary(u *ui.UI, out *prune.Outcome) {
@@ -23,13 +35,16 @@ func printSummary(u *ui.UI, out *prune.Outcome) {
 	}
 	last := out.Steps[len(out.Steps)-1]
 	blocks := ""
-	if text := out.Removed.String(); len(text) <= maxMaskText {
+	if text := maskText(out.Removed, maxMaskText); len(text) <= maxMaskText {
 		blocks = ": " + text
 	}
-	if parts := len(out.Removed.Parts()); parts > 0 {
+	switch parts, whole := len(out.Removed.Parts()), out.Removed.Len(); {
+	case parts > 0 && whole > 0:
+		u.Resultf("removed %d of %d blocks, and channels of %d%s", whole, out.Model.Blocks, parts, blocks)
+	case parts > 0:
 		u.Resultf("removed channels of %d of %d blocks%s", parts, out.Model.Blocks, blocks)
-	} else {
-		u.Resultf("removed %d of %d blocks%s", out.Removed.Len(), out.Model.Blocks, blocks)
+	default:
+		u.Resultf("removed %d of %d blocks%s", whole, out.Model.Blocks, blocks)
 	}
 	if last.Speedup > 0 {
 		u.Resultf("speed   about x%.2f for each token, by the blocks' times on this machine", last.Speedup)

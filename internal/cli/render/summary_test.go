@@ -87,3 +87,34 @@ func TestSummaryFitsAScreen(t *testing.T) {
 		t.Errorf("%d lines:\n%s", lines, tail)
 	}
 }
+
+// Channels are named while there is room, and counted otherwise; whole blocks stand beside them.
+func TestSummaryOfChannels(t *testing.T) {
+	t.Parallel()
+	cut := func(layer, n int) blockmask.Cut {
+		list := make([]int, n)
+		for i := range list {
+			list[i] = i
+		}
+		kept, err := blockmask.NewIndices(list)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return blockmask.Cut{Block: blockmask.Block{Layer: layer, Kind: blockmask.FFN}, Channels: kept}
+	}
+	var many []blockmask.Cut
+	for layer := range 40 {
+		many = append(many, cut(layer, 100+layer))
+	}
+	for want, m := range map[string]blockmask.Mask{
+		"removed channels of 2 of 8 blocks: ffn:1=10,ffn:3=20\n":                      blockmask.Of(cut(1, 10), cut(3, 20)),
+		"removed 1 of 8 blocks, and channels of 1: attn:2,ffn:3=20\n":                 blockmask.Of(cut(3, 20)).With(blockmask.Block{Layer: 2}),
+		"removed channels of 40 of 8 blocks: channels of 40 FFNs (100 to 139 stay)\n": blockmask.Of(many...),
+	} {
+		out := exampleOutcome()
+		out.Removed, out.Steps[0].Removed = m, m
+		if got := printed(t, out); !strings.Contains(got, want) {
+			t.Errorf("no %q in %s", want, got)
+		}
+	}
+}

@@ -25,6 +25,7 @@ type card struct {
 	FrontMatter           string
 	Numbers               []cardNumber
 	Removed               []blockmask.Block
+	Channels              []blockmask.Cut // what stays of FFNs that lost some
 	Blocks                int
 	Done                  []stepRow
 	Charts                string
@@ -42,7 +43,7 @@ type cardNumber struct{ Name, Original, Pruned string }
 func Card(in Input) ([]byte, error) {
 	in = in.withoutFolders()
 	c := card{
-		page: newPage(in), FrontMatter: in.frontMatter(), Numbers: in.cardNumbers(), Removed: in.Plan.Removed(in.steps()),
+		page: newPage(in), FrontMatter: in.frontMatter(), Numbers: in.cardNumbers(), Removed: in.Plan.Removed(in.steps()), Channels: in.Plan.Mask(in.steps()).Parts(),
 		Blocks: len(in.Plan.Model.Blocks), Charts: urlPath(in.Charts),
 	}
 	for _, row := range c.Steps.Rows {
@@ -148,6 +149,9 @@ func (in Input) frontMatter() string {
 	}
 	yamlList(&b, "language", meta.Languages, languageTag)
 	tags := []string{"gguf", "llama.cpp", "pruned", "blockpruner"}
+	if in.narrowed().FFNs > 0 && in.Plan.Mask(in.steps()).Len() == 0 {
+		tags = tags[:3]
+	}
 	for _, t := range meta.Tags {
 		if !slices.Contains(tags, t) && len(tags) < 24 {
 			tags = append(tags, t)

@@ -57,7 +57,11 @@ func Charts(in Input) ([]Chart, error) {
 		}
 	}
 	if p.Map != nil {
-		if err := add("blocks", "Filled: removed; the number is the step", p.Map); err != nil {
+		foot := "Filled: removed; the number is the step"
+		if p.Narrow {
+			foot += ". Filled in part: that part of the FFN's channels is gone; the number is what it keeps"
+		}
+		if err := add("blocks", foot, p.Map); err != nil {
 			return nil, err
 		}
 	}

@@ -143,7 +143,7 @@ func (in Input) stepLines(k int) []string {
 	if !isKLD(p) {
 		score += fmt.Sprintf(" (×%.3f)", s.Score/p.Base)
 	}
-	lines := []string{fmt.Sprintf("step %d: %s", k, s.Removed), score, percent(s.Ratio) + " of parameters gone"}
+	lines := []string{fmt.Sprintf("step %d: %s", k, maskText(s.Removed, 34)), score, percent(s.Ratio) + " of parameters gone"}
 	if s.Size > 0 {
 		lines = append(lines, format.Size(s.Size))
 	}

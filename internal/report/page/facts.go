@@ -64,7 +64,7 @@ func (in Input) prunedFacts() factGroup {
 	g.add("size", fmt.Sprintf("%s (%d bytes)", format.Size(m.Bytes), m.Bytes))
 	g.add("removed", in.Plan.Mask(in.steps()).String())
 	if r := m.Repair; r != nil {
-		g.add("repaired", repairText(r))
+		g.add("repaired", repairText(r, in.narrowed().FFNs > 0))
 		g.add("repair fitted on", r.Text)
 	}
 	if c := in.Check; c != nil {
@@ -79,13 +79,15 @@ func (in Input) prunedFacts() factGroup {
 	return g
 }
 
-// repairText says what a repair changed, and what that gave.
-func repairText(r *Repair) string {
+// repairText says what a repair changed, and what that gave. Where FFNs lost channels, what was before is the model with all of them.
+func repairText(r *Repair, narrow bool) string {
 	text := plural(r.Tensors, "output projection") + " re-fitted"
 	if len(r.Types) > 0 {
 		text += ", raised to " + strings.Join(r.Types, " and ")
 	}
-	if r.Before > 0 && r.After > 0 {
+	if r.Before > 0 && r.After > 0 && narrow {
+		text += fmt.Sprintf("; on text held back from the fit perplexity %.4f, with all channels %.4f", r.After, r.Before)
+	} else if r.Before > 0 && r.After > 0 {
 		text += fmt.Sprintf("; on text held back from the fit perplexity %.4f, was %.4f", r.After, r.Before)
 	}
 	return text

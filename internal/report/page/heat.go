@@ -17,9 +17,11 @@ const (
 	maxCells  = 100_000
 )
 
-// compared reports whether some step scored more than what it removed.
+// compared reports whether some step scored more than what it removed, and whole blocks among that.
 func (in Input) compared() bool {
-	return slices.ContainsFunc(in.Plan.Steps, func(s search.Step) bool { return len(s.Candidates) > 1 })
+	return slices.ContainsFunc(in.Plan.Steps, func(s search.Step) bool {
+		return len(s.Candidates) > 1 && slices.ContainsFunc(s.Candidates, func(c search.Candidate) bool { return c.Mask.WholeBlocks() == nil })
+	})
 }
 
 // layers is how many layers the model has by its blocks' numbers, and whether that many can be drawn.
@@ -152,7 +154,7 @@ func (in Input) stepNames() []string {
 		if in.Plan.Settings.Unit == blockmask.Whole {
 			names[k] = fmt.Sprintf("layer %d", s.Removed[0].Layer)
 		} else {
-			names[k] = format.Clip(s.Removed.String(), 18)
+			names[k] = format.Clip(maskText(s.Removed, 18), 18)
 		}
 	}
 	return names

@@ -30,6 +30,8 @@ type page struct {
 	Command  string // that made this; "" is unknown
 	PlanOnly bool   // no file was written
 	Repaired bool   // the file's weights were re-fitted
+	Narrow   bool   // FFNs lost channels
+	Whole    bool   // whole blocks went
 }
 
 // figure is one of the numbers at the top.
@@ -56,8 +58,9 @@ func newPage(in Input) page {
 	p := page{
 		Title: in.title(), Subtitle: in.subtitle(), Figures: in.figures(), Notes: in.notes(), Curves: in.curves(), Order: in.order(in.steps()),
 		Steps: in.stepTable(), Tables: in.cleanTables(), Commands: in.commands(), Facts: in.facts(), PlanOnly: in.Pruned == nil,
-		Repaired: in.Pruned != nil && in.Pruned.Repair != nil,
+		Narrow: in.narrowed().FFNs > 0,
 	}
+	p.Repaired = in.Pruned != nil && in.Pruned.Repair != nil || in.Pruned == nil && p.Narrow // where channels go, a fit is part of it
 	if p.HeldOut = in.heldOut(); p.HeldOut != nil {
 		p.Verdict = in.verdict()
 	}
@@ -65,7 +68,7 @@ func newPage(in Input) page {
 		t := in.scoreTable()
 		p.Scores = &t
 	}
-	p.Map = in.blockMap()
+	p.Map, p.Whole = in.blockMap(), !p.Narrow || in.Plan.Mask(in.steps()).Len() > 0
 	p.Command = shellLine(in.Command)
 	return p
 }
@@ -90,8 +93,17 @@ func (in Input) title() string {
 
 func (in Input) subtitle() string {
 	p := in.Plan
-	blocks, of := len(p.Removed(in.steps())), len(p.Model.Blocks)
-	if in.Pruned == nil {
+	blocks, of, narrow := p.Mask(in.steps()).Len(), len(p.Model.Blocks), in.narrowed().FFNs
+	switch {
+	case narrow > 0 && blocks > 0 && in.Pruned == nil:
+		return fmt.Sprintf("A plan that removes %d of the %d attention and FFN blocks of %s, and narrows %s", blocks, of, in.sourceName(), plural(narrow, "FFN"))
+	case narrow > 0 && blocks > 0:
+		return fmt.Sprintf("%s without %d of its %d attention and FFN blocks, and with %s", in.sourceName(), blocks, of, plural(narrow, "narrower FFN"))
+	case narrow > 0 && in.Pruned == nil:
+		return fmt.Sprintf("A plan that narrows %s of %s", plural(narrow, "FFN"), in.sourceName())
+	case narrow > 0:
+		return fmt.Sprintf("%s with %s", in.sourceName(), plural(narrow, "narrower FFN"))
+	case in.Pruned == nil:
 		return fmt.Sprintf("A plan that removes %d of the %d attention and FFN blocks of %s", blocks, of, in.sourceName())
 	}
 	return fmt.Sprintf("%s without %d of its %d attention and FFN blocks", in.sourceName(), blocks, of)
@@ -113,6 +125,9 @@ func (in Input) figures() []figure {
 		out = append(out, figure{format.Size(size), "file size", "was " + format.Size(p.Model.Size)})
 	}
 	out = append(out, figure{percent(s.Ratio), "of the parameters gone", fmt.Sprintf("%s of %s", format.Count(s.ParamsRemoved), format.Count(p.Model.Params))})
+	if n := in.narrowed(); n.FFNs > 0 {
+		out = append(out, n.figure())
+	}
 	if s.Speedup > 0 {
 		out = append(out, figure{fmt.Sprintf("×%.2f", s.Speedup), "speed of generation", "predicted from single tokens on the machine that searched"})
 	}
@@ -129,7 +144,11 @@ func (in Input) figures() []figure {
 // notes are what the reader should know before believing the figures.
 func (in Input) notes() []string {
 	var out []string
-	if len(in.Measured) == 0 {
+	switch narrow := in.narrowed().FFNs > 0; {
+	case len(in.Measured) > 0:
+	case narrow:
+		out = append(out, "The scores are of the calibration text. Text that is unlike it, and unlike what the channels were fitted on, suffers more: measure on your own before you decide.")
+	default:
 		out = append(out, "The scores are of the calibration text, on which the blocks were chosen. Other text suffers more: measure on your own before you decide.")
 	}
 	if in.steps() < len(in.Plan.Steps) {
@@ -157,7 +176,7 @@ func (in Input) stepTable() stepTable {
 	before := p.Base
 	for k, s := range p.Steps {
 		row := stepRow{
-			Index: k + 1, Removed: s.Removed.String(), Score: scoreText(s.Score, s.Sequences() > 0), Gone: percent(s.Ratio),
+			Index: k + 1, Removed: maskText(s.Removed, maxRemoved), Score: scoreText(s.Score, s.Sequences() > 0), Gone: percent(s.Ratio),
 			Change: change(isKLD(p), before, s.Score), Beyond: k >= in.steps(),
 		}
 		if t.Ratio {
