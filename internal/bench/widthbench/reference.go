@@ -133,18 +133,20 @@ func reference(ctx context.Context, o options) error {
 	return nil
 }
 
-// compareChannels prints what became of each block beside the reference's, and returns the mean over the layers of the part of the
+// compareChannels prints what became of each block beside the reference's lambda. It returns the mean over the layers of the part of the
 // reference's channels that stay here, too.
 func (f *referenceFit) compareChannels(res *fit.Result) float64 {
 	for _, b := range res.Blocks {
-		kind := "attn"
-		line := fmt.Sprintf("  %-8s lambda %-5g", b.Block, b.Lambda)
+		kind, agree := "attn", ""
 		if b.Block.Kind == blockmask.FFN {
-			kind = "ffn"
-			line = fmt.Sprintf("%s agree %.4f", line, common(res.Narrowed[b.Block].Kept, f.Kept[b.Block.Layer]))
+			kind, agree = "ffn", fmt.Sprintf(", channels agree %.4f", common(res.Narrowed[b.Block].Kept, f.Kept[b.Block.Layer]))
 		}
-		fmt.Printf("%s, reference's lambda %g, held-out loss %.4f -> %.4f %s\n",
-			line, f.Lambda[fmt.Sprintf("%d %s", b.Block.Layer, kind)], b.Before, b.After, b.Skipped)
+		outcome := fmt.Sprintf("held-out loss %.4f -> %.4f", b.Before, b.After)
+		if b.Skipped != "" {
+			outcome = b.Skipped
+		}
+		fmt.Printf("  %-8s lambda %-4g (reference %g)%s, %s\n",
+			b.Block, b.Lambda, f.Lambda[fmt.Sprintf("%d %s", b.Block.Layer, kind)], agree, outcome)
 	}
 	sum := 0.0
 	for layer, kept := range f.Kept {
