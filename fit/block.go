@@ -26,6 +26,7 @@ func (s *state) block(ctx context.Context, b blockmask.Block, at, stop int) erro
 	if err != nil {
 		return err
 	}
+	own := reason
 	parts, reason, err := s.beside(ctx, at, reason)
 	if err != nil {
 		return err
@@ -48,9 +49,10 @@ func (s *state) block(ctx context.Context, b blockmask.Block, at, stop int) erro
 	}
 	s.waiting = nil
 	switch {
-	case s.narrows(b) && reason != "":
-		err = fmt.Errorf("%s cannot lose channels: %s", b, reason)
+	case s.narrows(b) && own != "":
+		err = fmt.Errorf("%s cannot lose channels: %s", b, own)
 	case s.narrows(b):
+		reason = ""
 		err = s.cut(ctx, b, at, stop, parts)
 	case reason == "":
 		reason, err = s.refit(ctx, at, stop, parts)
@@ -99,6 +101,33 @@ func (s *state) beside(ctx context.Context, at int, reason string) ([]*part, str
 		reason = why
 	}
 	return parts, reason, err
+}
+
+// own is the output projection of an FFN that loses channels. What is added between the same boundaries, such as that of an attention which
+// runs side by side with it, is left as it is: then s.alone is the FFN.
+func (s *state) own(ctx context.Context, b blockmask.Block, at, stop int, parts []*part) (p *part, err error) {
+	n := 0
+	for _, q := range parts {
+		if q.block != b {
+			q.left("it runs side by side with an FFN that loses channels")
+			continue
+		}
+		p = q
+		n++
+	}
+	if n != 1 || p.Experts > 0 {
+		return nil, fmt.Errorf("%s has %d output projections; only a dense FFN with one can lose channels", b, n)
+	}
+	x := s.batches[0]
+	without, err := s.e.Segment(ctx, x.seqs, s.Removed.With(b), at, stop, x.pruned)
+	if err != nil {
+		return nil, err
+	}
+	s.alone = nil
+	if !slices.Equal(without, x.pruned) {
+		s.alone = blockmask.New(b)
+	}
+	return p, nil
 }
 
 // refit fits the parts of a block, which lies between two boundaries. reason says why their form does not allow it; what else became of a

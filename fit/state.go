@@ -94,7 +94,8 @@ type state struct {
 	e       engine.BlockRunner
 	w       Weights
 	batches []*batch
-	waiting []*part // of a block that the next one runs beside
+	waiting []*part        // of a block that the next one runs beside
+	alone   blockmask.Mask // the FFN that loses channels, where what is added with it stays as it is; nil: nothing is
 	res     *Result
 }
 

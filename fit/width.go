@@ -27,10 +27,12 @@ var widthLambdas = []float64{0.003, 0.01, 0.03, 0.1, 0.3, 1}
 // lambda is chosen by the closed-form loss on the held part; then all of the text is fitted.
 func (s *state) cut(ctx context.Context, b blockmask.Block, at, stop int, parts []*part) error {
 	width := s.Widths[b]
-	if len(parts) != 1 || parts[0].Experts > 0 {
-		return fmt.Errorf("%s has %d output projections; only a dense FFN with one can lose channels", b, len(parts))
+	p, err := s.own(ctx, b, at, stop, parts)
+	if err != nil {
+		return err
 	}
-	p := parts[0]
+	defer func() { s.alone = nil }()
+	parts = []*part{p}
 	if width < 1 || width > p.In {
 		return fmt.Errorf("%s has %d channels and cannot keep %d", b, p.In, width)
 	}

@@ -51,22 +51,7 @@ func TestWidth(t *testing.T) {
 			}
 		}
 	}
-	loss := func(m *fittest.Toy) float64 {
-		total := 0.0
-		for _, batch := range q.Held {
-			rows, err := m.EvalFrom(t.Context(), batch, nil, 0, fittest.Embed(batch))
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, row := range rows {
-				for _, l := range row {
-					total += l
-				}
-			}
-		}
-		return total
-	}
-	if fitted, cut := loss(m), loss(plain); !(fitted < 0.5*cut) || fitted == 0 {
+	if fitted, cut := heldLoss(t, m, q), heldLoss(t, plain, q); !(fitted < 0.5*cut) || fitted == 0 {
 		t.Errorf("loss %v, without a fit %v", fitted, cut)
 	}
 }
@@ -89,6 +74,60 @@ func TestWidthOfAllChannels(t *testing.T) {
 	if n := res.Narrowed[ffn(1)]; n.Kept.Len() != fittest.Features {
 		t.Errorf("kept %v", n.Kept)
 	}
+}
+
+// An attention that runs side by side with the FFN stays as it is: the FFN's channels are fitted to what is left for them.
+func TestWidthBesideAnAttention(t *testing.T) {
+	t.Parallel()
+	const keep = 6
+	m, q := fittest.New(3), request("")
+	m.Wait[0], m.Wait[2] = true, true
+	m.Post[2] = true // whatever its form is
+	q.Widths = map[blockmask.Block]int{ffn(0): keep, ffn(1): keep}
+	res, err := fit.Run(t.Context(), m, m, q)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, b := range res.Blocks {
+		i := slices.Index(m.Blocks(), b.Block)
+		switch {
+		case i > 3:
+		case i%2 == 0 && (b.Skipped == "" || !slices.Equal(m.W[i], m.First[i])):
+			t.Errorf("%s: %+v", b.Block, b)
+		case i%2 == 1 && (b.Method != fit.Width || res.Narrowed[b.Block].Kept.Len() != keep || !(b.After < b.Before)):
+			t.Errorf("%s: %+v", b.Block, b)
+		}
+	}
+	plain := fittest.New(3) // the same channels gone, nothing fitted
+	plain.Wait, plain.Post = m.Wait, m.Post
+	for b, n := range res.Narrowed {
+		i := slices.Index(m.Blocks(), b)
+		for j := range plain.W[i] {
+			if !n.Kept.Contains(j % fittest.Features) {
+				plain.W[i][j] = 0
+			}
+		}
+	}
+	if fitted, cut := heldLoss(t, m, q), heldLoss(t, plain, q); !(fitted < 0.5*cut) || fitted == 0 {
+		t.Errorf("loss %v, without a fit %v", fitted, cut)
+	}
+}
+
+// heldLoss is the sum of the held part's losses.
+func heldLoss(t *testing.T, m *fittest.Toy, q fit.Request) (total float64) {
+	t.Helper()
+	for _, batch := range q.Held {
+		rows, err := m.EvalFrom(t.Context(), batch, nil, 0, fittest.Embed(batch))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, row := range rows {
+			for _, l := range row {
+				total += l
+			}
+		}
+	}
+	return total
 }
 
 func TestWidthRefuses(t *testing.T) {
