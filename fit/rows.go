@@ -14,6 +14,7 @@ type rows struct {
 	n        int
 	residual []float32             // (n, d): what the pruned stream behind the block lacks
 	out      []float32             // (n, d): what the block adds, less its biases
+	stream   []float32             // (n, d): the unpruned stream, as it is
 	taps     map[*part]*engine.Tap // features multiplied with their scale
 }
 
@@ -24,7 +25,7 @@ func (s *state) pass(ctx context.Context, at, stop int, parts []*part, held bool
 		if x.held && !held {
 			continue
 		}
-		r := &rows{n: x.positions(), taps: map[*part]*engine.Tap{}}
+		r := &rows{n: x.positions(), stream: x.dense, taps: map[*part]*engine.Tap{}}
 		var taps []*engine.Tap
 		for _, p := range parts {
 			t := &engine.Tap{Weight: p.Name}
@@ -48,7 +49,10 @@ func (s *state) pass(ctx context.Context, at, stop int, parts []*part, held bool
 		added := difference(after, base)
 		// Once a part is fitted its weights are others than those that were read, and the form has been tested.
 		if i == 0 && !slices.ContainsFunc(parts, (*part).fitted) {
-			if reason := linear(parts, added, after, r); reason != "" {
+			for _, p := range parts {
+				p.norm = r.taps[p].Norm
+			}
+			if reason := linear(parts, added, after, r, s.norms); reason != "" {
 				return reason, nil
 			}
 		}
@@ -116,12 +120,15 @@ const maxNonlinear = 0.02
 const streamRounding = 0x1p-22
 
 // linear makes sure, on a few positions, that the block adds the products of its parts to the stream after and nothing else: behind a norm
-// the closed form would be wrong.
-func linear(parts []*part, added, after []float32, r *rows) string {
+// the closed form would be another, and with norms it may be.
+func linear(parts []*part, added, after []float32, r *rows, norms bool) string {
 	d := parts[0].Out
 	for _, p := range parts {
 		if t := r.taps[p]; p.Out != d || t.K != p.In || (t.Used > 0) != (p.Experts > 0) || len(t.Scale) != r.n*max(1, t.Used) {
 			return "its output projections do not have one row for each position"
+		}
+		if t := r.taps[p]; t.Norm != nil && (!norms || len(parts) > 1 || p.Experts > 0 || len(t.Norm) != d || p.Bias != nil) {
+			return "a norm follows its output projection"
 		}
 	}
 	var diff, norm, stream float64
@@ -130,6 +137,9 @@ func linear(parts []*part, added, after []float32, r *rows) string {
 		clear(want)
 		for _, p := range parts {
 			p.product(r.taps[p], i, want)
+			if r.taps[p].Norm != nil {
+				normed(r.taps[p], want)
+			}
 		}
 		for o, w := range want {
 			got := float64(added[i*d+o])

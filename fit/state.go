@@ -97,6 +97,7 @@ type state struct {
 	waiting []*part        // of a block that the next one runs beside
 	alone   blockmask.Mask // the FFN that loses channels, where what is added with it stays as it is; nil: nothing is
 	res     *Result
+	norms   bool // projections with a norm behind them are fitted, too
 }
 
 // narrows reports whether a block loses channels.
@@ -109,6 +110,7 @@ type part struct {
 	power []float64 // (matrices, In) sums of squares of what comes in, from all positions
 	rows  []int     // (matrices) how many
 	out   Block
+	norm  []float32 // the weight of the norm behind it; nil: none
 }
 
 func newPart(b blockmask.Block, p *Projection) *part {

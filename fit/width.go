@@ -47,6 +47,11 @@ func (s *state) cut(ctx context.Context, b blockmask.Block, at, stop int, parts 
 		if x.held {
 			held += len(target)
 		}
+		if p.norm != nil {
+			if _, err := behindNorm(ctx, s.e, p, r, target); err != nil {
+				return err
+			}
+		}
 		return q.sum(ctx, s.e, p.Name, x.held, r.n, r.taps[p].Features, target)
 	})
 	if err == nil && reason != "" {
@@ -59,7 +64,13 @@ func (s *state) cut(ctx context.Context, b blockmask.Block, at, stop int, parts 
 	if err != nil {
 		return fmt.Errorf("%s: %w", b, err)
 	}
-	columns, lambda, before, err := q.fitKept(p, kept)
+	var columns *mat.Dense
+	var lambda, before float64
+	if p.norm != nil {
+		columns, lambda, before, err = s.chooseNormed(ctx, b, at, stop, p, &q, kept)
+	} else {
+		columns, lambda, before, err = q.fitKept(p, kept)
+	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", b, err)
 	}
