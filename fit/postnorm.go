@@ -29,9 +29,11 @@ const tinyNorm = 1e-3
 // behind it. It returns the square root of L for each position.
 func behindNorm(ctx context.Context, e engine.BlockRunner, p *part, r *rows, target []float32) ([]float64, error) {
 	t, d := r.taps[p], p.Out
+	if p.turned == nil {
+		p.turned = turned(p.Weights, d, p.In)
+	}
 	made := make([]float64, r.n*d)
-	err := e.Product(ctx, p.Name, p.In, turned(t.Features, r.n, p.In), turned(p.Weights, d, p.In), made)
-	if err != nil {
+	if err := e.Product(ctx, p.Name, p.In, turned(t.Features, r.n, p.In), p.turned, made); err != nil {
 		return nil, err
 	}
 	roots := make([]float64, r.n)

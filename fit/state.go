@@ -106,11 +106,12 @@ func (s *state) narrows(b blockmask.Block) bool { return s.Widths[b] > 0 }
 // part is an output projection of a block, and what is collected about it.
 type part struct {
 	*Projection
-	block blockmask.Block
-	power []float64 // (matrices, In) sums of squares of what comes in, from all positions
-	rows  []int     // (matrices) how many
-	out   Block
-	norm  []float32 // the weight of the norm behind it; nil: none
+	block  blockmask.Block
+	power  []float64 // (matrices, In) sums of squares of what comes in, from all positions
+	rows   []int     // (matrices) how many
+	out    Block
+	norm   []float32 // the weight of the norm behind it; nil: none
+	turned []float32 // (In, Out) the weights, where a norm asks for their products
 }
 
 func newPart(b blockmask.Block, p *Projection) *part {
