@@ -52,8 +52,10 @@ func (s *state) block(ctx context.Context, b blockmask.Block, at, stop int) erro
 	case s.narrows(b) && own != "":
 		err = fmt.Errorf("%s cannot lose channels: %s", b, own)
 	case s.narrows(b):
+		if err = s.cut(ctx, b, at, stop, parts); err == nil {
+			err = s.refitBeside(ctx, b, at, stop, parts, reason)
+		}
 		reason = ""
-		err = s.cut(ctx, b, at, stop, parts)
 	case reason == "":
 		reason, err = s.refit(ctx, at, stop, parts)
 	}
@@ -103,13 +105,12 @@ func (s *state) beside(ctx context.Context, at int, reason string) ([]*part, str
 	return parts, reason, err
 }
 
-// own is the output projection of an FFN that loses channels. What is added between the same boundaries, such as that of an attention which
-// runs side by side with it, is left as it is: then s.alone is the FFN.
+// own is the output projection of an FFN that loses channels. If something else is added between the same boundaries, such as an attention
+// that runs side by side with it, s.alone is the FFN.
 func (s *state) own(ctx context.Context, b blockmask.Block, at, stop int, parts []*part) (p *part, err error) {
 	n := 0
 	for _, q := range parts {
 		if q.block != b {
-			q.left("it runs side by side with an FFN that loses channels")
 			continue
 		}
 		p = q
@@ -128,6 +129,25 @@ func (s *state) own(ctx context.Context, b blockmask.Block, at, stop int, parts 
 		s.alone = blockmask.New(b)
 	}
 	return p, nil
+}
+
+// refitBeside fits the parts of the mixer that runs side by side with an FFN b which lost channels. reason says why it cannot be.
+func (s *state) refitBeside(ctx context.Context, b blockmask.Block, at, stop int, parts []*part, reason string) (err error) {
+	others := slices.DeleteFunc(slices.Clone(parts), func(p *part) bool { return p.block == b })
+	if len(others) == 0 {
+		return nil
+	}
+	if reason == "" {
+		s.alone = blockmask.New(others[0].block)
+		reason, err = s.refit(ctx, at, stop, others)
+		s.alone = nil
+	}
+	for _, p := range others {
+		if reason != "" {
+			p.left(reason)
+		}
+	}
+	return err
 }
 
 // refit fits the parts of a block, which lies between two boundaries. reason says why their form does not allow it; what else became of a

@@ -26,7 +26,8 @@
 // by [Full] only: see postnorm.go. Any other form is left alone.
 //
 // An FFN of [Request.Widths] loses channels on the way: those that stay are chosen, and the projection fitted on them, in closed form
-// (method [Width]). Such a fit is not undone. A mixer that runs side by side with it stays as it is.
+// (method [Width]). Such a fit is not undone. A mixer that runs side by side with it is fitted
+// after it.
 //
 // A search can ask what a repair would make up for before anything is changed: [Mappable] says which blocks a repair could change,
 // [Streams] runs the model once, and a [Span] fits the map of one candidate.

@@ -95,7 +95,7 @@ type state struct {
 	w       Weights
 	batches []*batch
 	waiting []*part        // of a block that the next one runs beside
-	alone   blockmask.Mask // the FFN that loses channels, where what is added with it stays as it is; nil: nothing is
+	alone   blockmask.Mask // the block that is fitted, where another one is added together with it and stays as it is; nil: none is
 	res     *Result
 	norms   bool // projections with a norm behind them are fitted, too
 }
