@@ -52,6 +52,8 @@ func (s *state) block(ctx context.Context, b blockmask.Block, at, stop int) erro
 		err = fmt.Errorf("%s cannot lose channels: %s", b, reason)
 	case s.narrows(b):
 		err = s.cut(ctx, b, at, stop, parts)
+	case s.Trial && s.cutting():
+		reason = "a trial fits what is narrowed only"
 	case reason == "":
 		reason, err = s.refit(ctx, at, stop, parts)
 	}
@@ -104,7 +106,7 @@ func (s *state) beside(ctx context.Context, at int, reason string) ([]*part, str
 // refit fits the parts of a block, which lies between two boundaries. reason says why their form does not allow it; what else became of a
 // part is written down in it.
 func (s *state) refit(ctx context.Context, at, stop int, parts []*part) (reason string, err error) {
-	mapped := newMapFit(parts)
+	mapped := newMapFit(parts, s.cutting())
 	for i, fits := range s.rounds(parts, mapped) {
 		taken, reason, err := s.round(ctx, at, stop, parts, fits, i == 0)
 		if err != nil || reason != "" {
@@ -126,7 +128,7 @@ func (s *state) rounds(parts []*part, mapped fit) (out [][]fit) {
 	for _, p := range parts {
 		switch {
 		case p.Experts == 0 && (p.affordable() || s.Method == Full):
-			out = append(out, []fit{newFullFit(p)})
+			out = append(out, []fit{newFullFit(p, s.cutting())})
 		case p.affordable():
 			out = append(out, []fit{newExpertsFit(p)})
 		default:

@@ -1,6 +1,7 @@
 package fit
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -11,10 +12,12 @@ import (
 // selectRidge is what is added to H's diagonal for the selection of channels, in parts of its mean.
 const selectRidge = 0.01
 
-// What leaves together was judged as if it left alone, so it must be few of all: one in downdatePart, and at most downdateGroup.
+// What leaves together was judged as if it left alone, so it must be few of all: one in downdatePart, and at most downdateGroup, or one
+// in manyPart where that is more.
 const (
 	downdateGroup = 16
 	downdatePart  = 96
+	manyPart      = 256
 )
 
 // downdating takes features out of a ridge problem, the ones that are missed least first: the problem of OSSCAR (arXiv 2403.12983) and
@@ -27,6 +30,7 @@ type downdating struct {
 	v       *mat.Dense // (k, d) the solution on what is alive; rows of what left are zero
 	alive   []int      // ascending
 	group   int
+	mul     product // for large systems; nil: gonum does it
 }
 
 // selectChannels chooses keep of the k features of a, so that the ridge solution on them comes closest to the target. They come in
@@ -47,19 +51,24 @@ func (a *normal) downdating() (*downdating, error) {
 	if !(mean > 0) || math.IsInf(mean, 0) {
 		return nil, unsolvable(fmt.Sprintf("the features of %d positions are all zero or not finite", a.n))
 	}
-	h := mat.NewSymDense(k, slices.Clone(a.g))
+	d := &downdating{v: new(mat.Dense), alive: make([]int, k), group: max(1, min(max(downdateGroup, k/manyPart), k/downdatePart))}
+	h := slices.Clone(a.g)
 	for i := range k {
-		h.SetSym(i, i, h.At(i, i)+selectRidge*mean)
+		h[i*k+i] += selectRidge * mean
 	}
-	var ch mat.Cholesky
-	if !ch.Factorize(h) {
-		return nil, unsolvable(fmt.Sprintf("the normal equations of %d features are too badly conditioned", k))
+	var err error
+	if a.mul != nil && k >= blockedFrom {
+		d.mul = a.mul
+		d.inverse, err = blockedInverse(h, k, blockRows, a.mul)
+	} else {
+		d.inverse, err = inverse(h, k)
 	}
-	var symmetric mat.SymDense
-	if err := ch.InverseTo(&symmetric); err != nil {
-		return nil, unsolvable(fmt.Sprintf("the normal equations of %d features are too badly conditioned", k))
+	if errors.Is(err, errIndefinite) {
+		err = unsolvable(fmt.Sprintf("the normal equations of %d features are too badly conditioned", k))
 	}
-	d := &downdating{inverse: mat.DenseCopyOf(&symmetric), v: new(mat.Dense), alive: make([]int, k), group: max(1, min(downdateGroup, k/downdatePart))}
+	if err != nil {
+		return nil, err
+	}
 	d.v.Mul(d.inverse, mat.NewDense(k, a.d, a.c))
 	for i := range d.alive {
 		d.alive[i] = i
@@ -67,11 +76,40 @@ func (a *normal) downdating() (*downdating, error) {
 	return d, nil
 }
 
+// inverse is that of a symmetric matrix h (k, k), which is overwritten.
+func inverse(h []float64, k int) (*mat.Dense, error) {
+	var ch mat.Cholesky
+	if !ch.Factorize(mat.NewSymDense(k, h)) {
+		return nil, errIndefinite
+	}
+	var out mat.SymDense
+	if ch.InverseTo(&out) != nil {
+		return nil, errIndefinite
+	}
+	return mat.DenseCopyOf(&out), nil
+}
+
+// blockedInverse is [inverse] in blocks of w rows, with products on the engine.
+func blockedInverse(h []float64, k, w int, mul product) (*mat.Dense, error) {
+	f, err := factorize(h, k, w, mul)
+	if err == nil && !(f.spread() <= maxCondition) {
+		err = errIndefinite
+	}
+	if err != nil {
+		return nil, err
+	}
+	x := make([]float64, k*k)
+	for i := range k {
+		x[i*k+i] = 1
+	}
+	return mat.NewDense(k, k, x), f.solve(x, k)
+}
+
 // to lets features leave until keep are alive.
 func (d *downdating) to(keep int) error {
 	for len(d.alive) > keep {
 		gone := cheapest(d.inverse, d.v, d.alive, min(d.group, len(d.alive)-keep))
-		if err := downdate(d.inverse, d.v, gone); err != nil {
+		if err := d.without(gone); err != nil {
 			return err
 		}
 		d.alive = slices.DeleteFunc(d.alive, func(i int) bool { return slices.Contains(gone, i) })
@@ -108,36 +146,41 @@ func squares(v []float64) float64 {
 	return sum
 }
 
-// downdate takes the features gone out of the inverse (k, k) and the solution v (k, d). Their rows and columns become zero.
-func downdate(inverse, v *mat.Dense, gone []int) error {
-	k, d := v.Dims()
+// without takes the features gone out of the inverse and the solution. Their rows and columns become zero.
+func (d *downdating) without(gone []int) error {
+	k, width := d.v.Dims()
 	n := len(gone)
-	cols, block, rows := mat.NewDense(k, n, nil), mat.NewDense(n, n, nil), mat.NewDense(n, d, nil)
+	rows, block, v := mat.NewDense(n, k, nil), mat.NewDense(n, n, nil), mat.NewDense(n, width, nil)
 	for j, p := range gone {
-		for i := range k {
-			cols.Set(i, j, inverse.At(i, p))
-		}
+		rows.SetRow(j, d.inverse.RawRowView(p)) // the inverse is symmetric
 		for i, q := range gone {
-			block.Set(i, j, inverse.At(q, p))
+			block.Set(i, j, d.inverse.At(q, p))
 		}
-		rows.SetRow(j, v.RawRowView(p))
+		v.SetRow(j, d.v.RawRowView(p))
 	}
-	var s, sRows, sCols, change mat.Dense
+	var s, sv, sRows, change mat.Dense
 	if err := s.Inverse(block); err != nil {
 		return unsolvable("the channels that leave together depend on each other")
 	}
+	sv.Mul(&s, v)
+	change.Mul(rows.T(), &sv)
+	d.v.Sub(d.v, &change)
 	sRows.Mul(&s, rows)
-	change.Mul(cols, &sRows)
-	v.Sub(v, &change)
-	sCols.Mul(&s, cols.T())
-	var square mat.Dense
-	square.Mul(cols, &sCols)
-	inverse.Sub(inverse, &square)
+	if d.mul != nil {
+		err := d.mul(n, singles(rows.RawMatrix().Data, -1), singles(sRows.RawMatrix().Data, 1), d.inverse.RawMatrix().Data)
+		if err != nil {
+			return err
+		}
+	} else {
+		var square mat.Dense
+		square.Mul(rows.T(), &sRows)
+		d.inverse.Sub(d.inverse, &square)
+	}
 	for _, p := range gone {
-		clear(v.RawRowView(p))
-		clear(inverse.RawRowView(p))
+		clear(d.v.RawRowView(p))
+		clear(d.inverse.RawRowView(p))
 		for i := range k {
-			inverse.Set(i, p, 0)
+			d.inverse.Set(i, p, 0)
 		}
 	}
 	return nil
@@ -146,7 +189,7 @@ func downdate(inverse, v *mat.Dense, gone []int) error {
 // of is the problem on some of the features only.
 func (a *normal) of(kept []int) *normal {
 	s := newNormal(len(kept), a.d)
-	s.n, s.energy, s.mul = a.n, a.energy, a.mul
+	s.n, s.energy, s.mul, s.loose = a.n, a.energy, a.mul, a.loose
 	for i, p := range kept {
 		for j, q := range kept {
 			s.g[i*s.k+j] = a.g[p*a.k+q]
@@ -163,7 +206,7 @@ func (a *normal) from(x *mat.Dense) (*normal, error) {
 		return nil, err
 	}
 	s := newNormal(a.k, a.d)
-	s.n, s.mul = a.n, a.mul
+	s.n, s.mul, s.loose = a.n, a.mul, a.loose
 	copy(s.g, a.g)
 	for i, v := range gx.RawMatrix().Data {
 		s.c[i] = a.c[i] - v

@@ -1,6 +1,7 @@
 package fit
 
 import (
+	"errors"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -78,8 +79,9 @@ func TestDowndateIsASolveWithout(t *testing.T) {
 	}
 	h, v := mat.DenseCopyOf(&inverse), new(mat.Dense)
 	v.Mul(h, mat.NewDense(a.k, a.d, a.c))
+	d := &downdating{inverse: h, v: v}
 	for _, gone := range [][]int{{3}, {0, 9, 17}, {5}} {
-		if err := downdate(h, v, gone); err != nil {
+		if err := d.without(gone); err != nil {
 			t.Fatal(err)
 		}
 		all = slices.DeleteFunc(all, func(i int) bool { return slices.Contains(gone, i) })
@@ -88,6 +90,41 @@ func TestDowndateIsASolveWithout(t *testing.T) {
 			for j := range a.d {
 				if diff := math.Abs(v.At(p, j) - want.At(i, j)); diff > 1e-8*(1+math.Abs(want.At(i, j))) {
 					t.Fatalf("without %v, row %d: %v, solved anew %v", gone, p, v.At(p, j), want.At(i, j))
+				}
+			}
+		}
+	}
+}
+
+// With products on the engine, in single precision, the inverse and what is downdated are the same within that precision, and so is
+// the choice.
+func TestDowndateOnTheEngine(t *testing.T) {
+	t.Parallel()
+	for _, k := range []int{20, 31, 64} {
+		a, _, _ := correlated(t, 400, k, 6, uint64(k))
+		plain, err := a.downdating()
+		if err != nil {
+			t.Fatal(err)
+		}
+		h := slices.Clone(a.g)
+		for i := range k {
+			h[i*k+i] += selectRidge * a.meanDiagonal()
+		}
+		blocked := &downdating{v: mat.DenseCopyOf(plain.v), alive: slices.Clone(plain.alive), group: 3, mul: rounded}
+		plain.group = 3
+		if blocked.inverse, err = blockedInverse(h, k, 8, rounded); err != nil {
+			t.Fatal(err)
+		}
+		for _, keep := range []int{k - 3, k / 2, k / 3} {
+			if err := errors.Join(plain.to(keep), blocked.to(keep)); err != nil {
+				t.Fatal(err)
+			}
+			if !slices.Equal(plain.alive, blocked.alive) {
+				t.Fatalf("%d of %d: %v on the engine, %v in double precision", keep, k, blocked.alive, plain.alive)
+			}
+			for _, m := range [][2]*mat.Dense{{blocked.inverse, plain.inverse}, {blocked.v, plain.v}} {
+				if scale := mat.Norm(m[1], math.Inf(1)); !mat.EqualApprox(m[0], m[1], 1e-5*scale) {
+					t.Errorf("%d of %d features: off by more than rounding", keep, k)
 				}
 			}
 		}

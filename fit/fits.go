@@ -34,6 +34,10 @@ type candidate struct {
 type dense struct {
 	k, d      int
 	fit, held *normal
+
+	// What is held back stays unseen: once weights have seen it, the streams behind them fit it better than other text, and the
+	// choices of later blocks are wrong.
+	fitOnly bool
 }
 
 func (q *dense) advance(*state) bool { return false }
@@ -85,9 +89,13 @@ func (q *dense) candidates() (all []candidate, failed string, err error) {
 	return []candidate{c}, "", err
 }
 
-// solve fits all of the text.
+// solve fits all of the text, or what is not held back alone.
 func (q *dense) solve(lambda float64) (*mat.Dense, error) {
-	x, _, err := q.fit.plus(q.held).solve(lambda)
+	eq := q.fit
+	if !q.fitOnly {
+		eq = eq.plus(q.held)
+	}
+	x, _, err := eq.solve(lambda)
 	return x, err
 }
 
@@ -97,7 +105,9 @@ type fullFit struct {
 	p *part
 }
 
-func newFullFit(p *part) *fullFit { return &fullFit{dense{k: p.In, d: p.Out}, p} }
+func newFullFit(p *part, fitOnly bool) *fullFit {
+	return &fullFit{dense{k: p.In, d: p.Out, fitOnly: fitOnly}, p}
+}
 
 func (f *fullFit) parts() []*part { return []*part{f.p} }
 func (f *fullFit) method() Method { return Full }
@@ -136,7 +146,9 @@ type mapFit struct {
 	all []*part
 }
 
-func newMapFit(all []*part) *mapFit { return &mapFit{dense{k: all[0].Out, d: all[0].Out}, all} }
+func newMapFit(all []*part, fitOnly bool) *mapFit {
+	return &mapFit{dense{k: all[0].Out, d: all[0].Out, fitOnly: fitOnly}, all}
+}
 
 func (f *mapFit) parts() []*part { return f.all }
 func (f *mapFit) method() Method { return Map }

@@ -148,6 +148,7 @@ func (p *prober) narrow(ctx context.Context, b blockmask.Block, at int) ([]float
 			w.Set(i, o, float64(part.Weights[o*part.In+i]))
 		}
 	}
+	q.fit.loose = true
 	target, err := q.fit.times(w)
 	if err != nil {
 		return nil, err

@@ -67,7 +67,7 @@ func TestProbe(t *testing.T) {
 	}
 }
 
-// A trial fits as a run does, and leaves the model as it was.
+// A trial fits what is narrowed and leaves the model as it was: it loses about what a run loses, which fits the other blocks too.
 func TestTrial(t *testing.T) {
 	t.Parallel()
 	q := request("attn:2")
@@ -83,7 +83,7 @@ func TestTrial(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got.NLLAfter != want.NLLAfter || got.NLLBefore != want.NLLBefore || len(want.Weights) == 0 {
+	if math.Abs(got.NLLAfter/want.NLLAfter-1) > 0.2 || got.NLLBefore != want.NLLBefore || len(want.Weights) == 0 {
 		t.Errorf("%g, was %g, the run says %g, was %g", got.NLLAfter, got.NLLBefore, want.NLLAfter, want.NLLBefore)
 	}
 	for i := range m.W {

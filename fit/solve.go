@@ -18,6 +18,7 @@ type normal struct {
 	c       []float64 // (k, d) sum f r^T
 	energy  float64   // sum |r|^2
 	mul     product   // for large systems; nil: gonum solves them too
+	loose   bool      // products alone run on mul from productFrom inputs on
 	prior   float64   // what positions without a residual add to G's diagonal, for the ridge only
 }
 
@@ -102,9 +103,12 @@ func (a *normal) ridge(added float64) (*mat.Dense, error) {
 	return &x, nil
 }
 
+// productFrom is the number of inputs from which products alone pay on the engine. They lose as much in precision as the sums have lost.
+const productFrom = 512
+
 // times is G X.
 func (a *normal) times(x *mat.Dense) (*mat.Dense, error) {
-	if a.mul == nil || a.k < blockedFrom {
+	if a.mul == nil || a.k < blockedFrom && !(a.loose && a.k >= productFrom) {
 		var gx mat.Dense
 		gx.Mul(mat.NewSymDense(a.k, a.g), x)
 		return &gx, nil

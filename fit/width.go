@@ -18,13 +18,16 @@ const Width Method = "width"
 // diagonal.
 var widthLambdas = []float64{0.003, 0.01, 0.03, 0.1, 0.3, 1}
 
+// trialLambdas are enough to see what a shape loses.
+var trialLambdas = []float64{0.03, 0.3}
+
 // cut takes channels out of an FFN, whose output projection lies between two boundaries. With f (k) what that is multiplied with, on the
 // pruned stream, and y = x_d behind the FFN less x_p in front of it, the wanted number of channels on which a linear map of f comes
 // closest to y is chosen, and the projection's columns are fitted:
 //
 //	W_K <- W_K + ((H_KK + lambda mean(diag) I)^-1 (G_K - H_KK W_K^T))^T     H = sum f f^T, G = sum f y^T
 //
-// lambda is chosen by the closed-form loss on the held part; then all of the text is fitted.
+// lambda is chosen by the closed-form loss on the held part, which no weight sees: see [dense].
 func (s *state) cut(ctx context.Context, b blockmask.Block, at, stop int, parts []*part) error {
 	width := s.width(b)
 	if len(parts) != 1 || parts[0].Experts > 0 {
@@ -53,11 +56,16 @@ func (s *state) cut(ctx context.Context, b blockmask.Block, at, stop int, parts 
 	if err != nil {
 		return err
 	}
+	q.fit.loose, q.held.loose = true, true
 	kept, err := s.chosen(b, &q, width)
 	if err != nil {
 		return fmt.Errorf("%s: %w", b, err)
 	}
-	columns, lambda, before, err := q.fitKept(p, kept)
+	lambdas := widthLambdas
+	if s.Trial {
+		lambdas = trialLambdas
+	}
+	columns, lambda, before, err := q.fitKept(p, kept, lambdas)
 	if err != nil {
 		return fmt.Errorf("%s: %w", b, err)
 	}
@@ -75,7 +83,7 @@ func (s *state) cut(ctx context.Context, b blockmask.Block, at, stop int, parts 
 
 // fitKept fits the columns of the kept channels, (len(kept), d). lambda is 0 where the original ones are best; before is the held
 // part's loss with those.
-func (q *dense) fitKept(p *part, kept []int) (columns *mat.Dense, lambda, before float64, err error) {
+func (q *dense) fitKept(p *part, kept []int, lambdas []float64) (columns *mat.Dense, lambda, before float64, err error) {
 	start := mat.NewDense(len(kept), q.d, nil)
 	for i, c := range kept {
 		for o := range q.d {
@@ -91,7 +99,8 @@ func (q *dense) fitKept(p *part, kept []int) (columns *mat.Dense, lambda, before
 		return nil, 0, 0, err
 	}
 	before, best := held.energy, held.energy
-	for _, l := range widthLambdas {
+	columns = start
+	for _, l := range lambdas {
 		x, used, err := fitted.solve(l)
 		if why := unsolvable(""); errors.As(err, &why) {
 			continue
@@ -104,18 +113,11 @@ func (q *dense) fitKept(p *part, kept []int) (columns *mat.Dense, lambda, before
 			return nil, 0, 0, err
 		}
 		if loss < best {
-			best, lambda = loss, used
+			x.Add(x, start)
+			best, lambda, columns = loss, used, x
 		}
 	}
-	if lambda == 0 {
-		return start, 0, before, nil
-	}
-	x, _, err := fitted.plus(held).solve(lambda)
-	if err != nil {
-		return nil, 0, 0, err
-	}
-	x.Add(x, start)
-	return x, lambda, before, nil
+	return columns, lambda, before, nil
 }
 
 // install puts the fitted columns into the loaded model, with zeros for the channels that go, and keeps what the file will hold.

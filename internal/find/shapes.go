@@ -18,7 +18,7 @@ var probeParts = []float64{2. / 3, 1. / 3}
 
 const (
 	probeTokens = 8192
-	probeJudged = 1024
+	probeJudged = 512
 )
 
 // choose fits some shapes on a part of the text, and returns the one that loses the least on what is held back of it.

@@ -152,7 +152,7 @@ func (f *finder) narrows(ctx context.Context) (*narrower, error) {
 	}
 	// What is held back is held back of the fit's text, and scores are only told.
 	f.Calibration.HeldOut = 0
-	if f.Text.Max == 0 {
+	if f.Text.Max == 0 || f.Text.Max > toldSequences {
 		f.Text.Max = toldSequences
 	}
 	return n, nil

@@ -72,7 +72,7 @@ func (d *Done) Remove() error { return d.log.Remove() }
 // repair is only the usual (q.Options.Usual), what cannot be done is a warning; but where channels go it is an error, since without
 // the fit the model would lose much more. With no repair wanted, the channels that go are cut off and nothing is fitted. The caller
 // closes what is returned, or removes it when the file is written.
-func Run(ctx context.Context, src *source.Source, q Request, sink progress.Sink) (*Done, error) {
+func Run(ctx context.Context, src *source.Source, q Request, sink progress.Sink) (out *Done, fail error) {
 	r := q.Options
 	r.Usual = r.Usual && !q.narrow()
 	src.SetWeights(nil, nil)
@@ -94,6 +94,19 @@ func Run(ctx context.Context, src *source.Source, q Request, sink progress.Sink)
 	if err := raise(ctx, src, q, dir, sink); err != nil {
 		return nil, err
 	}
+	if q.narrow() && q.Twin == nil {
+		twin, err := LoadTwin(ctx, src, r, q.Output, sink)
+		if err != nil {
+			return nil, err
+		}
+		if q.Twin = twin; twin != nil {
+			defer func() {
+				if err := src.LoadPlain(ctx); err != nil && out != nil {
+					out, fail = nil, errors.Join(err, out.Close())
+				}
+			}()
+		}
+	}
 	res, m, log, err := refit(ctx, src, q, sink)
 	var kept *logError
 	if err != nil && r.Usual && ctx.Err() == nil && !errors.As(err, &kept) {
@@ -109,7 +122,7 @@ func Run(ctx context.Context, src *source.Source, q Request, sink progress.Sink)
 	if res == nil {
 		return &Done{Raised: src.Types()}, log.Close()
 	}
-	out := &Done{Result: res, Kinds: m.kinds(res), Raised: src.Types(), log: log}
+	out = &Done{Result: res, Kinds: m.kinds(res), Raised: src.Types(), log: log}
 	if res.Undone {
 		sink.Warnf("the repair would have raised the loss on held-back text from %.4f to %.4f: nothing is changed", res.NLLBefore, res.NLLAfter)
 		return out, nil
@@ -210,7 +223,8 @@ func newLog(s *source.Source, q Request, nSeq int, tokens string, sink progress.
 		Flash   string         `json:"flash_attn"`
 		Type    *gguf.Type     `json:"type,omitempty"`
 		Widths  map[string]int `json:"widths,omitempty"`
-	}{q.Removed, q.Options.Method, nSeq, s.Spec.FlashAttn, q.Options.Type, q.widths()})
+		Twin    bool           `json:"twin,omitempty"`
+	}{q.Removed, q.Options.Method, nSeq, s.Spec.FlashAttn, q.Options.Type, q.widths(), q.Twin != nil})
 	if err != nil {
 		return nil, err
 	}
