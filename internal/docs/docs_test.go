@@ -109,13 +109,14 @@ func full() *plan.Plan {
 	hash := strings.Repeat("0", 64)
 	return &plan.Plan{
 		Tool: "ggufprune", LlamaCpp: "v0.5.0", Metric: "ppl", Base: 6,
-		Model:       plan.Model{SHA256: hash, Params: 100, Blocks: blockmask.New(attn, ffn)},
+		Model:       plan.Model{SHA256: hash, Params: 100, Blocks: blockmask.New(attn, ffn), Channels: []int{9}},
 		Calibration: plan.Calibration{TokensSHA256: hash, Chat: true, Self: &plan.SelfText{}},
 		Settings: search.Settings{
 			Strategy: "fast", Unit: blockmask.Mix, Confidence: 0.9, Tolerance: 0.001, Finalists: 2, Admit: 7, AuditEvery: 4,
 			Goal: search.Goal{Blocks: 1, Ratio: 0.1, Size: 1, Speedup: 1.1, MaxPPLRatio: 1.1, MaxKLD: 0.1},
 		},
 		Audit: &search.Audit{}, Refine: &search.Refined{}, HeldOut: &plan.HeldOut{},
+		Shapes: []plan.Shape{{Size: 1, Chosen: true}}, Kinds: []plan.Kind{{Before: 2, After: 3}},
 		Steps: []search.Step{{
 			Index: 1, Removed: blockmask.New(attn), Score: 7, ParamsRemoved: 10, Ratio: 0.1, Size: 1, Speedup: 1.1, Cost: 1, PaperCost: 2,
 			Candidates: []search.Candidate{{Mask: blockmask.New(attn), Score: 7, Sequences: 8}},
