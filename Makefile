@@ -72,8 +72,9 @@ test-report: chromium ## the report's page in Chromium: it renders, asks for not
 test-archs: peers ## every architecture of llama.cpp: masks against zeroed projections
 	go run ./internal/sweep archs
 
-test-layouts: peers ## every architecture and output layout: what is written against what was measured
+test-layouts: peers ## every architecture and output layout, and narrower FFNs: what is written against what was measured
 	go run ./internal/sweep layouts
+	go run ./internal/sweep widths
 
 test-ollama: setup ## pruned models in a real Ollama, which is built for it (once, some minutes)
 	@bash scripts/build-ollama.sh

@@ -33,6 +33,8 @@ type Tap struct {
 	Scale     []float32 // (positions, u)
 	BiasScale []float32 // (positions, u), what a bias behind it is multiplied with
 	Experts   []int32   // (positions, Used)
+	Norm      []float32 // the weight of the RMS norm behind the product, n_embd numbers; nil: none. Scale acts in front of it
+	Eps       float64   // of that norm
 	Refused   string    // why nothing else is filled in: the product does not enter the stream in that way
 }
 

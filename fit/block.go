@@ -26,6 +26,7 @@ func (s *state) block(ctx context.Context, b blockmask.Block, at, stop int) erro
 	if err != nil {
 		return err
 	}
+	own := reason
 	parts, reason, err := s.beside(ctx, at, reason)
 	if err != nil {
 		return err
@@ -48,10 +49,13 @@ func (s *state) block(ctx context.Context, b blockmask.Block, at, stop int) erro
 	}
 	s.waiting = nil
 	switch {
-	case s.narrows(b) && reason != "":
-		err = fmt.Errorf("%s cannot lose channels: %s", b, reason)
+	case s.narrows(b) && own != "":
+		err = fmt.Errorf("%s cannot lose channels: %s", b, own)
 	case s.narrows(b):
-		err = s.cut(ctx, b, at, stop, parts)
+		if err = s.cut(ctx, b, at, stop, parts); err == nil && !s.Trial {
+			err = s.refitBeside(ctx, b, at, stop, parts, reason)
+		}
+		reason = ""
 	case s.Trial && s.cutting():
 		reason = "a trial fits what is narrowed only"
 	case reason == "":
@@ -101,6 +105,51 @@ func (s *state) beside(ctx context.Context, at int, reason string) ([]*part, str
 		reason = why
 	}
 	return parts, reason, err
+}
+
+// own is the output projection of an FFN that loses channels. If something else is added between the same boundaries, such as an attention
+// that runs side by side with it, s.alone is the FFN.
+func (s *state) own(ctx context.Context, b blockmask.Block, at, stop int, parts []*part) (p *part, err error) {
+	n := 0
+	for _, q := range parts {
+		if q.block != b {
+			continue
+		}
+		p = q
+		n++
+	}
+	if n != 1 || p.Experts > 0 {
+		return nil, fmt.Errorf("%s has %d output projections; only a dense FFN with one can lose channels", b, n)
+	}
+	x := s.batches[0]
+	without, err := s.e.Segment(ctx, x.seqs, s.Removed.With(b), at, stop, x.pruned)
+	if err != nil {
+		return nil, err
+	}
+	s.alone = nil
+	if !slices.Equal(without, x.pruned) {
+		s.alone = blockmask.New(b)
+	}
+	return p, nil
+}
+
+// refitBeside fits the parts of the mixer that runs side by side with an FFN b which lost channels. reason says why it cannot be.
+func (s *state) refitBeside(ctx context.Context, b blockmask.Block, at, stop int, parts []*part, reason string) (err error) {
+	others := slices.DeleteFunc(slices.Clone(parts), func(p *part) bool { return p.block == b })
+	if len(others) == 0 {
+		return nil
+	}
+	if reason == "" {
+		s.alone = blockmask.New(others[0].block)
+		reason, err = s.refit(ctx, at, stop, others)
+		s.alone = nil
+	}
+	for _, p := range others {
+		if reason != "" {
+			p.left(reason)
+		}
+	}
+	return err
 }
 
 // refit fits the parts of a block, which lies between two boundaries. reason says why their form does not allow it; what else became of a

@@ -22,10 +22,12 @@
 // The matrix of a mixture of experts is fitted expert by expert, each on the positions that it works on with its share of the residual, or
 // with one map for all; the held-out loss of the changed block chooses. A product that enters the stream multiplied with a number for
 // each position (a gate, an expert's weight, a constant) is fitted as if f had been multiplied with it. Blocks that run side by side,
-// and the shared expert beside the others, are fitted one after the other. Any other form is left alone.
+// and the shared expert beside the others, are fitted one after the other. Behind an RMS norm the direction of what is missing is fitted,
+// by [Full] only: see postnorm.go. Any other form is left alone.
 //
 // An FFN of [Request.Widths] loses channels on the way: those that stay are chosen, and the projection fitted on them, in closed form
-// (method [Width]). Such a fit is not undone.
+// (method [Width]). Such a fit is not undone. A mixer that runs side by side with it is fitted
+// after it.
 //
 // A search can ask what a repair would make up for before anything is changed: [Mappable] says which blocks a repair could change,
 // [Streams] runs the model once, and a [Span] fits the map of one candidate.

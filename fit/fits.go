@@ -103,17 +103,33 @@ func (q *dense) solve(lambda float64) (*mat.Dense, error) {
 type fullFit struct {
 	dense
 	p *part
+	s *state // of a projection with a norm behind it
 }
 
 func newFullFit(p *part, fitOnly bool) *fullFit {
-	return &fullFit{dense{k: p.In, d: p.Out, fitOnly: fitOnly}, p}
+	return &fullFit{dense: dense{k: p.In, d: p.Out, fitOnly: fitOnly}, p: p}
 }
 
 func (f *fullFit) parts() []*part { return []*part{f.p} }
 func (f *fullFit) method() Method { return Full }
 
+func (f *fullFit) advance(s *state) bool {
+	f.s = s
+	return false
+}
+
 func (f *fullFit) add(ctx context.Context, e engine.BlockRunner, held bool, r *rows) error {
+	if f.p.norm != nil {
+		return f.sumNormed(ctx, e, held, r)
+	}
 	return f.sum(ctx, e, f.p.Name, held, r.n, r.taps[f.p].Features, r.residual)
+}
+
+func (f *fullFit) candidates() (all []candidate, failed string, err error) {
+	if f.p.norm != nil {
+		return f.normedCandidates()
+	}
+	return f.dense.candidates()
 }
 
 func (f *fullFit) build(_ context.Context, s *state, c candidate) ([][]byte, string, error) {
@@ -123,6 +139,10 @@ func (f *fullFit) build(_ context.Context, s *state, c candidate) ([][]byte, str
 	}
 	if err != nil {
 		return nil, "", err
+	}
+	if f.p.norm != nil {
+		data, err := f.normedData(x)
+		return [][]byte{data}, "", err
 	}
 	data, err := s.encode(f.p, 0, plusTransposed(f.p.Weights, x))
 	return [][]byte{data}, "", err
@@ -155,6 +175,13 @@ func (f *mapFit) method() Method { return Map }
 
 func (f *mapFit) add(ctx context.Context, e engine.BlockRunner, held bool, r *rows) error {
 	return f.sum(ctx, e, f.all[0].Name, held, r.n, r.out, r.residual)
+}
+
+func (f *mapFit) candidates() (all []candidate, failed string, err error) {
+	if f.all[0].norm != nil {
+		return nil, "a norm follows its output projection, which a map has no form for", nil
+	}
+	return f.dense.candidates()
 }
 
 func (f *mapFit) build(ctx context.Context, s *state, c candidate) (data [][]byte, reason string, err error) {

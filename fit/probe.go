@@ -214,6 +214,9 @@ func (p *prober) features(ctx context.Context, part *part, x *batch, at int) ([]
 	if t.Refused != "" {
 		return nil, fmt.Errorf("%s cannot lose channels: %s", part.block, t.Refused)
 	}
+	if t.Norm != nil {
+		return nil, fmt.Errorf("%s has a norm behind its output projection, through which no probe sees", part.block)
+	}
 	if t.K != part.In || t.Used > 0 || len(t.Scale) != x.positions() {
 		return nil, fmt.Errorf("%s cannot lose channels: its output projection does not have one row for each position", part.block)
 	}

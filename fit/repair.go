@@ -16,7 +16,7 @@ func Run(ctx context.Context, e engine.BlockRunner, w Weights, q Request) (res *
 	if err := q.Removed.WholeBlocks(); err != nil {
 		return nil, err
 	}
-	s := &state{Request: q, e: e, w: w, res: &Result{Weights: map[string][]byte{}}}
+	s := &state{Request: q, e: e, w: w, res: &Result{Weights: map[string][]byte{}}, norms: true}
 	for i, part := range [][][]engine.Sequence{q.Fit, q.Held} {
 		for _, seqs := range part {
 			s.batches = append(s.batches, &batch{seqs: seqs, held: i == 1})

@@ -14,6 +14,7 @@ type rows struct {
 	n        int
 	residual []float32             // (n, d): what the pruned stream behind the block lacks
 	out      []float32             // (n, d): what the block adds, less its biases
+	stream   []float32             // (n, d): the unpruned stream, as it is
 	taps     map[*part]*engine.Tap // features multiplied with their scale
 }
 
@@ -24,7 +25,7 @@ func (s *state) pass(ctx context.Context, at, stop int, parts []*part, held bool
 		if x.held && !held {
 			continue
 		}
-		r := &rows{n: x.positions(), taps: map[*part]*engine.Tap{}}
+		r := &rows{n: x.positions(), stream: x.dense, taps: map[*part]*engine.Tap{}}
 		var taps []*engine.Tap
 		for _, p := range parts {
 			t := &engine.Tap{Weight: p.Name}
@@ -39,10 +40,19 @@ func (s *state) pass(ctx context.Context, at, stop int, parts []*part, held bool
 				return t.Refused, nil
 			}
 		}
-		added := difference(after, x.pruned)
+		base := x.pruned
+		if s.alone != nil {
+			if base, err = s.e.Segment(ctx, x.seqs, s.Removed.Union(s.alone), at, stop, x.pruned); err != nil {
+				return "", err
+			}
+		}
+		added := difference(after, base)
 		// Once a part is fitted its weights are others than those that were read, and the form has been tested.
 		if i == 0 && !slices.ContainsFunc(parts, (*part).fitted) {
-			if reason := linear(parts, added, r); reason != "" {
+			for _, p := range parts {
+				p.norm = r.taps[p].Norm
+			}
+			if reason := linear(parts, added, after, r, s.norms); reason != "" {
 				return reason, nil
 			}
 		}
@@ -106,29 +116,39 @@ func (r *rows) unbias(p *part) {
 // llama.cpp rounds activations to 8 bits for quantised weights.
 const maxNonlinear = 0.02
 
-// linear makes sure, on a few positions, that the block adds the products of its parts and nothing else: behind a norm the closed form
-// would be wrong.
-func linear(parts []*part, added []float32, r *rows) string {
+// streamRounding is how far what a block adds may be off in parts of the stream's norm, since both are told apart in single precision.
+const streamRounding = 0x1p-22
+
+// linear makes sure, on a few positions, that the block adds the products of its parts to the stream after and nothing else: behind a norm
+// the closed form would be another, and with norms it may be.
+func linear(parts []*part, added, after []float32, r *rows, norms bool) string {
 	d := parts[0].Out
 	for _, p := range parts {
 		if t := r.taps[p]; p.Out != d || t.K != p.In || (t.Used > 0) != (p.Experts > 0) || len(t.Scale) != r.n*max(1, t.Used) {
 			return "its output projections do not have one row for each position"
 		}
+		if t := r.taps[p]; t.Norm != nil && (!norms || len(parts) > 1 || p.Experts > 0 || len(t.Norm) != d || p.Bias != nil) {
+			return "a norm follows its output projection"
+		}
 	}
-	var diff, norm float64
+	var diff, norm, stream float64
 	want := make([]float64, d)
 	for i := 0; i < r.n; i += max(1, r.n/8) {
 		clear(want)
 		for _, p := range parts {
 			p.product(r.taps[p], i, want)
+			if r.taps[p].Norm != nil {
+				normed(r.taps[p], want)
+			}
 		}
 		for o, w := range want {
 			got := float64(added[i*d+o])
 			diff += (got - w) * (got - w)
 			norm += got * got
+			stream += float64(after[i*d+o]) * float64(after[i*d+o])
 		}
 	}
-	if !(math.Sqrt(diff) <= maxNonlinear*math.Sqrt(norm)) {
+	if !(math.Sqrt(diff) <= maxNonlinear*math.Sqrt(norm)+streamRounding*math.Sqrt(stream)) {
 		return "what it adds to the stream is more than its output projection's product"
 	}
 	return ""

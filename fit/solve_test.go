@@ -172,14 +172,14 @@ func TestLargeSolve(t *testing.T) {
 	if _, _, err := eq.solve(0.1); !errors.Is(err, broken) {
 		t.Error(err)
 	}
-	large := fullFit{dense: dense{k: k, d: d, fit: eq, held: eq}}
+	large := fullFit{dense: dense{k: k, d: d, fit: eq, held: eq}, p: &part{}}
 	if _, why, err := large.candidates(); !errors.Is(err, broken) || why != "" {
 		t.Errorf("the engine's error became a reason: %q, %v", why, err)
 	}
 	if _, why, err := large.build(t.Context(), nil, candidate{lambda: 0.1}); !errors.Is(err, broken) || why != "" {
 		t.Errorf("the engine's error became a reason: %q, %v", why, err)
 	}
-	f := fullFit{dense: dense{k: 3, d: 2, fit: newNormal(3, 2), held: newNormal(3, 2)}}
+	f := fullFit{dense: dense{k: 3, d: 2, fit: newNormal(3, 2), held: newNormal(3, 2)}, p: &part{}}
 	if _, why, err := f.candidates(); err != nil || why != "the features of 0 positions are all zero or not finite" {
 		t.Errorf("%q, %v", why, err)
 	}

@@ -110,8 +110,10 @@ type state struct {
 	e       engine.BlockRunner
 	w       Weights
 	batches []*batch
-	waiting []*part // of a block that the next one runs beside
+	waiting []*part        // of a block that the next one runs beside
+	alone   blockmask.Mask // the block that is fitted, where another one is added together with it and stays as it is; nil: none is
 	res     *Result
+	norms   bool // projections with a norm behind them are fitted, too
 }
 
 // cutting reports whether FFNs lose channels.
@@ -143,10 +145,12 @@ func (s *state) chosen(b blockmask.Block, q *dense, width int) ([]int, error) {
 // part is an output projection of a block, and what is collected about it.
 type part struct {
 	*Projection
-	block blockmask.Block
-	power []float64 // (matrices, In) sums of squares of what comes in, from all positions
-	rows  []int     // (matrices) how many
-	out   Block
+	block  blockmask.Block
+	power  []float64 // (matrices, In) sums of squares of what comes in, from all positions
+	rows   []int     // (matrices) how many
+	out    Block
+	norm   []float32 // the weight of the norm behind it; nil: none
+	turned []float32 // (In, Out) the weights, where a norm asks for their products
 }
 
 func newPart(b blockmask.Block, p *Projection) *part {

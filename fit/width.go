@@ -30,10 +30,12 @@ var trialLambdas = []float64{0.03, 0.3}
 // lambda is chosen by the closed-form loss on the held part, which no weight sees: see [dense].
 func (s *state) cut(ctx context.Context, b blockmask.Block, at, stop int, parts []*part) error {
 	width := s.width(b)
-	if len(parts) != 1 || parts[0].Experts > 0 {
-		return fmt.Errorf("%s has %d output projections; only a dense FFN with one can lose channels", b, len(parts))
+	p, err := s.own(ctx, b, at, stop, parts)
+	if err != nil {
+		return err
 	}
-	p := parts[0]
+	defer func() { s.alone = nil }()
+	parts = []*part{p}
 	if width < 1 || width > p.In {
 		return fmt.Errorf("%s has %d channels and cannot keep %d", b, p.In, width)
 	}
@@ -47,6 +49,11 @@ func (s *state) cut(ctx context.Context, b blockmask.Block, at, stop int, parts 
 		}
 		if x.held {
 			held += len(target)
+		}
+		if p.norm != nil {
+			if _, err := behindNorm(ctx, s.e, p, r, target); err != nil {
+				return err
+			}
 		}
 		return q.sum(ctx, s.e, p.Name, x.held, r.n, r.taps[p].Features, target)
 	})
@@ -65,7 +72,13 @@ func (s *state) cut(ctx context.Context, b blockmask.Block, at, stop int, parts 
 	if s.Trial {
 		lambdas = trialLambdas
 	}
-	columns, lambda, before, err := q.fitKept(p, kept, lambdas)
+	var columns *mat.Dense
+	var lambda, before float64
+	if p.norm != nil {
+		columns, lambda, before, err = s.chooseNormed(ctx, b, at, stop, p, &q, kept, lambdas)
+	} else {
+		columns, lambda, before, err = q.fitKept(p, kept, lambdas)
+	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", b, err)
 	}

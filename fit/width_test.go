@@ -51,22 +51,7 @@ func TestWidth(t *testing.T) {
 			}
 		}
 	}
-	loss := func(m *fittest.Toy) float64 {
-		total := 0.0
-		for _, batch := range q.Held {
-			rows, err := m.EvalFrom(t.Context(), batch, nil, 0, fittest.Embed(batch))
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, row := range rows {
-				for _, l := range row {
-					total += l
-				}
-			}
-		}
-		return total
-	}
-	if fitted, cut := loss(m), loss(plain); !(fitted < 0.5*cut) || fitted == 0 {
+	if fitted, cut := heldLoss(t, m, q), heldLoss(t, plain, q); !(fitted < 0.5*cut) || fitted == 0 {
 		t.Errorf("loss %v, without a fit %v", fitted, cut)
 	}
 }
@@ -89,6 +74,141 @@ func TestWidthOfAllChannels(t *testing.T) {
 	if n := res.Narrowed[ffn(1)]; n.Kept.Len() != fittest.Features {
 		t.Errorf("kept %v", n.Kept)
 	}
+}
+
+// An attention that runs side by side with the FFN, whatever its form is: each is fitted to what is left for it.
+func TestWidthBesideAnAttention(t *testing.T) {
+	t.Parallel()
+	const keep = 6
+	m, q := fittest.New(3), request("")
+	m.Wait[0], m.Wait[2] = true, true
+	m.Post[2] = true
+	q.Widths = map[blockmask.Block]int{ffn(0): keep, ffn(1): keep}
+	res, err := fit.Run(t.Context(), m, m, q)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, b := range res.Blocks {
+		i := slices.Index(m.Blocks(), b.Block)
+		switch {
+		case i > 3:
+		case i == 0 && (b.Method != fit.Full || !(b.After < b.Before)):
+			t.Errorf("%s: %+v", b.Block, b)
+		case i == 2 && (!strings.Contains(b.Skipped, "more than its") || !slices.Equal(m.W[i], m.First[i])):
+			t.Errorf("%s: %+v", b.Block, b)
+		case i%2 == 1 && (b.Method != fit.Width || res.Narrowed[b.Block].Kept.Len() != keep || !(b.After < b.Before)):
+			t.Errorf("%s: %+v", b.Block, b)
+		}
+	}
+	plain := fittest.New(3) // the same channels gone, nothing fitted
+	plain.Wait, plain.Post = m.Wait, m.Post
+	for b, n := range res.Narrowed {
+		i := slices.Index(m.Blocks(), b)
+		for j := range plain.W[i] {
+			if !n.Kept.Contains(j % fittest.Features) {
+				plain.W[i][j] = 0
+			}
+		}
+	}
+	if fitted, cut := heldLoss(t, m, q), heldLoss(t, plain, q); !(fitted < 0.5*cut) || fitted == 0 {
+		t.Errorf("loss %v, without a fit %v", fitted, cut)
+	}
+}
+
+// withNorms is a model of four layers with norms behind some blocks, one of whose rows has no say.
+func withNorms() *fittest.Toy {
+	m := fittest.New(4)
+	for i := 1; i < len(m.Blocks()); i++ {
+		m.Norm[i] = []float32{0.4, 0.2, -0.3, 0.5, 0.1, 0}
+	}
+	return m
+}
+
+// Behind a norm a projection is fitted to the direction of what is missing.
+func TestWidthBehindANorm(t *testing.T) {
+	t.Parallel()
+	const keep = 6
+	m, q := withNorms(), request("")
+	q.Widths = map[blockmask.Block]int{ffn(1): keep, ffn(2): keep}
+	res, err := fit.Run(t.Context(), m, m, q)
+	if err != nil {
+		t.Fatal(err)
+	}
+	plain := withNorms() // the same channels gone, nothing fitted
+	for b, n := range res.Narrowed {
+		i := slices.Index(m.Blocks(), b)
+		data := fittest.Decode(n.Data)
+		for j := range plain.W[i] {
+			o, c := j/fittest.Features, j%fittest.Features
+			if !n.Kept.Contains(c) {
+				plain.W[i][j] = 0
+			} else if m.W[i][j] != data[o*keep+slices.Index(slices.Collect(n.Kept.All()), c)] {
+				t.Fatalf("%s: the file and the model differ", b)
+			}
+			if o == 5 && m.W[i][j] != plain.W[i][j] {
+				t.Errorf("%s: a row that the norm ignores has changed", b)
+			}
+		}
+	}
+	for _, b := range res.Blocks {
+		if b.Block.Kind == blockmask.FFN && b.Block.Layer < 3 && b.Block.Layer > 0 && (b.Method != fit.Width || b.Lambda == 0 || !(b.After < b.Before)) {
+			t.Errorf("%+v", b)
+		}
+	}
+	if fitted, cut := heldLoss(t, m, q), heldLoss(t, plain, q); !(fitted < 0.7*cut) || fitted == 0 {
+		t.Errorf("loss %v, without a fit %v", fitted, cut)
+	}
+}
+
+// A repair fits them, too; a map has no form for that, and a search does not count on it.
+func TestRepairBehindANorm(t *testing.T) {
+	t.Parallel()
+	for method, want := range map[fit.Method]bool{fit.Full: true, fit.Auto: true, fit.Map: false} {
+		m, q := withNorms(), request("attn:2,ffn:2")
+		q.Method = method
+		res, err := fit.Run(t.Context(), m, m, q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, b := range res.Blocks {
+			if !want && !strings.Contains(b.Skipped, "which a map has no form for") {
+				t.Errorf("%s: %+v", method, b)
+			}
+			if b.Skipped == "" && !(b.After < b.Before) {
+				t.Errorf("%s: %+v", method, b)
+			}
+		}
+		if want == res.Undone || want && !(res.NLLAfter < 0.95*res.NLLBefore) {
+			t.Errorf("%s: %v, was %v, undone %v", method, res.NLLAfter, res.NLLBefore, res.Undone)
+		}
+	}
+	m, q := withNorms(), request("")
+	can, err := fit.Mappable(t.Context(), m, m, q.Fit[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, ok := range can {
+		if ok != (i == 0) {
+			t.Errorf("block %d: mappable %v", i, ok)
+		}
+	}
+}
+
+// heldLoss is the sum of the held part's losses.
+func heldLoss(t *testing.T, m *fittest.Toy, q fit.Request) (total float64) {
+	t.Helper()
+	for _, batch := range q.Held {
+		rows, err := m.EvalFrom(t.Context(), batch, nil, 0, fittest.Embed(batch))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, row := range rows {
+			for _, l := range row {
+				total += l
+			}
+		}
+	}
+	return total
 }
 
 func TestWidthRefuses(t *testing.T) {

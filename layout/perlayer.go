@@ -245,6 +245,11 @@ func (m *model) writeWidths(meta *metadata.List, slots []slot) (reason string, e
 			found = append(found, widths[j])
 		}
 	}
+	for _, list := range [][]int{widths, found} {
+		for j := range list {
+			list[j] *= m.PerChannel()
+		}
+	}
 	slices.Sort(found)
 	found = slices.Compact(found)
 	key := m.Key("feed_forward_length")
@@ -254,8 +259,8 @@ func (m *model) writeWidths(meta *metadata.List, slots []slot) (reason string, e
 	case len(found) == 0:
 		return "", nil
 	case len(found) > 1 && !perLayer:
-		return fmt.Sprintf("its FFNs would have from %d to %d channels, and llama.cpp reads one width for all layers of this architecture",
-			found[0], found[len(found)-1]), nil
+		return fmt.Sprintf("its FFNs would have from %d to %d channels%s, and llama.cpp reads one width for all layers of this architecture",
+			found[0]/m.PerChannel(), found[len(found)-1]/m.PerChannel(), m.headKeeps()), nil
 	case isArray && a.Len() != len(all):
 		return fmt.Sprintf("%s has %d elements for %d layers", key, a.Len(), len(all)), nil
 	case isArray:
@@ -267,6 +272,16 @@ func (m *model) writeWidths(meta *metadata.List, slots []slot) (reason string, e
 		return "", meta.Set(key, uint32(found[0]))
 	}
 	return "", putWidths(meta, gguf.ValueUint32, key, widths)
+}
+
+// headKeeps says which FFNs always keep all of their channels.
+func (m *model) headKeeps() string {
+	for i := m.NLayer; i < len(m.layers); i++ {
+		if m.hasChannels(i) {
+			return " (those of the multi-token-prediction head, which nothing is fitted to, keep all)"
+		}
+	}
+	return ""
 }
 
 // putWidths writes an array of elements of type elem.

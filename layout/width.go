@@ -58,8 +58,10 @@ func (m *model) cutFFN(c blockmask.Cut) (cuts map[*layerTensor]tensors.Cut, err 
 		return nil, m.refused(widthHint, "%s keeps some of the experts, which cannot be written yet", c)
 	case m.NoChannels != "":
 		return nil, m.refused(widthHint, "its FFNs cannot lose channels: %s", m.NoChannels)
-	case m.expert() != "":
-		return nil, m.refused(widthHint, "channels of a mixture of experts cannot be removed yet (%s)", m.expert())
+	case m.expert(c.Layer) != "":
+		return nil, m.refused(widthHint, "channels of a mixture of experts cannot be removed yet (%s)", m.expert(c.Layer))
+	case m.anyExpert() != "" && !m.OwnExperts():
+		return nil, m.refused(widthHint, "the width of %s follows %s, too", m.anyExpert(), m.Key("feed_forward_length"))
 	case n == 0:
 		return nil, m.refused(widthHint, "%s has no width for layer %d", m.Key("feed_forward_length"), c.Layer)
 	case c.Channels.Max() >= n:
@@ -105,15 +107,23 @@ func halves(kept []int64, t gguf.Tensor, n int) []int64 {
 // channelRows is the number of rows of a matrix or of elements of a vector.
 func channelRows(t gguf.Tensor) uint64 { return t.Dims[len(t.Dims)-1] }
 
-// expert names a tensor of a mixture of experts, "" in a dense model. The width of experts may follow feed_forward_length, too.
-func (m *model) expert() string {
-	for _, l := range m.layers {
-		for _, t := range l.tensors {
-			for _, part := range []string{"exps", "shexp", "ffn_gate_inp", "exp_probs_b"} {
-				if strings.Contains(t.rest, part) {
-					return t.Name
-				}
+// expert names a tensor of layer i that belongs to a mixture of experts, "" in a dense layer.
+func (m *model) expert(i int) string {
+	for _, t := range m.layers[i].tensors {
+		for _, part := range []string{"exps", "shexp", "ffn_gate_inp", "exp_probs_b"} {
+			if strings.Contains(t.rest, part) {
+				return t.Name
 			}
+		}
+	}
+	return ""
+}
+
+// anyExpert is expert of the first layer that has one.
+func (m *model) anyExpert() string {
+	for i := range m.layers {
+		if name := m.expert(i); name != "" {
+			return name
 		}
 	}
 	return ""

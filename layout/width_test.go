@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"math"
 	"path/filepath"
 	"slices"
@@ -41,6 +42,8 @@ func narrow() map[string]fixture {
 		"scales":  {arch: "llama", layers: 4, layer: with("ffn_up.scale 1", "ffn_down.scale 1", "ffn_down.input_scale 1")},
 		"openelm": {arch: "openelm", layers: 4, kvs: []any{"feed_forward_length", []int32{96, 96, 96, 96}}},
 		"array":   {arch: "llama", layers: 4, kvs: []any{"feed_forward_length", []uint32{96, 96, 96, 96}}},
+		"qwen":    {arch: "qwen", layers: 4, kvs: []any{"feed_forward_length", uint32(192)}},
+		"mpt":     {arch: "mpt", layers: 4, layer: append(slices.Clone(noGate), "ffn.act.scales 96")},
 	}
 }
 
@@ -88,7 +91,7 @@ func cutPlainly(t *testing.T, f *gguf.File, name string, channels []int) []float
 		return picked(values, 64, twice, all)
 	case rest == "ffn_up.weight", rest == "ffn_gate.weight":
 		return picked(values, 64, channels, all)
-	case rest == "ffn_up.bias", rest == "ffn_gate.bias":
+	case rest == "ffn_up.bias", rest == "ffn_gate.bias", rest == "ffn.act.scales":
 		return picked(values, 1, channels, []int{0})
 	}
 	return values
@@ -121,7 +124,7 @@ func checkCut(t *testing.T, src *gguf.File, r Request, res *Result, channels map
 		name, from := tensor.Name, -1
 		if j, rest, ok := arch.SplitName(tensor.Name); ok {
 			from = res.Layers[j].Mixer
-			if strings.HasPrefix(rest, "ffn_") {
+			if strings.HasPrefix(rest, "ffn") {
 				from = res.Layers[j].FFN
 			}
 			name = arch.TensorName(from, rest)
@@ -158,6 +161,8 @@ func TestCutFFNs(t *testing.T) {
 			want = []int32{40, 40, 40, 40}
 		case "array":
 			want = []uint32{40, 40, 40, 40}
+		case "qwen": // counts gate and up
+			want = uint32(80)
 		}
 		if d := cmp.Diff(want, value(t, res, f.arch+".feed_forward_length")); d != "" {
 			t.Errorf("%s: feed_forward_length:\n%s", name, d)
@@ -384,9 +389,10 @@ func TestCutsThatAreRefused(t *testing.T) {
 		"ffn_gate.lora_b may have something":                      {arch: "llama", layer: with("ffn_gate.lora_b 4 96")},
 		"ffn_up.scale is [96]":                                    {arch: "llama", layer: with("ffn_up.scale 96")},
 		"mixture of experts":                                      {arch: "qwen3moe", layer: experts},
+		"follows deepseek.feed_forward_length, too":               leadOf("deepseek", 1),
 		"over all channels":                                       {arch: "gemma3n"},
 		"does not know the architecture":                          {arch: "somethingnew"},
-		"has rows of 96; the metadata means 192":                  {arch: "qwen", kvs: []any{"feed_forward_length", uint32(192)}},
+		"has rows of 96; the metadata means 192":                  {arch: "llama", kvs: []any{"feed_forward_length", uint32(192)}},
 		"ffn_gate.weight has 90 rows; the metadata means 96": {arch: "llama", layer: []string{
 			"attn_output.weight 64 64", "ffn_gate.weight 64 90", "ffn_up.weight 64 96", "ffn_down.weight 96 64",
 		}},
@@ -427,7 +433,7 @@ func TestCutBesideAPredictionHead(t *testing.T) {
 	src := f.open(t)
 	removed := keep(t, 0, upTo(32, 1)...).Union(keep(t, 1, upTo(32, 3)...))
 	r := Request{Source: src, Blocks: trunkBlocks(src, 2), Removed: removed}
-	if _, err := Build(r); err == nil || !strings.Contains(err.Error(), "from 32 to 96 channels") {
+	if _, err := Build(r); err == nil || !strings.Contains(err.Error(), "from 32 to 96 channels (those of the multi-token-prediction head") {
 		t.Errorf("one width: %v", err)
 	}
 	f.arch, f.kvs = "openelm", append(f.kvs, "feed_forward_length", []uint32{96, 96, 96})
@@ -439,6 +445,51 @@ func TestCutBesideAPredictionHead(t *testing.T) {
 	}
 	if d := cmp.Diff([]uint32{32, 32, 96}, value(t, res, "openelm.feed_forward_length")); d != "" {
 		t.Error(d)
+	}
+}
+
+// leadOf is a model of two layers, of which layer dense has a dense FFN, and the other one experts and one that is shared.
+func leadOf(name string, dense int, kvs ...any) fixture {
+	f := fixture{arch: name, layers: 2, layer: llamaLayer[:6], kvs: kvs}
+	for _, t := range llamaLayer[6:] {
+		f.extra = append(f.extra, f.tensor(fmt.Sprintf("blk.%d.%s", dense, t)))
+	}
+	for _, t := range []string{
+		"ffn_gate_inp.weight 64 8", "ffn_gate_exps.weight 64 32 8", "ffn_up_exps.weight 64 32 8", "ffn_down_exps.weight 32 64 8",
+		"ffn_up_shexp.weight 64 32", "ffn_down_shexp.weight 32 64",
+	} {
+		f.extra = append(f.extra, f.tensor(fmt.Sprintf("blk.%d.%s", 1-dense, t)))
+	}
+	return f
+}
+
+// The dense layers of a model of experts lose channels where the experts have a width of their own.
+func TestCutBesideExperts(t *testing.T) {
+	t.Parallel()
+	src := leadOf("deepseek", 0, "leading_dense_block_count", uint32(1), "expert_feed_forward_length", uint32(32)).open(t)
+	channels := upTo(40, 2)
+	r := Request{Source: src, Blocks: blocksOf(src), Removed: keep(t, 0, channels...)}
+	res, err := Build(r)
+	if err != nil || res.Kind != Native {
+		t.Fatalf("%+v, %v", res, err)
+	}
+	out := written(t, res)
+	if got := value(t, res, "deepseek.feed_forward_length"); got != uint32(40) {
+		t.Errorf("feed_forward_length is %v", got)
+	}
+	for _, tensor := range src.Tensors() {
+		want := floats(t, src, tensor.Name)
+		if l, _, ok := arch.SplitName(tensor.Name); ok && l == 0 {
+			want = cutPlainly(t, src, tensor.Name, channels)
+		}
+		if !slices.Equal(want, floats(t, out, tensor.Name)) {
+			t.Errorf("%s is something else", tensor.Name)
+		}
+	}
+	r.Removed = keep(t, 1, upTo(16, 1)...)
+	var refused *RefusedError
+	if _, err := Build(r); !errors.As(err, &refused) || !strings.Contains(err.Error(), "mixture of experts") {
+		t.Errorf("the layer of experts: %v", err)
 	}
 }
 

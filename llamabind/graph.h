@@ -50,7 +50,8 @@ struct Block {
 };
 
 // Tap is what the matrix of a weight is multiplied with, and what becomes of the product on its way into the residual stream: it is
-// multiplied with a number for each position, or for each expert of it, and things are added; anything else is refused.
+// multiplied with a number for each position, or for each expert of it, and things are added; or it is normed and multiplied with a
+// weight, and nothing else. Anything else is refused.
 struct Tap {
     std::string         weight;
     std::string         refused;             // why there is no tap; the rest is then empty
@@ -60,6 +61,9 @@ struct Tap {
     float               scale = 1.0f;        // a further factor
     size_t              bias_factors = 0;    // how many of factors come before the bias, and do not act on it
     float               bias_scale   = 1.0f; // what of scale acts on it
+    bool                normed       = false;
+    float               eps          = 0.0f; // of the RMS norm
+    Tensor              norm         = nullptr; // f32 (n_embd), the weight of the norm
 };
 
 // Analysis is what the walk over one built graph finds. Pointers are valid as long as that graph.

@@ -212,13 +212,14 @@ bp_status bp_influence(bp_session * s, double * block_cosine, double * layer_cos
 bp_status bp_segment(bp_session * s, const uint8_t * removed, int32_t start, int32_t stop, const float * in, float * out,
                      const char * taps, bp_err * err);
 
-// The shape of the last segment's i-th tap: k inputs, used experts for each position (0: one matrix for all). refused, in the session's
-// memory, says why it has none; "" if it has.
-bp_status bp_tap_shape(bp_session * s, int32_t i, int64_t * k, int64_t * used, const char ** refused, bp_err * err);
+// The shape of the last segment's i-th tap: k inputs, used experts for each position (0: one matrix for all), and the numbers of the
+// weight of the norm behind it (0: there is none). refused, in the session's memory, says why it has none; "" if it has.
+bp_status bp_tap_shape(bp_session * s, int32_t i, int64_t * k, int64_t * used, int64_t * norm, const char ** refused, bp_err * err);
 
 // Reads it. With u = max(used, 1): features (positions, u, k), scale (positions, u): what the products are multiplied with before they
-// enter the stream, bias_scale (positions, u): what their biases are, ids (positions, used).
-bp_status bp_tap_read(bp_session * s, int32_t i, float * features, float * scale, float * bias_scale, int32_t * ids, bp_err * err);
+// enter the stream or a norm, bias_scale (positions, u): what their biases are, ids (positions, used), norm: its weight, with eps.
+bp_status bp_tap_read(bp_session * s, int32_t i, float * features, float * scale, float * bias_scale, int32_t * ids, float * norm, float * eps,
+                      bp_err * err);
 
 // bp_eval_base from boundary start with the stream in.
 bp_status bp_eval_from(bp_session * s, const uint8_t * removed, int32_t start, const float * in, double * loss, bp_err * err);

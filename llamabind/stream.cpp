@@ -99,21 +99,25 @@ bp_status bp_segment(bp_session * s, const uint8_t * removed, int32_t start, int
     });
 }
 
-bp_status bp_tap_shape(bp_session * s, int32_t i, int64_t * k, int64_t * used, const char ** refused, bp_err * err) {
+bp_status bp_tap_shape(bp_session * s, int32_t i, int64_t * k, int64_t * used, int64_t * norm, const char ** refused, bp_err * err) {
     return guarded(err, [&] {
         const bp::Tap & t = tap_of(s, i);
         *refused          = t.refused.c_str();
         *k                = t.refused.empty() ? t.input->ne[0] : 0;
         *used             = t.refused.empty() && t.ids ? t.ids->ne[0] : 0;
+        *norm             = t.refused.empty() && t.norm ? ggml_nelements(t.norm) : 0;
     });
 }
 
-bp_status bp_tap_read(bp_session * s, int32_t i, float * features, float * scale, float * bias_scale, int32_t * ids, bp_err * err) {
+bp_status bp_tap_read(bp_session * s, int32_t i, float * features, float * scale, float * bias_scale, int32_t * ids, float * norm, float * eps,
+                      bp_err * err) {
     return guarded(err, [&] {
         const bp::Tap & t = tap_of(s, i);
         if (!t.refused.empty()) throw Error(BP_BAD_INPUT, "there is nothing to read: " + t.refused);
         ggml_backend_tensor_get(t.input, features, 0, ggml_nbytes(t.input));
         if (t.ids) ggml_backend_tensor_get(t.ids, ids, 0, ggml_nbytes(t.ids));
+        if (t.norm) ggml_backend_tensor_get(t.norm, norm, 0, ggml_nbytes(t.norm));
+        *eps = t.eps;
         const size_t slots = size_t(ggml_nelements(t.input) / t.input->ne[0]);
         std::fill(scale, scale + slots, t.scale);
         std::fill(bias_scale, bias_scale + slots, t.bias_scale);

@@ -46,9 +46,9 @@ func (s *Session) Segment(ctx context.Context, batch []engine.Sequence, removed 
 // readTap reads the i-th tap of the last segment, of n positions.
 func (s *Session) readTap(op string, i, n int, t *engine.Tap) error {
 	var cerr C.bp_err
-	var k, used C.int64_t
+	var k, used, norm C.int64_t
 	var refused *C.char
-	st := C.bp_tap_shape(s.c, C.int32_t(i), &k, &used, &refused, &cerr)
+	st := C.bp_tap_shape(s.c, C.int32_t(i), &k, &used, &norm, &refused, &cerr)
 	if err := toError(op, st, &cerr); err != nil {
 		return err
 	}
@@ -58,7 +58,12 @@ func (s *Session) readTap(op string, i, n int, t *engine.Tap) error {
 	t.K, t.Used = int(k), int(used)
 	slots := n * max(1, t.Used)
 	t.Features, t.Scale, t.BiasScale, t.Experts = make([]float32, slots*t.K), make([]float32, slots), make([]float32, slots), make([]int32, n*t.Used)
-	st = C.bp_tap_read(s.c, C.int32_t(i), floatPtr(t.Features), floatPtr(t.Scale), floatPtr(t.BiasScale), intPtr(t.Experts), &cerr)
+	var eps C.float
+	if norm > 0 {
+		t.Norm = make([]float32, norm)
+	}
+	st = C.bp_tap_read(s.c, C.int32_t(i), floatPtr(t.Features), floatPtr(t.Scale), floatPtr(t.BiasScale), intPtr(t.Experts), floatPtr(t.Norm), &eps, &cerr)
+	t.Eps = float64(eps)
 	return toError(op, st, &cerr)
 }
 

@@ -52,6 +52,8 @@ Tap Analysis::tap(ggml_cgraph * gf, const std::string & weight) const {
         t.ids = product->src[2];
         if (t.input->ne[1] != t.ids->ne[0]) t.refused = "its experts have the same input";
     }
+    Tensor norm = nullptr; // the product with its weight
+    bool   sum  = false;   // more than the product goes on
     for (Tensor cur = product; t.refused.empty() && !trunk.count(cur);) {
         Tensor n = reader_of(gf, cur);
         if (!n) {
@@ -64,6 +66,7 @@ Tap Analysis::tap(ggml_cgraph * gf, const std::string & weight) const {
                     t.bias_factors = t.factors.size();
                     t.bias_scale   = 1.0f;
                 }
+                sum = sum || n->op == GGML_OP_ADD || n->op == GGML_OP_ADD_ID;
                 if (n->src[1] == cur && n->op != GGML_OP_ADD) t.refused = "its output projection's product picks rows";
                 break;
             case GGML_OP_SCALE: {
@@ -76,17 +79,33 @@ Tap Analysis::tap(ggml_cgraph * gf, const std::string & weight) const {
             }
             case GGML_OP_MUL: {
                 Tensor factor = n->src[0] == cur ? n->src[1] : n->src[0];
+                if (t.normed && !t.norm && is_leaf(factor) && factor->type == GGML_TYPE_F32 && ggml_nelements(factor) == cur->ne[0]) {
+                    t.norm = factor;
+                    norm   = n;
+                    break;
+                }
                 if (factor->ne[0] != 1 || factor == cur || !ggml_are_same_shape(n, cur)) {
                     t.refused = "its output projection's product is scaled channel by channel";
                 }
                 t.factors.push_back(factor);
                 break;
             }
+            case GGML_OP_RMS_NORM:
+                if (t.normed || sum) t.refused = "a norm of more than its product follows its output projection";
+                t.normed = true;
+                memcpy(&t.eps, n->op_params, sizeof(t.eps));
+                break;
             default:
                 t.refused = std::string("the op ") + ggml_op_desc(n) + " follows its output projection";
         }
+        // Behind a norm come its weight and the stream.
+        const bool after = n->op == GGML_OP_RMS_NORM || n == norm || trunk.count(n);
+        if (t.normed && !after && t.refused.empty()) {
+            t.refused = std::string("the op ") + ggml_op_desc(n) + " follows the norm behind its output projection";
+        }
         cur = n;
     }
+    if (t.normed && t.refused.empty() && (!t.norm || t.ids)) t.refused = "the norm behind its output projection has no weight, or is one of experts";
     return t;
 }
 

@@ -25,18 +25,20 @@ const (
 type Toy struct {
 	blocks []blockmask.Block
 
-	A     [][]float64  // (Features, Width)
-	W     [][]float32  // (Width, Features)
-	First [][]float32  // W as it was
-	Post  map[int]bool // what the block adds is halved, so that it is more than a product with W
-	MoE   map[int]bool // its weights are those of experts, of which two work on a position
-	Flat  bool         // the loss is the same whatever the weights are
+	A     [][]float64       // (Features, Width)
+	W     [][]float32       // (Width, Features)
+	First [][]float32       // W as it was
+	Post  map[int]bool      // what the block adds is halved, so that it is more than a product with W
+	MoE   map[int]bool      // its weights are those of experts, of which two work on a position
+	Flat  bool              // the loss is the same whatever the weights are
+	Norm  map[int][]float32 // the weight of an RMS norm behind the product
+	Wait  map[int]bool      // the block runs side by side with the next one, and is added together with it
 }
 
 // New returns a model of so many layers, the same each time.
 func New(layers int) *Toy {
 	rng := rand.New(rand.NewPCG(5, 6))
-	t := &Toy{Post: map[int]bool{}, MoE: map[int]bool{}}
+	t := &Toy{Post: map[int]bool{}, MoE: map[int]bool{}, Wait: map[int]bool{}, Norm: map[int][]float32{}}
 	for l := range layers {
 		for _, k := range []blockmask.Kind{blockmask.Mixer, blockmask.FFN} {
 			t.blocks = append(t.blocks, blockmask.Block{Layer: l, Kind: k})
@@ -97,19 +99,28 @@ func (t *Toy) apply(i int, x []float32, w []float32) (f []float32, scale []float
 		}
 		f[j] = float32(math.Tanh(sum))
 	}
+	product, power := make([]float32, Width), 0.0
 	for o := range x {
-		sum := float32(0)
 		for j, v := range f {
 			slot := j / Features
-			sum += scale[slot] * w[(int(ids[slot])*Width+o)*Features+j%Features] * v
+			product[o] += scale[slot] * w[(int(ids[slot])*Width+o)*Features+j%Features] * v
 		}
+		power += float64(product[o]) * float64(product[o])
+	}
+	for o, v := range product {
 		if t.Post[i] {
-			sum *= 0.5
+			v *= 0.5
 		}
-		x[o] += sum
+		if t.Norm[i] != nil {
+			v *= t.Norm[i][o] / float32(math.Sqrt(power/Width+eps))
+		}
+		x[o] += v
 	}
 	return f, scale, ids
 }
+
+// eps is that of the norms.
+const eps = 1e-6
 
 // Embed returns the stream before the first block.
 func Embed(batch []engine.Sequence) []float32 {
@@ -132,34 +143,47 @@ func (t *Toy) Segment(_ context.Context, batch []engine.Sequence, removed blockm
 	}
 	out := slices.Clone(in)
 	for i := start; i < stop; i++ {
-		if removed.Has(t.blocks[i]) {
-			continue
+		in := slices.Clone(out)
+		if i > 0 && t.Wait[i-1] && !removed.Has(t.blocks[i-1]) {
+			t.add(i-1, in, out, taps)
 		}
-		for p := range len(out) / Width {
-			f, scale, ids := t.apply(i, out[p*Width:(p+1)*Width], t.W[i])
-			for _, tap := range taps {
-				if tap.Weight != Name(i) {
-					continue
-				}
-				tap.K, tap.Features, tap.Scale = Features, append(tap.Features, f...), append(tap.Scale, scale...)
-				if t.MoE[i] {
-					tap.Used, tap.Experts = len(ids), append(tap.Experts, ids...)
-				}
-			}
+		if !t.Wait[i] && !removed.Has(t.blocks[i]) {
+			t.add(i, in, out, taps)
 		}
 	}
 	return out, nil
 }
 
+// add adds to out what block i makes of the stream in, and fills its tap.
+func (t *Toy) add(i int, in, out []float32, taps []*engine.Tap) {
+	for p := range len(out) / Width {
+		x := slices.Clone(in[p*Width : (p+1)*Width])
+		f, scale, ids := t.apply(i, x, t.W[i])
+		for o, v := range x {
+			if t.Wait[i] || i > 0 && t.Wait[i-1] {
+				v = out[p*Width+o] + (v - in[p*Width+o])
+			}
+			out[p*Width+o] = v
+		}
+		for _, tap := range taps {
+			if tap.Weight != Name(i) {
+				continue
+			}
+			tap.K, tap.Features, tap.Scale = Features, append(tap.Features, f...), append(tap.Scale, scale...)
+			tap.Norm, tap.Eps = t.Norm[i], eps
+			if t.MoE[i] {
+				tap.Used, tap.Experts = len(ids), append(tap.Experts, ids...)
+			}
+		}
+	}
+}
+
 // EvalFrom implements engine.BlockRunner.
 func (t *Toy) EvalFrom(ctx context.Context, batch []engine.Sequence, removed blockmask.Mask, start int, in []float32) ([][]float64, error) {
 	got, _ := t.Segment(ctx, batch, removed, start, len(t.blocks), in)
-	want := Embed(batch)
-	for p := range len(want) / Width {
-		for i := range t.blocks {
-			t.apply(i, want[p*Width:(p+1)*Width], t.First[i])
-		}
-	}
+	whole := *t
+	whole.W = t.First
+	want, _ := whole.Segment(ctx, batch, nil, -1, len(t.blocks), nil)
 	var out [][]float64
 	at := 0
 	for _, q := range batch {

@@ -102,7 +102,11 @@ func (n *narrower) shapes(ctx context.Context) ([]shape.Shape, error) {
 	}
 	found, err := n.probe(ctx)
 	if err != nil {
-		return nil, err
+		if ctx.Err() != nil {
+			return nil, err
+		}
+		n.sink.Notef("no widths by measured loss: %v", err)
+		return out, nil
 	}
 	s, err := shape.Allocate("widths by measured loss", found.FFNs, nil, n.grain, n.fits)
 	if err == nil {

@@ -20,22 +20,28 @@ import (
 
 // Channels is the number of channels of an FFN: the inputs of its one output projection. reason says why it cannot lose any.
 func Channels(f *gguf.File, b layout.Block) (n int, reason string) {
+	found, experts, shared := 0, false, false
 	for _, name := range b.Weights {
 		if !arch.IsOutput(name, b.Kind) || !strings.HasSuffix(name, ".weight") {
 			continue
 		}
 		t, ok := f.Tensor(name)
-		switch {
-		case !ok:
+		if !ok {
 			return 0, "its output projection is not in the file"
-		case n > 0:
-			return 0, "it has several output projections"
-		case len(t.Dims) != 2:
-			return 0, "it is a mixture of experts"
 		}
+		found++
 		n = int(t.Dims[0])
+		experts = experts || len(t.Dims) != 2
+		shared = shared || strings.Contains(name, "_shexp.")
 	}
-	if n == 0 {
+	switch {
+	case shared:
+		return 0, "it is a mixture of experts with a shared one, whose channels cannot be removed yet"
+	case experts:
+		return 0, "it is a mixture of experts"
+	case found > 1:
+		return 0, "it has several output projections"
+	case found == 0:
 		return 0, "it has no output projection"
 	}
 	return n, ""

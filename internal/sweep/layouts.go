@@ -289,16 +289,22 @@ func (r *modelRun) try(ctx context.Context, mask blockmask.Mask, path string) (*
 	if err != nil {
 		return nil, diff{}, fmt.Errorf("masked original: %w", err)
 	}
+	d, err := r.written(ctx, res, path, want)
+	return res, d, err
+}
+
+// written writes the planned file to path, runs it and compares its logits with want.
+func (r *modelRun) written(ctx context.Context, res *layout.Result, path string, want []float32) (diff, error) {
 	p, err := gguf.WriteTemp(ctx, path, res.Plan, gguf.WriteOptions{Force: true})
 	if err != nil {
-		return nil, diff{}, err
+		return diff{}, err
 	}
 	defer p.Discard()
 	got, err := unedited(ctx, p.Path(), r.batch)
 	if err != nil {
-		return nil, diff{}, fmt.Errorf("layout %s: %w", res.Kind, err)
+		return diff{}, fmt.Errorf("layout %s: %w", res.Kind, err)
 	}
-	return res, compare(want, got), nil
+	return compare(want, got), nil
 }
 
 // unedited runs the file as any user of llama.cpp would.
@@ -333,6 +339,7 @@ func compare(want, got []float32) diff {
 }
 
 // within reports whether the runs agree: to the bit if the layout is exact. NaN never does.
-func (d diff) within(exact bool) bool {
-	return d.maxAbs == 0 || !exact && d.nmse <= layoutNMSE && !math.IsInf(d.maxAbs, 0)
-}
+func (d diff) within(exact bool) bool { return d.maxAbs == 0 || !exact && d.near(layoutNMSE) }
+
+// near reports whether the runs agree up to an NMSE.
+func (d diff) near(nmse float64) bool { return d.nmse <= nmse && !math.IsInf(d.maxAbs, 0) }

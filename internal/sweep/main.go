@@ -2,6 +2,7 @@
 //
 //	go run ./internal/sweep archs     [-dir DIR] [-filter TEXT]
 //	go run ./internal/sweep layouts   [-dir DIR] [-filter TEXT]
+//	go run ./internal/sweep widths    [-dir DIR] [-filter TEXT]
 //	go run ./internal/sweep reference -model M.gguf -json reference_search.json
 //
 // It prints a line for each architecture and ends with lines `figure <name> <value>`.
@@ -39,7 +40,7 @@ func run(ctx context.Context, args []string) error {
 	noRepack := fs.Bool("no-repack", false, "keep weights as they are in the file")
 	verbose := fs.Bool("v", false, "llama.cpp's log on stderr")
 	if len(args) == 0 {
-		return fmt.Errorf("usage: sweep archs|layouts|reference [-dir DIR] [-filter TEXT]")
+		return fmt.Errorf("usage: sweep archs|layouts|widths|reference [-dir DIR] [-filter TEXT]")
 	}
 	if err := fs.Parse(args[1:]); err != nil {
 		return err
@@ -52,6 +53,8 @@ func run(ctx context.Context, args []string) error {
 		return archs(ctx, *dir, *filter, *noRepack)
 	case "layouts":
 		return layouts(ctx, *dir, *filter)
+	case "widths":
+		return widths(ctx, *dir, *filter)
 	case "reference":
 		return reference(ctx, *model, *ref)
 	default:

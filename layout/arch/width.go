@@ -20,6 +20,7 @@ const (
 var channelSides = map[string]Side{
 	"ffn_gate.weight": Rows, "ffn_gate.bias": Rows, "ffn_up.weight": Rows, "ffn_up.bias": Rows,
 	"ffn_down.weight": Columns, "ffn_down.bias": NoSide,
+	"ffn.act.scales": Rows, // MPT's
 }
 
 // residualNorms are norms of the residual stream, or of what an FFN adds to it.
@@ -41,14 +42,36 @@ func SideOf(rest string) Side {
 
 // widthPerLayer are the architectures whose loader reads feed_forward_length layer by layer. The others take the first layer's for
 // all of them, although the key may hold an array. The graphs take FFNs as wide as their tensors.
-var widthPerLayer = []string{"deci", "gemma4", "nemotron_h", "openelm", "plamo3"}
+var widthPerLayer = []string{"deci", "gemma4", "nemotron_h", "nemotron_h_moe", "openelm", "plamo3"}
 
 // WidthPerLayer reports whether the FFNs of a file of this architecture may differ in width.
 func (p Params) WidthPerLayer() bool { return slices.Contains(widthPerLayer, p.Arch) }
 
-// Widths reads the FFN length of each layer, with those of a multi-token-prediction head.
+// PerChannel is how much of feed_forward_length a channel is: Qwen 1 counts the gate and the up projection.
+func (p Params) PerChannel() int {
+	if p.Arch == "qwen" {
+		return 2
+	}
+	return 1
+}
+
+// Widths reads the number of channels of each layer's FFN, with those of a multi-token-prediction head.
 func (p Params) Widths() []int {
 	all := p
 	all.NLayer = p.BlockCount
-	return all.Spread("feed_forward_length")
+	out := all.Spread("feed_forward_length")
+	for i := range out {
+		out[i] /= p.PerChannel()
+	}
+	return out
+}
+
+// OwnExperts reports whether experts have a width of their own, which does not follow that of dense FFNs.
+func (p Params) OwnExperts() bool {
+	for _, n := range p.Spread("expert_feed_forward_length") {
+		if n > 0 {
+			return true
+		}
+	}
+	return false
 }
