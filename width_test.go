@@ -42,8 +42,9 @@ func mustRun(t *testing.T, args ...string) {
 	}
 }
 
-func pruneWidth(model, out, plan string) []string {
-	return []string{"prune", "--kind", "width", "--ratio", "0.1", "--no-compare", "-m", model, "--chunks", "4", "-o", out, "--plan", plan}
+// pruneWidth narrows the small model; in the layout native all FFNs alike, so that no shapes are tried.
+func pruneWidth(out, plan string) []string {
+	return []string{"prune", "--kind", "width", "--layout", "native", "--ratio", "0.1", "--no-compare", "-m", tinyModel, "--chunks", "4", "-o", out, "--plan", plan}
 }
 
 // killWhen kills a program when the journal of its repair says that so many blocks are done.
@@ -67,24 +68,17 @@ func killWhen(t *testing.T, cmd *exec.Cmd, stderr *bytes.Buffer, journal string,
 	<-ended
 }
 
-// A prune of channels, in several ways: each writes the same weights.
-func TestWidthAgain(t *testing.T) {
-	dir := t.TempDir()
-	calm, plan := filepath.Join(dir, "calm.gguf"), filepath.Join(dir, "calm.json")
-	mustRun(t, pruneWidth(tinyModel, calm, plan)...)
-	t.Run("killed", func(t *testing.T) { killedWidthResumes(t, calm, plan) })
-	t.Run("split", func(t *testing.T) { splitWidth(t, calm) })
-}
-
 // A fit of channels that is killed goes on with the same command, whether it chooses them or a plan has. Either way it writes the file of
 // a run that was not killed, and the plan of it applied is that file, too.
-func killedWidthResumes(t *testing.T, calm, calmPlan string) {
+func TestKilledWidthResumes(t *testing.T) {
 	dir := t.TempDir()
-	out, plan := filepath.Join(dir, "out.gguf"), filepath.Join(dir, "out.json")
+	in := func(name string) string { return filepath.Join(dir, name) }
+	calm, calmPlan, out, plan := in("calm.gguf"), in("calm.json"), in("out.gguf"), in("out.json")
+	mustRun(t, pruneWidth(calm, calmPlan)...)
 	journal, weights := out+".repair.journal", out+".repair.weights"
 	for name, args := range map[string][]string{
-		"prune": pruneWidth(tinyModel, out, plan),
-		"apply": {"apply", "-m", tinyModel, "--plan", calmPlan, "-o", out},
+		"prune": pruneWidth(out, plan),
+		"apply": {"apply", "-m", tinyModel, "--layout", "native", "--plan", calmPlan, "-o", out},
 	} {
 		cmd, stderr := fitting(t.Context(), args...)
 		killWhen(t, cmd, stderr, journal, 10)
@@ -105,17 +99,15 @@ func killedWidthResumes(t *testing.T, calm, calmPlan string) {
 	same(t, calmPlan, plan)
 }
 
-// splitWidth prunes the small model in three files: what comes of it has the same tensors.
-func splitWidth(t *testing.T, calm string) {
-	dir := t.TempDir()
-	out, plan := filepath.Join(dir, "out.gguf"), filepath.Join(dir, "plan.json")
-	mustRun(t, pruneWidth(splitModel(t, tinyModel, 3), out, plan)...)
-	want, err := gguf.Open(calm)
+// sameTensors compares two files of one model, whatever they say of where they come from.
+func sameTensors(t *testing.T, wanted, made string) {
+	t.Helper()
+	want, err := gguf.Open(wanted)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer want.Close()
-	got, err := gguf.Open(out)
+	got, err := gguf.Open(made)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -203,7 +195,8 @@ func writePlan(t *testing.T, path, model string, mask blockmask.Mask) {
 	}
 }
 
-// A mask may have whole blocks, and FFNs of several widths: the file says how wide each is, and repair fits it anew.
+// A mask may have whole blocks, and FFNs of several widths: the file says how wide each is, and repair fits it anew. A model in several
+// files gives the same.
 func TestBlocksAndChannels(t *testing.T) {
 	dir := t.TempDir()
 	in := func(name string) string { return filepath.Join(dir, name) }
@@ -213,6 +206,10 @@ func TestBlocksAndChannels(t *testing.T) {
 	mustRun(t, "apply", "-m", tinyModel, "--plan", in("plan.json"), "--repair", "off", "-o", in("off.gguf"))
 	mustRun(t, "repair", tinyModel, in("off.gguf"), "--plan", in("plan.json"), "-o", in("again.gguf"))
 	same(t, in("fitted.gguf"), in("again.gguf"))
+	split := splitModel(t, tinyModel, 3)
+	writePlan(t, in("split.json"), split, mask)
+	mustRun(t, "apply", "-m", split, "--plan", in("split.json"), "-o", in("split.gguf"))
+	sameTensors(t, in("fitted.gguf"), in("split.gguf"))
 	for _, name := range []string{"fitted.gguf", "off.gguf"} {
 		f, err := gguf.Open(in(name))
 		if err != nil {

@@ -50,7 +50,7 @@ type Result struct {
 	Warnings []string // for the user, one sentence each
 	// Layers says for each layer of the file, front to back, which layers of the source its halves come from; -1 where a half
 	// is absent or zero. Layers of a multi-token-prediction head are not among them.
-	Layers        []blockmask.Layer
+	Layers []blockmask.Layer
 	// Columns are those that matrices of the source keep in the file, ascending, by the source's names; a matrix that keeps all is not here.
 	// What belongs to a matrix's columns, such as importances, follows them.
 	Columns       map[string][]int64

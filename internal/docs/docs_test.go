@@ -109,7 +109,7 @@ func full() *plan.Plan {
 	hash := strings.Repeat("0", 64)
 	return &plan.Plan{
 		Tool: "ggufprune", LlamaCpp: "v0.5.0", Metric: "ppl", Base: 6,
-		Model:       plan.Model{SHA256: hash, Params: 100, Blocks: blockmask.New(attn, ffn)},
+		Model:       plan.Model{SHA256: hash, Params: 100, Blocks: blockmask.New(attn, ffn), Channels: []int{9}},
 		Calibration: plan.Calibration{TokensSHA256: hash, Chat: true, Self: &plan.SelfText{}},
 		Settings: search.Settings{
 			Strategy: "fast", Unit: blockmask.Mix, Confidence: 0.9, Tolerance: 0.001, Finalists: 2, Admit: 7, AuditEvery: 4,

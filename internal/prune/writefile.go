@@ -42,32 +42,13 @@ func (w *fileWriter) write(ctx context.Context, blocks []layout.Block, removed b
 			return err
 		}
 	}
-	q := repair.Request{Blocks: blocks, Removed: removed, Options: w.Repair, Text: w.Text, Tool: w.Tool, Anew: w.searched, Output: w.Output}
-	done, err := w.fit(ctx, q)
+	done, err := repair.Run(ctx, w.writer.Source, repair.Request{
+		Blocks: blocks, Removed: removed, Options: w.Repair, Text: w.Text, Tool: w.Tool, Anew: w.searched, Output: w.Output,
+	}, w.sink)
 	if err != nil {
 		return err
 	}
 	return w.writeFitted(ctx, blocks, removed, done, p, out)
-}
-
-// fit repairs the source. Where channels go it runs as the search that chose them did: on a copy of the model, where that is faster.
-func (w *fileWriter) fit(ctx context.Context, q repair.Request) (*repair.Done, error) {
-	src := w.writer.Source
-	if q.Removed.WholeBlocks() == nil || !q.Options.Wanted() {
-		return repair.Run(ctx, src, q, w.sink)
-	}
-	var err error
-	if q.Twin, err = repair.LoadTwin(ctx, src, q.Options, q.Output, w.sink); err != nil {
-		return nil, err
-	}
-	done, err := repair.Run(ctx, src, q, w.sink)
-	if err != nil || q.Twin == nil {
-		return done, err
-	}
-	if err := src.LoadPlain(ctx); err != nil {
-		return nil, errors.Join(err, done.Close())
-	}
-	return done, nil
 }
 
 // writeFitted is write where the source is repaired already.

@@ -24,7 +24,7 @@ func OfPlan(ctx context.Context, path, whole, pruned string) (page.Input, error)
 	if err != nil {
 		return page.Input{}, err
 	}
-	in := page.Input{Plan: plan, PlanPath: path, Tables: fitTables(plan)}
+	in := page.Input{Plan: plan, PlanPath: path}
 	if whole != "" {
 		if in.Source, err = readWhole(ctx, whole, plan); err != nil {
 			return in, err
@@ -38,7 +38,7 @@ func OfPlan(ctx context.Context, path, whole, pruned string) (page.Input, error)
 
 // OfPrune is what is to be said of a finished prune. plan is where its plan was saved, "" for nowhere.
 func OfPrune(out *prune.Outcome, plan string) (page.Input, error) {
-	in := page.Input{Plan: out.Plan, PlanPath: plan, Steps: len(out.Steps), Tables: fitTables(out.Plan)}
+	in := page.Input{Plan: out.Plan, PlanPath: plan, Steps: len(out.Steps)}
 	var err error
 	if in.Source, err = describeFile(out.Model.Path, out.Model.SHA256); err != nil || out.Write == nil {
 		return in, err

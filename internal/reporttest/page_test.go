@@ -77,6 +77,11 @@ func narrow(layers int) *plan.Plan {
 	s.Removed = blockmask.Of(cuts...).With(blockmask.Block{Layer: 5}, blockmask.Block{Layer: layers - 2}, blockmask.Block{Layer: layers - 3, Kind: blockmask.FFN})
 	s.Candidates = []search.Candidate{{Mask: s.Removed, Score: s.Score}}
 	p.Steps = []search.Step{s}
+	p.Shapes = []plan.Shape{
+		{Name: "one width", Keeps: "10240 of 14336 channels", Ratio: 0.2, Size: 7 << 30, Loss: 0.12},
+		{Name: "widths by measured loss", Keeps: "960 to 14080 of 14336 channels", Ratio: 0.2, Size: 7 << 30, Loss: 0.1, Chosen: true},
+	}
+	p.Kinds = []plan.Kind{{Name: "built-in encyclopaedia", Sequences: 9, Before: 12, After: 14}, {Name: "chat.jsonl", Sequences: 20, Before: 6, After: 6.2}}
 	return p
 }
 

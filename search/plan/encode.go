@@ -162,7 +162,7 @@ func (p *Plan) file() *planJSON {
 		Format: format, Version: p.fileVersion(), Tool: p.Tool, LlamaCpp: p.LlamaCpp, Model: p.Model,
 		Calibration: p.Calibration, Metric: p.Metric, Settings: p.Settings, Base: jsonnum.Ptr(p.Base), Audit: p.Audit, Refine: p.Refine,
 		HeldOut: p.HeldOut, Shapes: p.Shapes, Kinds: p.Kinds,
-		Steps:   []stepJSON{},
+		Steps: []stepJSON{},
 	}
 	for _, s := range p.Steps {
 		step := stepJSON{

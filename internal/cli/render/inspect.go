@@ -126,8 +126,8 @@ type inspectedBlockJSON struct {
 	Params uint64 `json:"params"`
 	Bytes  int64  `json:"bytes"`
 
-	Channels int                `json:"channels,omitempty"`
-	Before   int                `json:"source_channels,omitempty"`
+	Channels int    `json:"channels,omitempty"`
+	Before   int    `json:"source_channels,omitempty"`
 	Kept     string `json:"kept_channels,omitempty"`
 }
 

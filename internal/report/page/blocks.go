@@ -149,4 +149,3 @@ func between(low, high int) string {
 	}
 	return fmt.Sprintf("%d to %d", low, high)
 }
-

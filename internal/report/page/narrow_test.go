@@ -1,11 +1,13 @@
 package page
 
 import (
+	"math"
 	"strings"
 	"testing"
 
 	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/search"
+	"github.com/ggufprune/ggufprune/search/plan"
 )
 
 // keep is an FFN that keeps n channels of those from 0 on.
@@ -30,6 +32,8 @@ func narrowInput(t *testing.T, whole ...blockmask.Block) Input {
 	p.Settings.Strategy, p.Settings.Unit, p.Model.Channels = "width", blockmask.Width, []int{40, 40, 40}
 	m := blockmask.Of(keep(t, 0, 30), keep(t, 1, 10)).With(whole...)
 	p.Steps = []search.Step{{Index: 1, Removed: m, Score: 10.5, ParamsRemoved: 200, Ratio: 0.2, Size: 3 << 20, Candidates: []search.Candidate{{Mask: m, Score: 10.5}}}}
+	p.Shapes = []plan.Shape{{Name: "one width", Keeps: "20 of 40 channels", Ratio: 0.2, Loss: math.Log(1.1)}, {Name: "by <loss>", Keeps: "10 to 30", Ratio: 0.2, Loss: 0, Chosen: true}}
+	p.Kinds = []plan.Kind{{Name: "prose", Sequences: 3, Before: 8, After: 10}}
 	in.Steps, in.Measured, in.Tables = 1, nil, nil
 	return in
 }
@@ -43,6 +47,7 @@ func TestNarrowPage(t *testing.T) {
 		"channels": {narrowInput(t), []string{
 			"Tiny 1K with 2 narrower FFNs", "50.0%", "10 to 30 of 40 in 2 FFNs", "ffn:0 keeps 30 of 40 channels, in step 1", "attn:2 is kept",
 			"what the channels were fitted on", "perplexity 12.7500, with all channels 14.0000", "OSSCAR", "re-fitted, by least squares", "ffn:0=30,ffn:1=10",
+			"Shapes tried", "×1.100", "by &lt;loss&gt; *", "Kinds of text", "10.0000", "×1.250",
 		}, []string{"BlockPruner", "Filled blocks", "NaN", "%!"}},
 		"both": {narrowInput(t, attn(1)), []string{
 			"Tiny 1K without 1 of its 6 attention and FFN blocks, and with 2 narrower FFNs", "attn:1 is removed in step 1", "BlockPruner", "OSSCAR", "Filled blocks",
@@ -79,7 +84,7 @@ func TestNarrowCard(t *testing.T) {
 		in   Input
 		want []string
 	}{
-		"channels": {narrowInput(t), []string{"\nChannels of FFNs: `ffn:0=30`, `ffn:1=10` (how many each keeps).\n", "Channels were chosen by how well the others make up for them"}},
+		"channels": {narrowInput(t), []string{"\nChannels of FFNs: `ffn:0=30`, `ffn:1=10` (how many each keeps).\n", "Channels were chosen by how well the others make up for them", `| by \<loss\> \* | 10 to 30 | 20.0% | ×1.000 |`, "| prose | 8.0000 | 10.0000 | ×1.250 |"}},
 		"both":     {narrowInput(t, attn(1)), []string{"\n1 of 6 blocks, in this order: `attn:1`. Channels of FFNs: `ffn:0=30`, `ffn:1=10`", "as in BlockPruner, and channels by how"}},
 	} {
 		card, err := Card(c.in)

@@ -25,6 +25,7 @@ type page struct {
 	Order    string
 	Steps    stepTable
 	Tables   []Table
+	Fitted   []Table // what fits of channels tried and lost
 	Commands []command
 	Facts    []factGroup
 	Command  string // that made this; "" is unknown
@@ -69,6 +70,7 @@ func newPage(in Input) page {
 		p.Scores = &t
 	}
 	p.Map, p.Whole = in.blockMap(), !p.Narrow || in.Plan.Mask(in.steps()).Len() > 0
+	p.Fitted = in.fittedTables()
 	p.Command = shellLine(in.Command)
 	return p
 }

@@ -27,7 +27,7 @@ func channels(t *testing.T, layer int, kept string) blockmask.Mask {
 	return blockmask.Of(blockmask.Cut{Block: blockmask.Block{Layer: layer, Kind: blockmask.FFN}, Channels: x})
 }
 
-// A repair that leads to no file keeps nothing, so what is in the way of that is in nobody's way.
+// A repair that leads to no file keeps nothing, so a file in the way of its log does not matter.
 func TestTrialKeepsNothing(t *testing.T) {
 	t.Parallel()
 	q := request(t, "ffn:3")

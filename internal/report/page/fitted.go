@@ -1,0 +1,39 @@
+package page
+
+import (
+	"fmt"
+	"math"
+)
+
+// fittedTables are what the plan says of the fits that narrowed FFNs: the shapes that were tried, and what kinds of text lost.
+func (in Input) fittedTables() (out []Table) {
+	p := in.Plan
+	if in.steps() < len(p.Steps) {
+		return nil // they are of all steps together
+	}
+	if len(p.Shapes) > 1 {
+		t := Table{
+			Title: "Shapes tried", Caption: "each fitted on a part of the text, and judged on another part", Columns: []string{"an FFN keeps", "parameters gone", "perplexity"},
+			Note: "The one with a star was taken.",
+		}
+		for _, s := range p.Shapes {
+			name := clean(s.Name)
+			if s.Chosen {
+				name += " *"
+			}
+			t.Rows = append(t.Rows, Row{name, []string{clean(s.Keeps), percent(s.Ratio), fmt.Sprintf("×%.3f", math.Exp(s.Loss))}})
+		}
+		out = append(out, t)
+	}
+	if len(p.Kinds) > 0 {
+		t := Table{
+			Title: "Kinds of text", Caption: "perplexity on what was held back of each from the fit", Columns: []string{"before", "after", "ratio"},
+			Note: "A fit spoils what it does not see: text of a kind that is not here may lose more.",
+		}
+		for _, k := range p.Kinds {
+			t.Rows = append(t.Rows, Row{clean(k.Name), []string{scoreText(k.Before, false), scoreText(k.After, false), fmt.Sprintf("×%.3f", k.After/k.Before)}})
+		}
+		out = append(out, t)
+	}
+	return out
+}
