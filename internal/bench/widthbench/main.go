@@ -3,8 +3,11 @@ package widthbench
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/ggufprune/ggufprune/llamabind"
@@ -13,41 +16,123 @@ import (
 // options are what the command line says.
 type options struct {
 	parts, model, fitTexts, judgeTexts string
-	reference                          string
+	names, label                       string
+	reference, output, pruned, tasks   string
+	ratio                              float64
 	width, tokens, window              int
-	judge, threads                     int
+	judge, threads, limit, chunks      int
+	repeats                            int
 	seed                               uint64
+
+	given map[string]bool // flags that the user gives
+	run   *run
+}
+
+// run is what the parts of one run have in common.
+type run struct {
+	folder string             // of files that do not stay; "" until one is needed
+	judged map[string]verdict // by model and text
+	pruned string             // the file of the part prune
 }
 
 // parts are what can be measured.
-var parts = map[string]func(context.Context, options) error{"uniform": uniform, "reference": reference}
+var parts = map[string]func(context.Context, options) error{
+	"uniform": uniform, "reference": reference, "prune": pruneJob, "blocks": blocksJob, "tasks": accuracy, "speed": speed,
+}
 
 // Run measures; args are the flags.
 func Run(ctx context.Context, args []string) error {
-	var o options
+	if len(args) > 0 && args[0] == childFlag {
+		return runChild(ctx, args[1:])
+	}
+	o := options{given: map[string]bool{}, run: &run{judged: map[string]verdict{}}}
 	fs := flag.NewFlagSet("bench width", flag.ContinueOnError)
-	fs.StringVar(&o.parts, "parts", "uniform", "what to measure, separated by commas: uniform, reference")
+	fs.StringVar(&o.parts, "parts", "uniform", "what to measure, separated by commas: uniform, reference, prune, blocks, tasks, speed")
 	fs.StringVar(&o.model, "model", "testdata/tiny-11m-Q8_0.gguf", "model")
-	fs.StringVar(&o.fitTexts, "fit", "testdata/simple.jsonl", "texts to fit on, separated by commas")
+	fs.StringVar(&o.fitTexts, "fit", "", "texts to fit on, separated by commas (default: what prune takes by itself; of the part uniform "+uniformText+")")
 	fs.StringVar(&o.judgeTexts, "judge", "internal/corpus/data/heldout.txt", "texts to judge on, separated by commas")
+	fs.StringVar(&o.names, "names", "", "what figures call these, separated by commas (default: the files' names)")
+	fs.StringVar(&o.label, "label", "", "what figures of the part prune have in front of that, such as default")
 	fs.StringVar(&o.reference, "reference", "", "what scripts/width_reference.py wrote, for the part reference")
-	fs.IntVar(&o.width, "width", 0, "channels that every FFN keeps (default: two thirds)")
-	fs.IntVar(&o.tokens, "tokens", 24576, "positions of the fit, a quarter of which choose")
-	fs.IntVar(&o.window, "c", 512, "tokens of a sequence")
+	fs.Float64Var(&o.ratio, "ratio", 0.2, "part of the parameters that prune removes")
+	fs.StringVar(&o.output, "o", "", "where the pruned file goes; that of the part blocks beside it (default: a temporary folder)")
+	fs.StringVar(&o.pruned, "pruned", "", "a pruned file for the parts tasks and speed (default: that of the part prune in the same run)")
+	fs.StringVar(&o.tasks, "tasks", "testdata/tasks", "folder with a file for each task, of the task's name")
+	fs.IntVar(&o.limit, "limit", 0, "the first so many items of each task (default: all)")
+	fs.IntVar(&o.chunks, "chunks", 0, "most samples that the search of the part blocks scores on (default: prune's)")
+	fs.IntVar(&o.repeats, "repeats", 5, "repeats of the part speed")
+	fs.IntVar(&o.width, "width", 0, "channels that every FFN keeps in the part uniform (default: two thirds)")
+	fs.IntVar(&o.tokens, "tokens", 24576, "positions of the fit, a quarter of which choose (default of the parts prune and blocks: prune's)")
+	fs.IntVar(&o.window, "c", 512, "tokens of a sequence; of the parts prune and blocks only where they judge")
 	fs.IntVar(&o.judge, "windows", 60, "windows of each text to judge on")
 	fs.IntVar(&o.threads, "t", llamabind.PhysicalCores(), "threads")
-	fs.Uint64Var(&o.seed, "seed", 1, "which sequences the fit sees")
+	fs.Uint64Var(&o.seed, "seed", 1, "which sequences the fit sees (default of the parts prune and blocks: prune's)")
 	if err := fs.Parse(args); err != nil {
 		return err
 	}
+	fs.Visit(func(f *flag.Flag) { o.given[f.Name] = true })
+	defer func() {
+		if o.run.folder != "" {
+			os.RemoveAll(o.run.folder)
+		}
+	}()
 	for part := range strings.SplitSeq(o.parts, ",") {
 		f, ok := parts[part]
 		if !ok {
 			return fmt.Errorf("no part %q", part)
 		}
+		fmt.Printf("# %s\n", part)
 		if err := f(ctx, o); err != nil {
 			return err
 		}
+		fmt.Println()
 	}
 	return nil
+}
+
+// text is one to judge on, with its name in figures.
+type text struct{ name, path string }
+
+// judges are the texts to judge on.
+func (o options) judges() ([]text, error) {
+	var out []text
+	for path := range strings.SplitSeq(o.judgeTexts, ",") {
+		base := filepath.Base(path)
+		out = append(out, text{strings.TrimSuffix(base, filepath.Ext(base)), path})
+	}
+	if o.names == "" {
+		return out, nil
+	}
+	names := strings.Split(o.names, ",")
+	if len(names) != len(out) {
+		return nil, fmt.Errorf("-names has %d names, -judge %d texts; give one for each", len(names), len(out))
+	}
+	for i, name := range names {
+		out[i].name = name
+	}
+	return out, nil
+}
+
+// percent is the ratio as figures have it in their names.
+func (o options) percent() string { return fmt.Sprintf("%02.0f", 100*o.ratio) }
+
+// prunedFile is the file that the parts tasks and speed look at.
+func (o options) prunedFile() (string, error) {
+	switch {
+	case o.pruned != "":
+		return o.pruned, nil
+	case o.run.pruned != "":
+		return o.run.pruned, nil
+	}
+	return "", errors.New("there is no pruned file to look at; give -pruned FILE, or the part prune before")
+}
+
+// temporary is a folder for files that do not stay.
+func (r *run) temporary() (string, error) {
+	if r.folder != "" {
+		return r.folder, nil
+	}
+	var err error
+	r.folder, err = os.MkdirTemp("", "ggufprune-bench-*")
+	return r.folder, err
 }
