@@ -71,14 +71,14 @@ func (o options) job(ctx context.Context, file, label, cost string, extra []stri
 	}
 	planPath := filepath.Join(dir, filepath.Base(file)+".plan.json")
 	var whole []verdict // before the job, so that a text that is too short shows at once
-	peak := 0.0
+	peak := math.Inf(1) // of the text that takes the least: a long one is tokenised as a whole
 	for _, t := range texts {
 		v, err := o.judgeFile(ctx, o.model, t)
 		if err != nil {
 			return err
 		}
 		whole = append(whole, v)
-		peak = math.Max(peak, v.usage.rss)
+		peak = math.Min(peak, v.usage.rss)
 	}
 	before, err := o.passCost(ctx)
 	if err != nil {
