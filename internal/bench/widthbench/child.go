@@ -1,6 +1,7 @@
 package widthbench
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -8,44 +9,21 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
 
 	"github.com/ggufprune/ggufprune/engine"
 	"github.com/ggufprune/ggufprune/internal/bench/machine"
-	"github.com/ggufprune/ggufprune/internal/cli"
-	"github.com/ggufprune/ggufprune/internal/cli/flags"
 	"github.com/ggufprune/ggufprune/internal/corpus"
 	"github.com/ggufprune/ggufprune/internal/source"
-	"github.com/ggufprune/ggufprune/llamabind"
 	"github.com/ggufprune/ggufprune/perplexity"
 )
 
-// What is timed, or whose memory counts, runs in a process of its own: the program's command line, so that everything that is not
-// said is what users have, or a pass.
-const (
-	childFlag    = "-child"
-	childCommand = "command"
-	childPass    = "pass"
-)
-
-func runChild(ctx context.Context, args []string) error {
-	if len(args) == 0 {
-		return errors.New("-child is for the bench itself")
-	}
-	switch args[0] {
-	case childCommand:
-		err := cli.Run(ctx, args[1:], cli.Env{Engine: llamabind.Runtime{}, Out: os.Stdout, Err: os.Stderr})
-		if err != nil {
-			return errors.New(cli.Message(err))
-		}
-		return nil
-	case childPass:
-		return pass(ctx, args[1:])
-	}
-	return fmt.Errorf("unknown child %q", args[0])
-}
+// What is timed, or whose memory counts, runs in a process of its own: the program as users have it, so that everything that is not said
+// is what it does by default, or a pass of the bench's own.
+const childFlag = "-child"
 
 // usage is what a process took.
 type usage struct {
@@ -53,12 +31,12 @@ type usage struct {
 	rss float64 // peak, MiB
 }
 
-// spawn runs a child to its end. Its standard output goes to out; what it tells goes to this process's standard error.
-func spawn(ctx context.Context, out io.Writer, args ...string) (usage, error) {
-	cmd := exec.CommandContext(ctx, os.Args[0], append([]string{"width", childFlag}, args...)...)
+// spawn runs a program to its end. Its standard output goes to out; what it tells goes to this process's standard error.
+func spawn(ctx context.Context, out io.Writer, program string, args ...string) (usage, error) {
+	cmd := exec.CommandContext(ctx, program, args...)
 	cmd.Stdout, cmd.Stderr = out, os.Stderr
 	if err := cmd.Run(); err != nil {
-		return usage{}, fmt.Errorf("%s: %w", strings.Join(args, " "), err)
+		return usage{}, fmt.Errorf("%s %s: %w", filepath.Base(program), strings.Join(args, " "), err)
 	}
 	ru, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage)
 	if !ok {
@@ -67,9 +45,20 @@ func spawn(ctx context.Context, out io.Writer, args ...string) (usage, error) {
 	return usage{(cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()).Seconds(), machine.MaxRSS(ru)}, nil
 }
 
-// command runs a command line of the program, without its name.
-func command(ctx context.Context, out io.Writer, args ...string) (usage, error) {
-	return spawn(ctx, out, append([]string{childCommand}, args...)...)
+// command runs a command line of ggufprune, without its name. The program is built first unless the user names one.
+func (o options) command(ctx context.Context, out io.Writer, args ...string) (usage, error) {
+	if o.program == "" && o.run.program == "" {
+		dir, err := o.run.temporary()
+		if err != nil {
+			return usage{}, err
+		}
+		program := filepath.Join(dir, "ggufprune")
+		if _, err := spawn(ctx, os.Stderr, "go", "build", "-o", program, "github.com/ggufprune/ggufprune"); err != nil {
+			return usage{}, fmt.Errorf("%w; build it and name it with -program", err)
+		}
+		o.run.program = program
+	}
+	return spawn(ctx, out, cmp.Or(o.program, o.run.program), args...)
 }
 
 // verdict is a model on a text.
@@ -85,7 +74,7 @@ func (o options) judgeFile(ctx context.Context, file string, t text) (verdict, e
 		return v, nil
 	}
 	var out strings.Builder
-	u, err := command(ctx, &out, "ppl", "--model", file, "--file", t.path, "--convention", string(perplexity.Windows),
+	u, err := o.command(ctx, &out, "ppl", "--model", file, "--file", t.path, "--convention", string(perplexity.Windows),
 		"--ctx-size", strconv.Itoa(o.window), "--chunks", strconv.Itoa(o.judge), "--threads", strconv.Itoa(o.threads), "--json", "--quiet")
 	if err != nil {
 		return verdict{}, err
@@ -118,7 +107,7 @@ const passPositions = 4096
 // passCost is what a pass through the unpruned model takes, in CPU seconds for each position.
 func (o options) passCost(ctx context.Context) (float64, error) {
 	var out strings.Builder
-	if _, err := spawn(ctx, &out, childPass, o.model, strconv.Itoa(o.threads), strconv.Itoa(o.window), o.fitTexts); err != nil {
+	if _, err := spawn(ctx, &out, os.Args[0], "width", childFlag, o.model, strconv.Itoa(o.threads), strconv.Itoa(o.window), o.fitTexts); err != nil {
 		return 0, err
 	}
 	var positions, cpu float64
@@ -134,24 +123,20 @@ func pass(ctx context.Context, args []string) error {
 	if len(args) != 4 {
 		return errors.New("a pass needs model, threads, window and texts")
 	}
-	m := flags.DefaultModel(llamabind.Runtime{})
-	m.Path = args[0]
-	var window int
+	var o options
 	var err error
-	if m.Threads, err = strconv.Atoi(args[1]); err != nil {
+	if o.threads, err = strconv.Atoi(args[1]); err != nil {
 		return err
 	}
-	if window, err = strconv.Atoi(args[2]); err != nil {
+	window, err := strconv.Atoi(args[2])
+	if err != nil {
 		return err
 	}
 	text, err := passText(args[3])
 	if err != nil {
 		return err
 	}
-	spec, err := m.Resolve()
-	if err != nil {
-		return err
-	}
+	spec := o.spec(args[0])
 	src, err := source.Open(ctx, spec)
 	if err != nil {
 		return err

@@ -84,7 +84,7 @@ func (o options) job(ctx context.Context, file, label, cost string, extra []stri
 	if err != nil {
 		return err
 	}
-	u, err := command(ctx, os.Stderr, o.pruneArgs(file, planPath, extra)...)
+	u, err := o.command(ctx, os.Stderr, o.pruneArgs(file, planPath, extra)...)
 	if err != nil {
 		return err
 	}

@@ -19,7 +19,7 @@ var parts = map[string]func(context.Context, options) error{
 // Run measures; args are the flags.
 func Run(ctx context.Context, args []string) error {
 	if len(args) > 0 && args[0] == childFlag {
-		return runChild(ctx, args[1:])
+		return pass(ctx, args[1:])
 	}
 	o := options{given: map[string]bool{}, run: &run{judged: map[string]verdict{}}}
 	fs := flag.NewFlagSet("bench width", flag.ContinueOnError)
@@ -30,6 +30,7 @@ func Run(ctx context.Context, args []string) error {
 	fs.StringVar(&o.names, "names", "", "what figures call these, separated by commas (default: the files' names)")
 	fs.StringVar(&o.label, "label", "", "what figures of the part prune have in front of that, such as default")
 	fs.StringVar(&o.reference, "reference", "", "what scripts/width_reference.py wrote, for the part reference")
+	fs.StringVar(&o.program, "program", "", "the ggufprune that the parts prune and blocks run (default: one that is built now)")
 	fs.Float64Var(&o.ratio, "ratio", 0.2, "part of the parameters that prune removes")
 	fs.StringVar(&o.output, "o", "", "where the pruned file goes; that of the part blocks beside it (default: a temporary folder)")
 	fs.StringVar(&o.pruned, "pruned", "", "a pruned file for the parts tasks and speed (default: that of the part prune in the same run)")

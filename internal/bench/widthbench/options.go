@@ -6,6 +6,12 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
+
+	"github.com/ggufprune/ggufprune/engine"
+	"github.com/ggufprune/ggufprune/internal/progress"
+	"github.com/ggufprune/ggufprune/internal/source"
+	"github.com/ggufprune/ggufprune/llamabind"
 )
 
 // options are what the command line says.
@@ -13,6 +19,7 @@ type options struct {
 	parts, model, fitTexts, judgeTexts string
 	names, label                       string
 	reference, output, pruned, tasks   string
+	program                            string
 	ratio                              float64
 	width, tokens, window              int
 	judge, threads, limit, chunks      int
@@ -28,6 +35,8 @@ type run struct {
 	folder string             // of files that do not stay; "" until one is needed
 	judged map[string]verdict // by model and text
 	pruned string             // the file of the part prune
+
+	program string // ggufprune, when it is built
 }
 
 // text is one to judge on, with its name in figures.
@@ -55,6 +64,33 @@ func (o options) judges() ([]text, error) {
 
 // percent is the ratio as figures have it in their names.
 func (o options) percent() string { return fmt.Sprintf("%02.0f", 100*o.ratio) }
+
+// spec is a model that runs as the program runs it by default.
+func (o options) spec(path string) source.Spec {
+	return source.Spec{
+		Engine: llamabind.Runtime{}, Path: path, Threads: o.threads, FlashAttn: "auto", Model: engine.ModelParams{NGPULayers: -1, SplitMode: "layer"},
+	}
+}
+
+// Tokens of a batch and of a graph: llama.cpp's defaults.
+const (
+	usualBatch  = 2048
+	usualUBatch = 512
+)
+
+// told is where jobs tell what they do: only warnings are worth a line here.
+type told struct{}
+
+func (told) Notef(string, ...any) {}
+func (told) Warnf(format string, args ...any) {
+	fmt.Fprintf(os.Stderr, "warning: "+format+"\n", args...)
+}
+func (told) Start(string, int64) progress.Bar { return told{} }
+func (told) Event(any)                        {}
+func (told) OnStatus(func() string) func()    { return func() {} }
+func (told) Set(int64, string)                {}
+func (told) Left(time.Duration)               {}
+func (told) Stop()                            {}
 
 // prunedFile is the file that the parts tasks and speed look at.
 func (o options) prunedFile() (string, error) {

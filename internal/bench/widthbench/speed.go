@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/ggufprune/ggufprune/gguf"
-	"github.com/ggufprune/ggufprune/internal/cli/flags"
 	"github.com/ggufprune/ggufprune/internal/compare"
 	"github.com/ggufprune/ggufprune/internal/corpus"
 	"github.com/ggufprune/ggufprune/perplexity"
@@ -26,10 +25,6 @@ func speed(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
-	spec, err := o.spec(o.model)
-	if err != nil {
-		return err
-	}
 	var loads [2]load
 	for i, path := range []string{o.model, pruned} {
 		f, err := gguf.Open(path)
@@ -43,11 +38,11 @@ func speed(ctx context.Context, o options) error {
 		}
 	}
 	c, err := compare.Run(ctx, compare.Job{
-		Spec: spec, Models: []compare.Contender{{Label: "original", Path: o.model}, {Label: compare.Pruned, Path: pruned}},
-		Text:   corpus.Text{Convention: perplexity.Windows, Context: min(o.window, 512), Batch: flags.DefaultBatch, Max: speedWindows},
-		UBatch: flags.DefaultUBatch, Rival: compare.RivalOff,
+		Spec: o.spec(o.model), Models: []compare.Contender{{Label: "original", Path: o.model}, {Label: compare.Pruned, Path: pruned}},
+		Text:   corpus.Text{Convention: perplexity.Windows, Context: min(o.window, 512), Batch: usualBatch, Max: speedWindows},
+		UBatch: usualUBatch, Rival: compare.RivalOff,
 		Speed: &compare.SpeedTest{Prompt: speedPrompt, Generate: speedGenerate, Repeats: o.repeats},
-	}, sink())
+	}, told{})
 	if err != nil {
 		return err
 	}

@@ -9,23 +9,9 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/ggufprune/ggufprune/internal/cli/flags"
 	"github.com/ggufprune/ggufprune/internal/evaluate"
-	"github.com/ggufprune/ggufprune/internal/source"
 	"github.com/ggufprune/ggufprune/internal/tasks"
-	"github.com/ggufprune/ggufprune/internal/ui"
-	"github.com/ggufprune/ggufprune/llamabind"
 )
-
-// spec is a model that runs as users run it.
-func (o options) spec(path string) (source.Spec, error) {
-	m := flags.DefaultModel(llamabind.Runtime{})
-	m.Path, m.Threads = path, o.threads
-	return m.Resolve()
-}
-
-// sink tells on standard error what a job does.
-func sink() *ui.UI { return ui.New(ui.Options{Out: os.Stdout, Err: os.Stderr, Plain: true}) }
 
 // accuracy compares the model and a pruned file on multiple-choice tasks.
 func accuracy(ctx context.Context, o options) error {
@@ -39,13 +25,9 @@ func accuracy(ctx context.Context, o options) error {
 	}
 	var results [2][]*tasks.Result
 	for i, path := range []string{o.model, pruned} {
-		spec, err := o.spec(path)
-		if err != nil {
-			return err
-		}
 		out, err := evaluate.Tasks(ctx, evaluate.TasksJob{
-			Spec: spec, Tasks: files, First: o.limit, Batch: flags.DefaultBatch, UBatch: flags.DefaultUBatch,
-		}, sink())
+			Spec: o.spec(path), Tasks: files, First: o.limit, Batch: usualBatch, UBatch: usualUBatch,
+		}, told{})
 		if err != nil {
 			return err
 		}
