@@ -25,6 +25,11 @@ SEARCHTEXT ?= $(if $(wildcard $(shared)/calib_instruct.txt),-calib $(shared)/cal
 REPAIRBENCH ?=
 REPAIROTHER ?= $(if $(wildcard $(shared)/wiki_valid_part.txt),-other $(shared)/wiki_valid_part.txt)
 
+# Flags for make bench-width: these make it minutes on the small model, which was trained on 256 tokens. And the texts that it judges on.
+WIDTHBENCH ?= -c 256 -tokens 16384 -chunks 64
+comma      := ,
+WIDTHTEXT  ?= -label default $(if $(wildcard $(shared)/heldout_instruct.txt),-judge $(shared)/heldout_instruct.txt$(comma)$(shared)/wiki_valid_part.txt -names instr$(comma)wiki)
+
 .PHONY: help setup build demo peers test test-pure test-go test-race test-archs test-layouts test-ollama samebits bench bench-search bench-repair bench-width chromium shells test-report lint fuzz dist clean distclean
 
 help: ## this list
@@ -95,7 +100,7 @@ bench-repair: setup ## the repair's figures of docs/BENCHMARKS.md (an hour or mo
 	go run ./internal/bench repair $(SEARCHTEXT) $(REPAIROTHER) $(REPAIRBENCH)
 
 bench-width: setup ## what removing FFN channels costs (minutes for a small model)
-	go run ./internal/bench width $(WIDTHBENCH)
+	go run ./internal/bench width -parts uniform,prune,blocks $(WIDTHTEXT) $(WIDTHBENCH)
 
 lint: setup ## gofumpt, go vet, staticcheck, actionlint, and how files use each other
 	@echo 'go run $(gofumpt) -l'

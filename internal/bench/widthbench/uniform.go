@@ -1,6 +1,7 @@
 package widthbench
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -9,6 +10,9 @@ import (
 	"github.com/ggufprune/ggufprune/fit"
 	"github.com/ggufprune/ggufprune/perplexity"
 )
+
+// uniformText is what the part uniform fits on where no text is given.
+const uniformText = "testdata/simple.jsonl"
 
 // uniform leaves every FFN the same number of channels. The texts are judged in windows of which the second half counts.
 func uniform(ctx context.Context, o options) error {
@@ -44,7 +48,7 @@ func uniform(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
-	texts, err := read(o.fitTexts)
+	texts, err := read(cmp.Or(o.fitTexts, uniformText))
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,114 @@
+package widthbench
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/ggufprune/ggufprune/engine"
+	"github.com/ggufprune/ggufprune/internal/progress"
+	"github.com/ggufprune/ggufprune/internal/source"
+	"github.com/ggufprune/ggufprune/llamabind"
+)
+
+// options are what the command line says.
+type options struct {
+	parts, model, fitTexts, judgeTexts string
+	names, label                       string
+	reference, output, pruned, tasks   string
+	program                            string
+	ratio                              float64
+	width, tokens, window              int
+	judge, threads, limit, chunks      int
+	repeats                            int
+	seed                               uint64
+
+	given map[string]bool // flags that the user gives
+	run   *run
+}
+
+// run is what the parts of one run have in common.
+type run struct {
+	folder string             // of files that do not stay; "" until one is needed
+	judged map[string]verdict // by model and text
+	pruned string             // the file of the part prune
+
+	program string // ggufprune, when it is built
+}
+
+// text is one to judge on, with its name in figures.
+type text struct{ name, path string }
+
+// judges are the texts to judge on.
+func (o options) judges() ([]text, error) {
+	var out []text
+	for path := range strings.SplitSeq(o.judgeTexts, ",") {
+		base := filepath.Base(path)
+		out = append(out, text{strings.TrimSuffix(base, filepath.Ext(base)), path})
+	}
+	if o.names == "" {
+		return out, nil
+	}
+	names := strings.Split(o.names, ",")
+	if len(names) != len(out) {
+		return nil, fmt.Errorf("-names has %d names, -judge %d texts; give one for each", len(names), len(out))
+	}
+	for i, name := range names {
+		out[i].name = name
+	}
+	return out, nil
+}
+
+// percent is the ratio as figures have it in their names.
+func (o options) percent() string { return fmt.Sprintf("%02.0f", 100*o.ratio) }
+
+// spec is a model that runs as the program runs it by default.
+func (o options) spec(path string) source.Spec {
+	return source.Spec{
+		Engine: llamabind.Runtime{}, Path: path, Threads: o.threads, FlashAttn: "auto", Model: engine.ModelParams{NGPULayers: -1, SplitMode: "layer"},
+	}
+}
+
+// Tokens of a batch and of a graph: llama.cpp's defaults.
+const (
+	usualBatch  = 2048
+	usualUBatch = 512
+)
+
+// told is where jobs tell what they do: only warnings are worth a line here.
+type told struct{}
+
+func (told) Notef(string, ...any) {}
+func (told) Warnf(format string, args ...any) {
+	fmt.Fprintf(os.Stderr, "warning: "+format+"\n", args...)
+}
+func (told) Start(string, int64) progress.Bar { return told{} }
+func (told) Event(any)                        {}
+func (told) OnStatus(func() string) func()    { return func() {} }
+func (told) Set(int64, string)                {}
+func (told) Left(time.Duration)               {}
+func (told) Stop()                            {}
+
+// prunedFile is the file that the parts tasks and speed look at.
+func (o options) prunedFile() (string, error) {
+	switch {
+	case o.pruned != "":
+		return o.pruned, nil
+	case o.run.pruned != "":
+		return o.run.pruned, nil
+	}
+	return "", errors.New("there is no pruned file to look at; give -pruned FILE, or the part prune before")
+}
+
+// temporary is a folder for files that do not stay.
+func (r *run) temporary() (string, error) {
+	if r.folder != "" {
+		return r.folder, nil
+	}
+	var err error
+	r.folder, err = os.MkdirTemp("", "ggufprune-bench-*")
+	return r.folder, err
+}
