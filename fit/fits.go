@@ -220,9 +220,6 @@ func (f *mapFit) build(ctx context.Context, s *state, c candidate) (data [][]byt
 	return data, "", nil
 }
 
-// matrix is the e-th matrix of a part, (Out, In).
-func (p *part) matrix(e int) []float32 { return p.Weights[e*p.Out*p.In : (e+1)*p.Out*p.In] }
-
 // count adds up how strong the part's inputs are.
 func (p *part) count(t *engine.Tap) {
 	for slot, f := range slots(t) {

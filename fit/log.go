@@ -15,21 +15,6 @@ import (
 	"github.com/ggufprune/ggufprune/internal/jsonnum"
 )
 
-// Notes remember values by name across runs. A journal.Journal does, in a file.
-type Notes interface {
-	Note(name string) json.RawMessage // nil: there is none
-	SetNote(name string, value any) error
-}
-
-// Log remembers what a repair is done with, so that one that was interrupted goes on where it was, with the same outcome.
-type Log interface {
-	Notes
-	// Weights returns what KeepWeights was given under a name, nil if that is not there or damaged. Names are those of tensors, or these
-	// with a word in front.
-	Weights(name string) ([]byte, error)
-	KeepWeights(name string, data []byte) error
-}
-
 // noteBefore is the held part's NLL before the repair, and noteKinds that of each kind of text where these are told apart.
 const (
 	noteBefore = "repair/before"

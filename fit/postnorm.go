@@ -193,15 +193,3 @@ func normScale(norm []float32) []float64 {
 	}
 	return out
 }
-
-// normed is what a norm makes of a product, in place.
-func normed(t *engine.Tap, product []float64) {
-	sum := 0.0
-	for _, v := range product {
-		sum += v * v
-	}
-	root := math.Sqrt(sum/float64(len(product)) + t.Eps)
-	for o := range product {
-		product[o] *= float64(t.Norm[o]) / root
-	}
-}

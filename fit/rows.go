@@ -202,3 +202,52 @@ func square(a []float32) float64 {
 	}
 	return sum
 }
+
+// normed is what a norm makes of a product, in place.
+func normed(t *engine.Tap, product []float64) {
+	sum := 0.0
+	for _, v := range product {
+		sum += v * v
+	}
+	root := math.Sqrt(sum/float64(len(product)) + t.Eps)
+	for o := range product {
+		product[o] *= float64(t.Norm[o]) / root
+	}
+}
+
+// set gives the parts other contents; nil: their own.
+func (s *state) set(parts []*part, data [][]byte) error {
+	for _, x := range s.batches {
+		x.next = nil
+	}
+	for i, p := range parts {
+		if data == nil {
+			delete(s.res.Weights, p.Name)
+			if err := s.e.SetWeight(p.Name, p.Data); err != nil {
+				return err
+			}
+			continue
+		}
+		s.res.Weights[p.Name] = data[i]
+		if err := s.e.SetWeight(p.Name, data[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// judge runs the held batches through the block as it is now, and returns their loss.
+func (s *state) judge(ctx context.Context, at, stop int) (loss float64, err error) {
+	for _, x := range s.batches {
+		if !x.held {
+			continue
+		}
+		if x.next, err = s.e.Segment(ctx, x.seqs, s.Removed, at, stop, x.pruned); err != nil {
+			return 0, err
+		}
+		residual := difference(x.dense, x.next)
+		scaleRows(x.dense, x.positions(), residual)
+		loss += square(residual)
+	}
+	return loss, nil
+}

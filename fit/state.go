@@ -1,6 +1,7 @@
 package fit
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -130,18 +131,6 @@ func (s *state) width(b blockmask.Block) int {
 	return s.Widths[b]
 }
 
-// chosen are the width channels of b that stay, ascending: those of the request, or else the ones that the sums in q speak for.
-func (s *state) chosen(b blockmask.Block, q *dense, width int) ([]int, error) {
-	kept, ok := s.Kept[b]
-	switch {
-	case !ok:
-		return q.fit.selectChannels(width)
-	case kept.Max() >= q.k:
-		return nil, fmt.Errorf("it is to keep channel %d, and has %d, counted from 0", kept.Max(), q.k)
-	}
-	return slices.Collect(kept.All()), nil
-}
-
 // part is an output projection of a block, and what is collected about it.
 type part struct {
 	*Projection
@@ -168,3 +157,21 @@ func (p *part) left(reason string) {
 		p.out.Skipped = reason
 	}
 }
+
+// Notes remember values by name across runs. A journal.Journal does, in a file.
+type Notes interface {
+	Note(name string) json.RawMessage // nil: there is none
+	SetNote(name string, value any) error
+}
+
+// Log remembers what a repair is done with, so that one that was interrupted goes on where it was, with the same outcome.
+type Log interface {
+	Notes
+	// Weights returns what KeepWeights was given under a name, nil if that is not there or damaged. Names are those of tensors, or these
+	// with a word in front.
+	Weights(name string) ([]byte, error)
+	KeepWeights(name string, data []byte) error
+}
+
+// matrix is the e-th matrix of a part, (Out, In).
+func (p *part) matrix(e int) []float32 { return p.Weights[e*p.Out*p.In : (e+1)*p.Out*p.In] }

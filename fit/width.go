@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"gonum.org/v1/gonum/mat"
 
@@ -159,4 +160,16 @@ func (s *state) install(p *part, b blockmask.Block, kept []int, columns *mat.Den
 	}
 	s.res.narrow(b, n)
 	return s.set([]*part{p}, [][]byte{data})
+}
+
+// chosen are the width channels of b that stay, ascending: those of the request, or else the ones that the sums in q speak for.
+func (s *state) chosen(b blockmask.Block, q *dense, width int) ([]int, error) {
+	kept, ok := s.Kept[b]
+	switch {
+	case !ok:
+		return q.fit.selectChannels(width)
+	case kept.Max() >= q.k:
+		return nil, fmt.Errorf("it is to keep channel %d, and has %d, counted from 0", kept.Max(), q.k)
+	}
+	return slices.Collect(kept.All()), nil
 }

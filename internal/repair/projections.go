@@ -123,3 +123,18 @@ func (p Projections) Encode(q *fit.Projection, weights, importance []float32) ([
 	}
 	return p.codec.FromFloat(uint32(p.typeOf(t)), weights, q.In, importance)
 }
+
+// encodedAs reads a tensor and encodes it in another type. It returns the bytes, and the weights that they decode to.
+func encodedAs(c engine.Codec, f *gguf.File, t gguf.Tensor, typ gguf.Type) ([]byte, []float32, error) {
+	data, weights, err := readTensor(c, f, t)
+	if err != nil || typ == t.Type {
+		return data, weights, err
+	}
+	if data, err = c.FromFloat(uint32(typ), weights, int(t.Dims[0]), nil); err != nil {
+		return nil, nil, fmt.Errorf("%s as %s: %w", t.Name, typ, err)
+	}
+	if err := c.ToFloat(uint32(typ), data, weights); err != nil {
+		return nil, nil, fmt.Errorf("%s as %s: %w", t.Name, typ, err)
+	}
+	return data, weights, nil
+}

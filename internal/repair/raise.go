@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"github.com/ggufprune/ggufprune/blockmask"
-	"github.com/ggufprune/ggufprune/engine"
 	"github.com/ggufprune/ggufprune/gguf"
 	"github.com/ggufprune/ggufprune/internal/format"
 	"github.com/ggufprune/ggufprune/internal/outfile"
@@ -152,21 +151,6 @@ func loadAs(ctx context.Context, s *source.Source, types map[string]gguf.Type, d
 	}
 	defer file.Discard() //nolint:errcheck // the model is read into memory by now; else the first error counts
 	return s.LoadAs(ctx, file.Path(), types)
-}
-
-// encodedAs reads a tensor and encodes it in another type. It returns the bytes, and the weights that they decode to.
-func encodedAs(c engine.Codec, f *gguf.File, t gguf.Tensor, typ gguf.Type) ([]byte, []float32, error) {
-	data, weights, err := readTensor(c, f, t)
-	if err != nil || typ == t.Type {
-		return data, weights, err
-	}
-	if data, err = c.FromFloat(uint32(typ), weights, int(t.Dims[0]), nil); err != nil {
-		return nil, nil, fmt.Errorf("%s as %s: %w", t.Name, typ, err)
-	}
-	if err := c.ToFloat(uint32(typ), data, weights); err != nil {
-		return nil, nil, fmt.Errorf("%s as %s: %w", t.Name, typ, err)
-	}
-	return data, weights, nil
 }
 
 // scratchFolder is where temporary files go: beside the output.

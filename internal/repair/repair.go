@@ -12,61 +12,12 @@ import (
 	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/fit"
 	"github.com/ggufprune/ggufprune/gguf"
-	"github.com/ggufprune/ggufprune/internal/corpus"
 	"github.com/ggufprune/ggufprune/internal/journal"
 	"github.com/ggufprune/ggufprune/internal/progress"
 	"github.com/ggufprune/ggufprune/internal/repairlog"
 	"github.com/ggufprune/ggufprune/internal/source"
 	"github.com/ggufprune/ggufprune/layout"
 )
-
-// Options say how weights are re-fitted before a file is written.
-type Options struct {
-	Method fit.Method // Off or "": not at all
-	Files  []string   // texts to fit on; none: the calibration text and the one that comes with the program
-	Tokens int        // positions in all
-	Usual  bool       // the default, not asked for: where it cannot be done the file is written without
-	Type   *gguf.Type // what lower types of the tensors that it changes are raised to; nil: none are
-}
-
-// DefaultTokens is how many positions a repair is fitted on and chosen by.
-const DefaultTokens = 65536
-
-// repairBatch is how many positions run at once.
-const repairBatch = 1024
-
-// Wanted reports whether there is to be a repair.
-func (r Options) Wanted() bool { return r.Method != "" && r.Method != fit.Off }
-
-// Request asks for a repair of the loaded model.
-type Request struct {
-	Blocks  []layout.Block
-	Removed blockmask.Mask          // of an FFN that keeps some channels, they are fitted
-	Widths  map[blockmask.Block]int // FFNs that lose channels which the fit chooses: how many each keeps
-	Options Options
-	Text    corpus.Text
-	Tool    string // version of this program
-	Anew    bool   // what another repair of the same output has left is replaced
-	Twin    Twin   // that is loaded
-	Trial   bool   // only to see what is lost: the model stays as it is
-	Output  string // the file that the repair is for: what is done is kept beside it until it is written; "": in the current folder
-}
-
-// Done is a repair that was made, or was not.
-type Done struct {
-	Result *fit.Result          // nil: none was asked for, or nothing could be repaired
-	Record *layout.RepairRecord // what the written file says of it; nil where nothing is changed
-	Kinds  []Kind               // what kinds of text lose where channels go
-	Raised map[string]gguf.Type // of repaired tensors in another type than the source's, by their names there
-
-	log *repairlog.Log
-}
-
-// Close gives what is kept of the repair free; it stays for a later run.
-func (d *Done) Close() error { return d.log.Close() }
-
-// Remove deletes what is kept of the repair, when the file that it led to is on disk.
-func (d *Done) Remove() error { return d.log.Remove() }
 
 // Run re-fits what stays of the loaded model without q.Removed. From now on sessions of src run with the new weights. Where the
 // repair is only the usual (q.Options.Usual), what cannot be done is a warning; but where channels go it is an error, since without

@@ -90,13 +90,6 @@ func (q Request) open(ctx context.Context, s *source.Source, channels bool) (*te
 	return m, nil
 }
 
-// Kind is what a kind of text loses on what is held back of it: perplexities.
-type Kind struct {
-	Name          string
-	Sequences     int // held back
-	Before, After float64
-}
-
 // kinds are those of a fit; nil where it has not told them apart.
 func (m *text) kinds(res *fit.Result) (out []Kind) {
 	for i, k := range res.Kinds {

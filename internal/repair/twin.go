@@ -11,10 +11,6 @@ import (
 	"github.com/ggufprune/ggufprune/internal/source"
 )
 
-// Twin is the types that a model's tensors have in a copy of it, made because llama.cpp computes long prompts faster on it. Weights of
-// the copy are set by those of the file, which stay what is fitted and written. Nil: there is none.
-type Twin map[string]gguf.Type
-
 // packed are the types that llama.cpp multiplies fast with on a CPU without repacking them, which a model whose weights are changed
 // cannot have. F16 is 1.7 times as fast as Q4_1 on the machine of docs/BENCHMARKS.md.
 var packed = []gguf.Type{gguf.F32, gguf.F16, gguf.BF16, gguf.Q8_0, gguf.Q4_0, gguf.Q5_0, gguf.IQ4_NL}
