@@ -35,22 +35,7 @@ func TestKilledRepairResumes(t *testing.T) {
 	journal, weights := out+".repair.journal", out+".repair.weights"
 	for _, done := range []int{1, 4} {
 		cmd, stderr := repairCommand(t.Context(), t, out)
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		ended := make(chan error, 1)
-		go func() { ended <- cmd.Wait() }()
-		for kept := 0; kept < done; {
-			select {
-			case err := <-ended:
-				t.Fatalf("it ended before %d blocks were done: %v %s", done, err, stderr)
-			case <-time.After(2 * time.Millisecond):
-				data, _ := os.ReadFile(journal)
-				kept = bytes.Count(data, []byte(`"note":"repair/`)) - 1 // one is the loss before
-			}
-		}
-		_ = cmd.Process.Kill()
-		<-ended
+		killWhen(t, cmd, stderr, journal, done)
 	}
 	// The end of the weights was not written.
 	info, err := os.Stat(weights)
@@ -87,4 +72,25 @@ func same(t *testing.T, want, got string) {
 	if err != nil || !bytes.Equal(a, b) {
 		t.Errorf("%s and %s differ: %d and %d bytes, %v", want, got, len(a), len(b), err)
 	}
+}
+
+// killWhen kills a program when the journal of its repair says that so many blocks are done.
+func killWhen(t *testing.T, cmd *exec.Cmd, stderr *bytes.Buffer, journal string, done int) {
+	t.Helper()
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	for kept := 0; kept < done; {
+		select {
+		case err := <-ended:
+			t.Fatalf("it ended before %d blocks were done: %v %s", done, err, stderr)
+		case <-time.After(2 * time.Millisecond):
+			data, _ := os.ReadFile(journal)
+			kept = bytes.Count(data, []byte(`"note":"repair/`)) - 1 // one is the loss before
+		}
+	}
+	_ = cmd.Process.Kill()
+	<-ended
 }

@@ -14,7 +14,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/gguf"
@@ -45,27 +44,6 @@ func mustRun(t *testing.T, args ...string) {
 // pruneWidth narrows the small model; in the layout native all FFNs alike, so that no shapes are tried.
 func pruneWidth(out, plan string) []string {
 	return []string{"prune", "--kind", "width", "--layout", "native", "--ratio", "0.1", "--no-compare", "-m", tinyModel, "--chunks", "4", "-o", out, "--plan", plan}
-}
-
-// killWhen kills a program when the journal of its repair says that so many blocks are done.
-func killWhen(t *testing.T, cmd *exec.Cmd, stderr *bytes.Buffer, journal string, done int) {
-	t.Helper()
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
-	for kept := 0; kept < done; {
-		select {
-		case err := <-ended:
-			t.Fatalf("it ended before %d blocks were done: %v %s", done, err, stderr)
-		case <-time.After(2 * time.Millisecond):
-			data, _ := os.ReadFile(journal)
-			kept = bytes.Count(data, []byte(`"note":"repair/`)) - 1 // one is the loss before
-		}
-	}
-	_ = cmd.Process.Kill()
-	<-ended
 }
 
 // A fit of channels that is killed goes on with the same command, whether it chooses them or a plan has. Either way it writes the file of

@@ -60,17 +60,6 @@ func behindNorm(ctx context.Context, e engine.BlockRunner, p *part, r *rows, tar
 	return roots, nil
 }
 
-// turned is a (k, n) of a (n, k).
-func turned(a []float32, n, k int) []float32 {
-	out := make([]float32, len(a))
-	for i := range n {
-		for j := range k {
-			out[j*n+i] = a[i*k+j]
-		}
-	}
-	return out
-}
-
 // chooseNormed fits the columns of the kept channels, (len(kept), d), of a projection with a norm behind it. Every lambda is judged by
 // the stream behind the block, that is through the norm. The loss before is that with the original columns.
 func (s *state) chooseNormed(ctx context.Context, b blockmask.Block, at, stop int, p *part, q *dense, kept []int,
@@ -110,26 +99,15 @@ func (s *state) chooseNormed(ctx context.Context, b blockmask.Block, at, stop in
 	if err != nil {
 		return nil, 0, 0, err
 	}
-	best := before
-	columns = plain(start)
-	for _, l := range lambdas {
-		x, used, err := fitted.solve(l)
-		if why := unsolvable(""); errors.As(err, &why) {
-			continue
-		}
-		if err != nil {
-			return nil, 0, 0, err
-		}
-		x.Add(x, start)
-		loss, err := try(x)
-		if err != nil {
-			return nil, 0, 0, err
-		}
-		if loss < best {
-			best, lambda, columns = loss, used, plain(x)
-		}
+	x, lambda, err := chooseLambda(fitted, start, lambdas, before, func(change *mat.Dense) (float64, error) {
+		var x mat.Dense
+		x.Add(start, change)
+		return try(&x)
+	})
+	if err != nil {
+		return nil, 0, 0, err
 	}
-	return columns, lambda, before, nil
+	return plain(x), lambda, before, nil
 }
 
 // sumNormed adds a batch to the equations of a fit of all the weights of a projection with a norm behind it.

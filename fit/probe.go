@@ -175,7 +175,7 @@ func (p *prober) narrow(ctx context.Context, b blockmask.Block, at int) ([]float
 		}
 		var failed error
 		loss, err := p.loss(ctx, nil, at+1, func(x *batch) []float32 {
-			s, err := p.shifted(ctx, x.dense, taps[x], change, part)
+			s, err := plusProduct(ctx, p.e, part.Name, x.positions(), x.dense, taps[x], change)
 			failed = errors.Join(failed, err)
 			return s
 		})
@@ -223,24 +223,4 @@ func (p *prober) features(ctx context.Context, part *part, x *batch, at int) ([]
 	x.dense = after
 	applyScale(t)
 	return t.Features, nil
-}
-
-// shifted is a stream (n, d) plus features (n, k) times change (k, d).
-func (p *prober) shifted(ctx context.Context, stream, features, change []float32, part *part) ([]float32, error) {
-	n, k := len(stream)/part.Out, part.In
-	turned := make([]float32, len(features))
-	for i := range n {
-		for j := range k {
-			turned[j*n+i] = features[i*k+j]
-		}
-	}
-	product := make([]float64, len(stream))
-	if err := p.e.Product(ctx, part.Name, k, turned, change, product); err != nil {
-		return nil, err
-	}
-	out := slices.Clone(stream)
-	for i, v := range product {
-		out[i] += float32(v)
-	}
-	return out, nil
 }

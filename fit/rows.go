@@ -251,3 +251,28 @@ func (s *state) judge(ctx context.Context, at, stop int) (loss float64, err erro
 	}
 	return loss, nil
 }
+
+// turned is a (k, n) of a (n, k).
+func turned(a []float32, n, k int) []float32 {
+	out := make([]float32, len(a))
+	for i := range n {
+		for j := range k {
+			out[j*n+i] = a[i*k+j]
+		}
+	}
+	return out
+}
+
+// plusProduct is a stream (n, d) plus a (n, k) times m (k, d).
+func plusProduct(ctx context.Context, e engine.BlockRunner, weight string, n int, stream, a, m []float32) ([]float32, error) {
+	k := len(a) / n
+	product := make([]float64, len(stream))
+	if err := e.Product(ctx, weight, k, turned(a, n, k), m, product); err != nil {
+		return nil, err
+	}
+	out := slices.Clone(stream)
+	for i, v := range product {
+		out[i] += float32(v)
+	}
+	return out, nil
+}

@@ -172,22 +172,9 @@ func (s *Span) Behind(ctx context.Context, e engine.BlockRunner, x map[int][]flo
 	}
 	y := difference(x[s.Start], x[s.Before])
 	d := len(y) / n
-	turned, m := make([]float32, len(y)), make([]float32, d*d)
-	for i := range n {
-		for j := range d {
-			turned[j*n+i] = y[i*d+j]
-		}
-	}
+	m := make([]float32, d*d)
 	for i, v := range s.x.RawMatrix().Data {
 		m[i] = float32(v)
 	}
-	product := make([]float64, n*d)
-	if err := e.Product(ctx, "", d, turned, m, product); err != nil {
-		return nil, err
-	}
-	out := slices.Clone(x[s.Start])
-	for i, v := range product {
-		out[i] += float32(v)
-	}
-	return out, nil
+	return plusProduct(ctx, e, "", n, x[s.Start], y, m)
 }

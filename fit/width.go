@@ -112,26 +112,32 @@ func (q *dense) fitKept(p *part, kept []int, lambdas []float64) (columns *mat.De
 	if err != nil {
 		return nil, 0, 0, err
 	}
-	before, best := held.energy, held.energy
-	columns = start
+	columns, lambda, err = chooseLambda(fitted, start, lambdas, held.energy, held.loss)
+	return columns, lambda, held.energy, err
+}
+
+// chooseLambda solves for changes of start with some lambdas, and returns start plus the one whose loss is the least, and its lambda; start
+// itself and 0 where none is below before.
+func chooseLambda(fitted *normal, start *mat.Dense, lambdas []float64, before float64, loss func(change *mat.Dense) (float64, error)) (*mat.Dense, float64, error) {
+	best, lambda := start, 0.0
 	for _, l := range lambdas {
-		x, used, err := fitted.solve(l)
+		change, used, err := fitted.solve(l)
 		if why := unsolvable(""); errors.As(err, &why) {
 			continue
 		}
 		if err != nil {
-			return nil, 0, 0, err
+			return nil, 0, err
 		}
-		loss, err := held.loss(x)
+		now, err := loss(change)
 		if err != nil {
-			return nil, 0, 0, err
+			return nil, 0, err
 		}
-		if loss < best {
-			x.Add(x, start)
-			best, lambda, columns = loss, used, x
+		if now < before {
+			change.Add(change, start)
+			before, best, lambda = now, change, used
 		}
 	}
-	return columns, lambda, before, nil
+	return best, lambda, nil
 }
 
 // install puts the fitted columns into the loaded model, with zeros for the channels that go, and keeps what the file will hold.

@@ -90,7 +90,7 @@ const (
 // prunedText reads from its metadata what this program did to a file.
 func prunedText(f *gguf.File) string {
 	switch {
-	case len(source.Texts(f, "ggufprune.repair.tensors")) > 0:
+	case len(source.Array[string](f, "ggufprune.repair.tensors")) > 0:
 		return Repaired
 	case source.Text(f, "ggufprune.mask") != "":
 		return Pruned

@@ -64,11 +64,6 @@ func (n *narrower) run(ctx context.Context, calib *calibrate.Calibration) (res *
 			err = errors.Join(err, done.Close())
 		}
 	}()
-	if n.twin != nil {
-		if err := f.src.LoadPlain(ctx); err != nil {
-			return nil, err
-		}
-	}
 	nSeq, seqLen := f.Text.Shape(f.set.Longest())
 	if f.session, err = f.src.Session(ctx, nSeq, seqLen); err != nil {
 		return nil, err

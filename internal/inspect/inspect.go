@@ -131,27 +131,13 @@ type origin struct{ layer, width int }
 // sourceWidths are, by the layers of a file that lost channels, where their FFNs come from. Of other files it is empty.
 func sourceWidths(f *gguf.File) map[int]origin {
 	out := map[int]origin{}
-	widths := numbers(f, "ggufprune.ffn_channels")
-	for i, layer := range numbers(f, "ggufprune.layers.ffn") {
+	widths := source.Array[int32](f, "ggufprune.ffn_channels")
+	for i, layer := range source.Array[int32](f, "ggufprune.layers.ffn") {
 		if layer >= 0 && int(layer) < len(widths) {
 			out[i] = origin{int(layer), int(widths[layer])}
 		}
 	}
 	return out
-}
-
-// numbers reads an array of a file's metadata; what is none counts as absent.
-func numbers(f *gguf.File, key string) []int32 {
-	kv, ok := f.KV(key)
-	if !ok {
-		return nil
-	}
-	v, err := kv.Value()
-	if err != nil {
-		return nil
-	}
-	list, _ := v.([]int32)
-	return list
 }
 
 // example is a mask to find the layout for.

@@ -79,12 +79,12 @@ func TestCutOff(t *testing.T) {
 	codec := enginetest.Runtime{}
 	ffn := layout.Block{Block: blockmask.Block{Layer: 3, Kind: blockmask.FFN}, Weights: []string{name}}
 	p := NewProjections(codec, f, []layout.Block{ffn})
-	got, full, narrow, err := p.cut(channels(t, 3, "1,3-4")[0])
-	if err != nil || got != name {
-		t.Fatalf("%s, %v", got, err)
+	n, full, err := p.cut(channels(t, 3, "1,3-4")[0])
+	if err != nil || n.Tensor != name {
+		t.Fatalf("%s, %v", n.Tensor, err)
 	}
 	model, file := make([]float32, in*out), make([]float32, 3*out)
-	if err := errors.Join(codec.ToFloat(uint32(gguf.F32), full, model), codec.ToFloat(uint32(gguf.F32), narrow, file)); err != nil {
+	if err := errors.Join(codec.ToFloat(uint32(gguf.F32), full, model), codec.ToFloat(uint32(gguf.F32), n.Data, file)); err != nil {
 		t.Fatal(err)
 	}
 	if want := []float32{0, 2, 0, 4, 5, 0, 7, 0, 9, 10, 0, 12, 0, 14, 15}; !slices.Equal(model, want) {
@@ -93,10 +93,10 @@ func TestCutOff(t *testing.T) {
 	if want := []float32{2, 4, 5, 7, 9, 10, 12, 14, 15}; !slices.Equal(file, want) {
 		t.Errorf("the file has %v, want %v", file, want)
 	}
-	if _, _, _, err := p.cut(channels(t, 3, "1,5")[0]); err == nil || !strings.Contains(err.Error(), "ffn:3 cannot lose channels: it is to keep channel 5, and has 5") {
+	if _, _, err := p.cut(channels(t, 3, "1,5")[0]); err == nil || !strings.Contains(err.Error(), "ffn:3 cannot lose channels: it is to keep channel 5, and has 5") {
 		t.Error(err)
 	}
-	if _, _, _, err := p.cut(channels(t, 2, "1")[0]); err == nil || !strings.Contains(err.Error(), "it has no output projection") {
+	if _, _, err := p.cut(channels(t, 2, "1")[0]); err == nil || !strings.Contains(err.Error(), "it has no output projection") {
 		t.Error(err)
 	}
 }

@@ -147,7 +147,7 @@ func loadAs(ctx context.Context, s *source.Source, types map[string]gguf.Type, d
 		Progress: func(done, _ int64) { bar.Set(done, "") },
 	})
 	if err != nil {
-		return fmt.Errorf("--repair-type needs room for a copy of the original while it runs: %w", err)
+		return fmt.Errorf("a copy of the original needs room while it is loaded: %w", err)
 	}
 	defer file.Discard() //nolint:errcheck // the model is read into memory by now; else the first error counts
 	return s.LoadAs(ctx, file.Path(), types)

@@ -6,7 +6,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/ggufprune/ggufprune/blockmask"
@@ -23,7 +25,7 @@ import (
 // repair is only the usual (q.Options.Usual), what cannot be done is a warning; but where channels go it is an error, since without
 // the fit the model would lose much more. With no repair wanted, the channels that go are cut off and nothing is fitted. The caller
 // closes what is returned, or removes it when the file is written.
-func Run(ctx context.Context, src *source.Source, q Request, sink progress.Sink) (out *Done, fail error) {
+func Run(ctx context.Context, src *source.Source, q Request, sink progress.Sink) (*Done, error) {
 	r := q.Options
 	r.Usual = r.Usual && !q.narrow()
 	src.SetWeights(nil, nil)
@@ -50,13 +52,7 @@ func Run(ctx context.Context, src *source.Source, q Request, sink progress.Sink)
 		if err != nil {
 			return nil, err
 		}
-		if q.Twin = twin; twin != nil {
-			defer func() {
-				if err := src.LoadPlain(ctx); err != nil && out != nil {
-					out, fail = nil, errors.Join(err, out.Close())
-				}
-			}()
-		}
+		q.Twin = twin
 	}
 	res, m, log, err := refit(ctx, src, q, sink)
 	var kept *logError
@@ -70,10 +66,15 @@ func Run(ctx context.Context, src *source.Source, q Request, sink progress.Sink)
 	if err := lower(ctx, src, dir, sink); err != nil {
 		return nil, errors.Join(err, log.Close())
 	}
+	if res != nil && q.narrow() && !q.Trial {
+		if err := loadCut(ctx, src, dir, res.Weights, slices.Collect(maps.Values(res.Narrowed)), sink); err != nil {
+			return nil, errors.Join(err, log.Close())
+		}
+	}
 	if res == nil {
 		return &Done{Raised: src.Types()}, log.Close()
 	}
-	out = &Done{Result: res, Kinds: m.kinds(res), Raised: src.Types(), log: log}
+	out := &Done{Result: res, Kinds: m.kinds(res), Raised: src.Types(), log: log}
 	if res.Undone {
 		sink.Warnf("the repair would have raised the loss on held-back text from %.4f to %.4f: nothing is changed", res.NLLBefore, res.NLLAfter)
 		return out, nil
@@ -151,12 +152,8 @@ func refit(ctx context.Context, s *source.Source, q Request, sink progress.Sink)
 		sink.Notef("the blocks that are repaired so far are kept in %s: the same repair goes on from there", log.Path())
 		return nil, nil, nil, errors.Join(err, log.Close())
 	}
-	narrowed := map[string][]byte{}
-	for _, n := range res.Narrowed {
-		narrowed[n.Tensor] = n.Data
-	}
 	if !q.Trial {
-		s.SetWeights(res.Weights, fileWeights(res.Weights, narrowed))
+		s.SetWeights(res.Weights, res.Weights)
 	}
 	return res, m, log, nil
 }

@@ -42,7 +42,7 @@ func LoadTwin(ctx context.Context, s *source.Source, r Options, output string, s
 	if err != nil {
 		return nil, fmt.Errorf("a copy of the model in F16: %w", err)
 	}
-	s.Plain()
+	s.SetTypes(nil)
 	return types, nil
 }
 

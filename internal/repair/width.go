@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -107,16 +106,6 @@ func (d *Done) Mask() blockmask.Mask {
 		cuts = append(cuts, blockmask.Cut{Block: b, Channels: n.Kept})
 	}
 	return blockmask.Of(cuts...)
-}
-
-// fileWeights are the new contents of tensors as the file has them: those of the loaded model, less the channels that go.
-func fileWeights(changed, narrowed map[string][]byte) map[string][]byte {
-	if len(narrowed) == 0 {
-		return changed
-	}
-	out := maps.Clone(changed)
-	maps.Copy(out, narrowed)
-	return out
 }
 
 // probeLength is how long the sequences of a probe are: short ones, so that a few thousand tokens show many kinds of text.

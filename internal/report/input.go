@@ -120,7 +120,7 @@ func describe(f *gguf.File, path string) *page.Model {
 	m.Meta = page.Meta{
 		Name: source.Text(f, "general.name"), Author: source.Text(f, "general.author"), License: source.Text(f, "general.license"),
 		LicenseName: source.Text(f, "general.license.name"), LicenseLink: source.Text(f, "general.license.link"), Repository: source.Text(f, "general.repo_url"),
-		BaseURL: source.Text(f, "general.base_model.0.repo_url"), Tags: source.Texts(f, "general.tags"), Languages: source.Texts(f, "general.languages"),
+		BaseURL: source.Text(f, "general.base_model.0.repo_url"), Tags: source.Array[string](f, "general.tags"), Languages: source.Array[string](f, "general.languages"),
 		Quantization: naming.Encoding(f),
 	}
 	if m.Meta.Author == "" {
@@ -136,12 +136,12 @@ func describe(f *gguf.File, path string) *page.Model {
 
 // repairOf reads what a repair changed in a file, nil for nothing.
 func repairOf(f *gguf.File) *page.Repair {
-	tensors := source.Texts(f, "ggufprune.repair.tensors")
+	tensors := source.Array[string](f, "ggufprune.repair.tensors")
 	if len(tensors) == 0 {
 		return nil
 	}
 	r := &page.Repair{Tensors: len(tensors), Text: source.Text(f, "ggufprune.repair.calibration")}
-	r.Types = slices.Compact(slices.Sorted(slices.Values(source.Texts(f, "ggufprune.repair.types"))))
+	r.Types = slices.Compact(slices.Sorted(slices.Values(source.Array[string](f, "ggufprune.repair.types"))))
 	for key, to := range map[string]*float64{"nll_before": &r.Before, "nll_after": &r.After} {
 		if nll, found, err := f.Float("ggufprune.repair." + key); found && err == nil {
 			*to = math.Exp(nll)

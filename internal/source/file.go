@@ -84,8 +84,8 @@ func Text(f *gguf.File, key string) string {
 	return strings.TrimSpace(s)
 }
 
-// Texts is [Text] for arrays of strings.
-func Texts(f *gguf.File, key string) []string {
+// Array returns an array of a file's metadata; what is no array of T counts as absent.
+func Array[T any](f *gguf.File, key string) []T {
 	kv, ok := f.KV(key)
 	if !ok {
 		return nil
@@ -94,6 +94,6 @@ func Texts(f *gguf.File, key string) []string {
 	if err != nil {
 		return nil
 	}
-	list, _ := v.([]string)
+	list, _ := v.([]T)
 	return list
 }

@@ -86,8 +86,8 @@ func (s *Source) LoadAs(ctx context.Context, path string, types map[string]gguf.
 	return err
 }
 
-// Plain says that the types of LoadAs do not matter to what the model is fitted with.
-func (s *Source) Plain() { s.types = nil }
+// SetTypes says which types a file has where the copy that LoadAs loaded has others: those of LoadAs are forgotten.
+func (s *Source) SetTypes(types map[string]gguf.Type) { s.types = types }
 
 // LoadPlain loads the model in its own file's types again.
 func (s *Source) LoadPlain(ctx context.Context) error {

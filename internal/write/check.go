@@ -17,7 +17,6 @@ type Check struct {
 	MaxAbsDiff float64 // of log-probabilities, in nats
 	NMSE       float64 // of log-probabilities
 	Exact      bool    // the layout must be bit-identical
-	Rounded    bool    // rows lost columns, and were rounded anew
 
 	Text    string // what the perplexities are of
 	Context int    // tokens of a window
@@ -29,14 +28,10 @@ type Check struct {
 // maxPPLDrift is how far the two perplexities may be apart, relatively, where sums are reordered.
 const maxPPLDrift = 1e-2
 
-// maxRoundedDrift is the same where columns were cut out of quantised rows: the loaded model has zeros in their place, so its blocks of
-// weights hold others, and are rounded otherwise. Q4_1 made 2.2% of SmolLM2-135M, on text that the fit had not seen.
-const maxRoundedDrift = 5e-2
-
 // compare loads the file at path as a user would, in a context that nothing edits, and holds it against the reading of the
-// masked original. Where they differ more than like allows, that is returned as text; the error is for what could not be run.
-func (p *probe) compare(ctx context.Context, spec source.Spec, path string, want reading, like Check, bar progress.Bar) (Check, string, error) {
-	check := Check{Exact: like.Exact, Rounded: like.Rounded, Text: p.eval.Corpus, Context: p.eval.Context, Batch: p.nSeq * p.eval.Context, Masked: want.ppl}
+// masked original. Where they differ, that is returned as text; the error is for what could not be run.
+func (p *probe) compare(ctx context.Context, spec source.Spec, path string, want reading, exact bool, bar progress.Bar) (Check, string, error) {
+	check := Check{Exact: exact, Text: p.eval.Corpus, Context: p.eval.Context, Batch: p.nSeq * p.eval.Context, Masked: want.ppl}
 	var c rowDiff
 	var differs string
 	var err error
@@ -91,11 +86,7 @@ func (k Check) verdict(c *rowDiff, rows int) string {
 	if text := c.verdict(k.Exact); text != "" {
 		return text
 	}
-	most := maxPPLDrift
-	if k.Rounded {
-		most = maxRoundedDrift
-	}
-	if drift := math.Abs(k.Written.PPL/k.Masked.PPL - 1); !(drift <= most) {
+	if drift := math.Abs(k.Written.PPL/k.Masked.PPL - 1); !(drift <= maxPPLDrift) {
 		return fmt.Sprintf("its perplexity is %.4f, the masked original's %.4f", k.Written.PPL, k.Masked.PPL)
 	}
 	return ""

@@ -83,7 +83,7 @@ func (w *Writer) Write(ctx context.Context, q Request, sink progress.Sink) (*Res
 	}
 	if p == nil {
 		sink.Warnf("the written file was not checked (--no-check)")
-	} else if out.Check, err = w.check(ctx, p, path, pending, want, Check{Exact: res.Exact, Rounded: len(res.Columns) > 0}, sink); err != nil {
+	} else if out.Check, err = w.check(ctx, p, path, pending, want, res.Exact, sink); err != nil {
 		return nil, err
 	}
 	if w.Quantizer.Quantizes() {
@@ -133,9 +133,9 @@ func (w *Writer) unrepaired(q Request) (int64, error) {
 }
 
 // check holds the written file against the masked original. Where they differ, the file is removed and the error a *CheckError.
-func (w *Writer) check(ctx context.Context, p *probe, path string, file *gguf.Pending, want reading, like Check, sink progress.Sink) (*Check, error) {
+func (w *Writer) check(ctx context.Context, p *probe, path string, file *gguf.Pending, want reading, exact bool, sink progress.Sink) (*Check, error) {
 	bar := sink.Start("check the written file", 1000)
-	check, differs, err := p.compare(ctx, w.Source.Spec, file.Path(), want, like, bar)
+	check, differs, err := p.compare(ctx, w.Source.Spec, file.Path(), want, exact, bar)
 	bar.Stop()
 	if err != nil {
 		return nil, err
