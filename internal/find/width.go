@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/internal/calibrate"
@@ -101,10 +102,17 @@ func (n *narrower) run(ctx context.Context, calib *calibrate.Calibration) (res *
 // narrowText is how much more than the others a kind of text may lose before the user is told, as a factor of perplexity.
 const narrowText = 1.25
 
+// foreign is the perplexity of the whole model from which it does not know a kind of text, so that a loss there is none.
+const foreign = 1000
+
 // warnKinds tells where a fit has one kind of text alone, and where one kind loses much more than another.
 func (f *finder) warnKinds(kinds []plan.Kind) {
 	if len(kinds) == 1 {
 		f.sink.Warnf("the fit has seen one text only, and spoils what it has not seen; name another with a second --repair-text, or leave --repair-text out")
+		return
+	}
+	kinds = slices.DeleteFunc(slices.Clone(kinds), func(k plan.Kind) bool { return k.Before > foreign })
+	if len(kinds) == 0 {
 		return
 	}
 	best, worst := kinds[0], kinds[0]
