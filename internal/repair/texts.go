@@ -114,7 +114,11 @@ func describe(all []fit.Material, tokens int) string {
 	for _, c := range all {
 		names = append(names, c.Name)
 	}
-	return fmt.Sprintf("%s: %d tokens", strings.Join(names, " and "), tokens)
+	text := strings.Join(names, ", ")
+	if last := len(names) - 1; last > 0 {
+		text = strings.Join(names[:last], ", ") + " and " + names[last]
+	}
+	return fmt.Sprintf("%s: %d tokens", text, tokens)
 }
 
 // userShare of a fit of channels is the user's own text.
