@@ -35,18 +35,24 @@ func blocksJob(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
+	extra, err := o.blocksArgs()
+	if err != nil {
+		return err
+	}
+	return o.job(ctx, file, join(o.label, "blocks"), "width_blocks", extra)
+}
+
+// blocksArgs is what such a job says beyond the ratio and the texts.
+func (o options) blocksArgs() ([]string, error) {
 	extra := []string{"--kind", "mix", "--strategy", "fast", "--repair", "auto"}
 	if o.chunks > 0 {
 		extra = append(extra, "--chunks", strconv.Itoa(o.chunks))
 	}
-	if o.fitTexts != "" {
-		calib, err := o.calibration()
-		if err != nil {
-			return err
-		}
-		extra = append(extra, "--file", calib)
+	if o.fitTexts == "" {
+		return extra, nil
 	}
-	return o.job(ctx, file, join(o.label, "blocks"), "width_blocks", extra)
+	calib, err := o.calibration()
+	return append(extra, "--file", calib), err
 }
 
 // destination is where a part's file goes.

@@ -13,7 +13,8 @@ import (
 
 // parts are what can be measured.
 var parts = map[string]func(context.Context, options) error{
-	"uniform": uniform, "reference": reference, "prune": pruneJob, "blocks": blocksJob, "tasks": accuracy, "speed": speed,
+	"uniform": uniform, "reference": reference, "prune": pruneJob, "blocks": blocksJob, "worse": worse,
+	"tasks": accuracy, "speed": speed,
 }
 
 // Run measures; args are the flags.
@@ -23,8 +24,8 @@ func Run(ctx context.Context, args []string) error {
 	}
 	o := options{given: map[string]bool{}, run: &run{judged: map[string]verdict{}}}
 	fs := flag.NewFlagSet("bench width", flag.ContinueOnError)
-	fs.StringVar(&o.parts, "parts", "uniform", "what to measure, separated by commas: uniform, reference, prune, blocks, tasks, speed")
-	fs.StringVar(&o.model, "model", "testdata/tiny-11m-Q8_0.gguf", "model")
+	fs.StringVar(&o.parts, "parts", "uniform", "what to measure, separated by commas: uniform, reference, prune, blocks, worse, tasks, speed")
+	fs.StringVar(&o.model, "model", "testdata/tiny-11m-Q8_0.gguf", "model; of the part worse several, separated by commas")
 	fs.StringVar(&o.fitTexts, "fit", "", "texts to fit on, separated by commas (default: what prune takes by itself; of the part uniform "+uniformText+")")
 	fs.StringVar(&o.judgeTexts, "judge", "internal/corpus/data/heldout.txt", "texts to judge on, separated by commas")
 	fs.StringVar(&o.names, "names", "", "what figures call these, separated by commas (default: the files' names)")
@@ -32,6 +33,8 @@ func Run(ctx context.Context, args []string) error {
 	fs.StringVar(&o.reference, "reference", "", "what scripts/width_reference.py wrote, for the part reference")
 	fs.StringVar(&o.program, "program", "", "the ggufprune that the parts prune and blocks run (default: one that is built now)")
 	fs.Float64Var(&o.ratio, "ratio", 0.2, "part of the parameters that prune removes")
+	fs.StringVar(&o.ratios, "ratios", "0.2,0.33", "the same for the part worse, separated by commas")
+	fs.IntVar(&o.seeds, "seeds", 3, "seeds of the part worse")
 	fs.StringVar(&o.output, "o", "", "where the pruned file goes; that of the part blocks beside it (default: a temporary folder)")
 	fs.StringVar(&o.pruned, "pruned", "", "a pruned file for the parts tasks and speed (default: that of the part prune in the same run)")
 	fs.StringVar(&o.tasks, "tasks", "testdata/tasks", "folder with a file for each task, of the task's name")

@@ -19,11 +19,11 @@ type options struct {
 	parts, model, fitTexts, judgeTexts string
 	names, label                       string
 	reference, output, pruned, tasks   string
-	program                            string
+	program, ratios                    string
 	ratio                              float64
 	width, tokens, window              int
 	judge, threads, limit, chunks      int
-	repeats                            int
+	repeats, seeds                     int
 	seed                               uint64
 
 	given map[string]bool // flags that the user gives
