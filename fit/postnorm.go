@@ -60,7 +60,7 @@ func behindNorm(ctx context.Context, e engine.BlockRunner, p *part, r *rows, tar
 	return roots, nil
 }
 
-// chooseNormed fits the columns of the kept channels, (len(kept), d), of a projection with a norm behind it. Every lambda is judged by
+// chooseNormed fits the columns of the kept channels, (len(kept), d), of a projection with a norm behind it; q has these channels alone. Every lambda is judged by
 // the stream behind the block, that is through the norm. The loss before is that with the original columns.
 func (s *state) chooseNormed(ctx context.Context, b blockmask.Block, at, stop int, p *part, q *dense, kept []int,
 	lambdas []float64,
@@ -95,7 +95,7 @@ func (s *state) chooseNormed(ctx context.Context, b blockmask.Block, at, stop in
 	if before, err = try(start); err != nil {
 		return nil, 0, 0, err
 	}
-	fitted, err := q.fit.of(kept).from(start)
+	fitted, err := q.fit.from(start)
 	if err != nil {
 		return nil, 0, 0, err
 	}

@@ -44,6 +44,7 @@ type Request struct {
 	// Fit and Held are batches of sequences of one length in each batch; Held is what choices are made on.
 	Fit, Held [][]engine.Sequence
 	HeldOf    []int // which kind of text each sequence of Held is of; nil: that is not wanted
+	Memory    int64 // bytes that an FFN may take to choose its channels: see [CutBytes]. With less, they are chosen by their norms; 0: no bound
 	Trial     bool  // the model is left as it was, and only the losses are wanted
 	Progress  func(done, total int, block blockmask.Block)
 	Log       Log // what is done already; nil: nothing, and nothing is kept

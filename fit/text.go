@@ -40,7 +40,7 @@ func Cut(tok engine.Tokenizer, all []Material, length, positions, nSeq int, seed
 	var parts [2][]engine.Sequence
 	out := new(Pieces)
 	for kind, c := range all {
-		stream, err := tok.Tokenize(c.Text(), false, false)
+		stream, err := tok.Tokenize(c.Text(), false, c.AllSpecial())
 		if err != nil {
 			return nil, fmt.Errorf("tokenize %s: %w", c.Name, err)
 		}

@@ -1,6 +1,8 @@
 package fit_test
 
 import (
+	"math"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -229,5 +231,45 @@ func TestWidthRefuses(t *testing.T) {
 				t.Errorf("%s: the model is changed", name)
 			}
 		}
+	}
+}
+
+// With little memory the channels are chosen by their norms, those with nothing behind them first, and sums are of the kept ones alone; the
+// fit is the same as with all sums for the same channels. Enough memory changes nothing.
+func TestWidthInLittleMemory(t *testing.T) {
+	t.Parallel()
+	run := func(change func(*fit.Request)) (*fittest.Toy, *fit.Result) {
+		m, q := fittest.New(4), request("")
+		i := slices.Index(m.Blocks(), ffn(1))
+		for o := range fittest.Width {
+			for _, c := range []int{2, 5} {
+				m.W[i][o*fittest.Features+c], m.First[i][o*fittest.Features+c] = 0, 0
+			}
+		}
+		change(&q)
+		res, err := fit.Run(t.Context(), m, m, q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return m, res
+	}
+	widths := map[blockmask.Block]int{ffn(1): fittest.Features - 2}
+	little, res := run(func(q *fit.Request) { q.Widths, q.Memory = widths, 1 })
+	kept := res.Narrowed[ffn(1)].Kept
+	if kept.Len() != fittest.Features-2 || kept.Contains(2) || kept.Contains(5) {
+		t.Fatalf("kept %v", kept)
+	}
+	chosen, _ := run(func(q *fit.Request) { q.Kept = map[blockmask.Block]blockmask.Indices{ffn(1): kept} })
+	for i, all := range chosen.W {
+		for j, w := range all {
+			if d := float64(w - little.W[i][j]); math.Abs(d) > 1e-4 {
+				t.Fatalf("weight %d of block %d is %v, with all sums %v", j, i, little.W[i][j], w)
+			}
+		}
+	}
+	plain, _ := run(func(q *fit.Request) { q.Widths = widths })
+	enough, _ := run(func(q *fit.Request) { q.Widths, q.Memory = widths, fit.CutBytes(fittest.Features, fittest.Width) })
+	if !reflect.DeepEqual(plain.W, enough.W) {
+		t.Error("enough memory makes a difference")
 	}
 }

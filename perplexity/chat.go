@@ -53,6 +53,11 @@ func Special(name string, documents []string) *Corpus {
 // parsesSpecial reports whether names of special tokens in document i mean these tokens.
 func (c *Corpus) parsesSpecial(i int) bool { return i < len(c.special) && c.special[i] }
 
+// AllSpecial reports whether they do in all documents.
+func (c *Corpus) AllSpecial() bool {
+	return len(c.special) == len(c.Documents) && !slices.Contains(c.special, false)
+}
+
 // messages returns the record's turns with the roles that chat templates know, nil for a text. What Alpaca calls the input
 // follows the instruction in the user's turn.
 func (r *record) messages(as Format) []engine.Message {

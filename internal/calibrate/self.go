@@ -14,11 +14,8 @@ import (
 	"github.com/ggufprune/ggufprune/search/plan"
 )
 
-const (
-	SelfDocuments = 128  // for the search, where the user does not say how many
-	selfCells     = 8192 // most tokens in the cache at once: documents that are written side by side, times their length
-	selfParallel  = 32   // most of them
-)
+// SelfDocuments are written for a search where the user does not say how many.
+const SelfDocuments = 128
 
 // writeSelf has the model write the calibration: conversations, of which it makes up both sides, where it has a chat template
 // that works, else texts from BOS on. A chat template that cannot be used is an error only if the user insists on it.
@@ -34,32 +31,17 @@ func (w maker) writeSelf(ctx context.Context) (*perplexity.Corpus, *plan.SelfTex
 	}
 	o := selftext.Options{
 		Documents: documents, Tokens: w.text.Context, Temperature: w.Temperature, Seed: w.text.Seed,
-		Frame: frame, Ends: m.EOG,
+		Frame: frame,
 	}
 	if o.Tokens < 2*len(frame[0]) {
 		return nil, nil, fmt.Errorf("a context of %d tokens has no room for the model's own text; give a larger -c", o.Tokens)
 	}
-	o.Parallel = min(o.Documents, selfParallel, max(1, selfCells/o.Tokens))
-	session, err := m.NewSession(ctx, engine.SessionParams{
-		NSeq: o.Parallel, SeqLen: o.Tokens, UBatch: o.Parallel, Threads: w.src.Spec.Threads, FlashAttn: w.src.Spec.FlashAttn, Unedited: true,
-	})
-	if err != nil {
-		return nil, nil, err
-	}
-	defer session.Close()
-	stepper, ok := session.(engine.Stepper)
-	if !ok {
-		return nil, nil, errors.New("this engine cannot write text; give one with -f")
-	}
 	bar := w.sink.Start("the model writes its calibration", int64(o.Documents*o.Tokens))
 	defer bar.Stop()
-	written, err := selftext.Write(ctx, stepper, o, func(tokens int) { bar.Set(int64(tokens), "") })
+	texts, err := selftext.Texts(ctx, m, engine.SessionParams{Threads: w.src.Spec.Threads, FlashAttn: w.src.Spec.FlashAttn}, o,
+		func(tokens int) { bar.Set(int64(tokens), "") })
 	if err != nil {
 		return nil, nil, err
-	}
-	texts := make([]string, len(written))
-	for i, tokens := range written {
-		texts[i] = spell(m, tokens)
 	}
 	w.sink.Notef("the model wrote %d documents itself (temperature %g, seed %d), the first: %s", len(texts), o.Temperature, o.Seed, excerpt(texts[0]))
 	return perplexity.Special("the model's own text", texts), &plan.SelfText{Seed: o.Seed, Temperature: o.Temperature, Chat: chat}, nil
@@ -82,11 +64,8 @@ func (w maker) selfFrame() (frame [][]engine.Token, chat bool, err error) {
 	if mode == ChatOn {
 		return nil, false, fmt.Errorf("--chat on: the model's chat template cannot be used: %s; use --chat off", chatReason(err))
 	}
-	first := m.BOS()
-	if first < 0 {
-		first = m.EOS()
-	}
-	if first < 0 {
+	first, ok := selftext.Beginning(m)
+	if !ok {
 		return nil, false, errors.New("the model has no token that begins a text, so it cannot write its own calibration; give a text with -f")
 	}
 	return [][]engine.Token{{first}}, false, nil
@@ -122,19 +101,6 @@ func chatFrame(src *source.Source) ([][]engine.Token, error) {
 		return nil, errors.New("nothing comes before the user's words")
 	}
 	return frame, nil
-}
-
-// spell returns the text of tokens, with the names of special ones, less the BOS that tokenising puts there again, or that only
-// began the text.
-func spell(m engine.Model, tokens []engine.Token) string {
-	if first := m.BOS(); len(tokens) > 0 && (tokens[0] == first || first < 0 && tokens[0] == m.EOS()) {
-		tokens = tokens[1:]
-	}
-	var b strings.Builder
-	for _, t := range tokens {
-		b.WriteString(m.Piece(t, true))
-	}
-	return strings.ToValidUTF8(b.String(), "\uFFFD")
 }
 
 // excerpt is the beginning of a text on one line.

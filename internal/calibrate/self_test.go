@@ -7,7 +7,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/ggufprune/ggufprune/engine"
 	"github.com/ggufprune/ggufprune/internal/corpus"
 	"github.com/ggufprune/ggufprune/internal/progress/progresstest"
 	"github.com/ggufprune/ggufprune/perplexity"
@@ -123,21 +122,6 @@ func TestChatReason(t *testing.T) {
 	} {
 		if got := chatReason(errors.New(in)); got != want {
 			t.Errorf("%q: %q", in, got)
-		}
-	}
-}
-
-// A written text has no BOS in front, which tokenising puts there again.
-func TestSpell(t *testing.T) {
-	t.Parallel()
-	for _, noSpecials := range []bool{false, true} {
-		m := open(t, chatty{noSpecials: noSpecials}).Model
-		want := m.Piece(5, true) + m.Piece(1, true) + m.Piece(6, true)
-		if noSpecials {
-			want = m.Piece(1, true) + want
-		}
-		if got := spell(m, []engine.Token{1, 5, 1, 6}); got != want {
-			t.Errorf("%q, want %q", got, want)
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 
 	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/engine"
+	"github.com/ggufprune/ggufprune/gguf"
 	"github.com/ggufprune/ggufprune/internal/calibrate"
 	"github.com/ggufprune/ggufprune/internal/corpus"
 	"github.com/ggufprune/ggufprune/internal/journal"
@@ -29,12 +30,13 @@ type Options struct {
 // Job asks what to remove from a source.
 type Job struct {
 	Options
-	Text   corpus.Text    // to score on
-	Layout layout.Kind    // sizes are those of files with this layout
-	Repair repair.Options // what a file would say of it counts in its size; its texts are what the strategy aware looks at
-	Plan   string         // where the plan is saved, with a journal beside it while the search runs; "" is nowhere
-	Tool   string         // version of this program
-	Output string         // the file that is to be written: a fit that is part of the search is kept beside it; "" has no name yet
+	Text   corpus.Text          // to score on
+	Layout layout.Kind          // sizes are those of files with this layout
+	Repair repair.Options       // what a file would say of it counts in its size; its texts are what the strategy aware looks at
+	Plan   string               // where the plan is saved, with a journal beside it while the search runs; "" is nowhere
+	Tool   string               // version of this program
+	Types  map[string]gguf.Type // that tensors are quantised to when the file is written; nil: they stay as they are
+	Output string               // the file that is to be written: a fit that is part of the search is kept beside it; "" has no name yet
 }
 
 // Result is what was found.
@@ -71,5 +73,6 @@ type finder struct {
 	set     *perplexity.Set
 	blocks  []layout.Block
 	journal *searchJournal // nil without a plan
+	grain   int            // of the widths of FFNs, where they are narrowed
 	sink    progress.Sink
 }

@@ -60,6 +60,7 @@ func (f *finder) openJournal() (*searchJournal, error) {
 type fitConfig struct {
 	Files  []string `json:"texts"`
 	Tokens int      `json:"tokens"`
+	Grain  int      `json:"grain"`
 }
 
 // fitConfig is nil for searches of blocks.
@@ -67,7 +68,7 @@ func (f *finder) fitConfig() *fitConfig {
 	if f.Unit != blockmask.Auto && f.Unit != blockmask.Width {
 		return nil
 	}
-	return &fitConfig{f.Repair.Files, f.Repair.Tokens}
+	return &fitConfig{f.Repair.Files, f.Repair.Tokens, f.grain}
 }
 
 // measured reports whether the journal has what it took a search's work to find out: measurements, or the steps of the strategy aware.

@@ -10,6 +10,7 @@ import (
 	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/internal/repair"
 	"github.com/ggufprune/ggufprune/internal/shape"
+	"github.com/ggufprune/ggufprune/perplexity"
 	"github.com/ggufprune/ggufprune/search/plan"
 )
 
@@ -23,41 +24,69 @@ const (
 
 // choose fits some shapes on a part of the text, and returns the one that loses the least on what is held back of it.
 func (n *narrower) choose(ctx context.Context) (shape.Shape, []plan.Shape, error) {
-	uniform := n.uniform
-	shapes := []shape.Shape{uniform}
-	if n.mixed {
-		more, err := n.shapes(ctx)
-		if err != nil {
-			return uniform, nil, err
+	c := &choice{narrower: n, best: n.uniform, least: math.Inf(1)}
+	if !n.mixed {
+		n.sink.Notef("every FFN keeps %s", n.uniform.Describe(n.widest()))
+		return n.uniform, nil, nil
+	}
+	if err := c.try(ctx, n.uniform); err != nil {
+		return c.best, nil, err
+	}
+	// The first FFN works token by token, the last one on the logits: whether they can lose channels at all is seen first.
+	var spared []blockmask.Block
+	ends := []blockmask.Block{n.ffns[0], n.ffns[len(n.ffns)-1]}
+	if s, err := shape.Uniform("one width"+endsSpared, n.full, ends, n.grain, n.fits); err == nil && len(n.ffns) > 4 {
+		if err := c.try(ctx, s); err != nil {
+			return c.best, nil, err
 		}
-		for _, s := range more {
-			if !slices.ContainsFunc(shapes, s.Equal) {
-				shapes = append(shapes, s)
-			}
+		if c.best.Name == s.Name {
+			spared = ends
 		}
 	}
-	if len(shapes) == 1 {
-		n.sink.Notef("every FFN keeps %s", uniform.Describe(n.widest()))
-		return uniform, nil, nil
+	more, err := n.shapes(ctx, spared)
+	if err != nil {
+		return c.best, nil, err
 	}
-	var tried []plan.Shape
-	best, least := uniform, math.Inf(1)
-	for _, s := range shapes {
-		t, err := n.try(ctx, s)
-		if err != nil {
-			return uniform, nil, fmt.Errorf("%s: %w", s.Name, err)
+	for _, s := range more {
+		if err := c.try(ctx, s); err != nil {
+			return c.best, nil, err
 		}
-		n.sink.Notef("%s, %s: perplexity x%.3f on held-back text after a short fit", s.Name, t.Keeps, math.Exp(t.Loss))
-		if t.Loss < least {
-			best, least = s, t.Loss
-		}
-		tried = append(tried, t)
 	}
-	n.sink.Notef("the shape is %s", best.Name)
-	for i := range tried {
-		tried[i].Chosen = tried[i].Name == best.Name
+	n.sink.Notef("the shape is %s", c.best.Name)
+	for i := range c.tried {
+		c.tried[i].Chosen = c.tried[i].Name == c.best.Name
 	}
-	return best, tried, nil
+	return c.best, c.tried, nil
+}
+
+// endsSpared is added to the name of a shape whose first and last FFN keep their widths.
+const endsSpared = ", the ends spared"
+
+// choice is the best of some shapes.
+type choice struct {
+	*narrower
+	shapes []shape.Shape
+	tried  []plan.Shape
+	best   shape.Shape
+	least  float64
+}
+
+// try tries a shape, unless it was.
+func (c *choice) try(ctx context.Context, s shape.Shape) error {
+	if slices.ContainsFunc(c.shapes, s.Equal) {
+		return nil
+	}
+	c.shapes = append(c.shapes, s)
+	t, err := c.narrower.try(ctx, s)
+	if err != nil {
+		return fmt.Errorf("%s: %w", s.Name, err)
+	}
+	c.sink.Notef("%s, %s: perplexity x%.3f on held-back text after a short fit", s.Name, t.Keeps, math.Exp(t.Loss))
+	if t.Loss < c.least {
+		c.best, c.least = s, t.Loss
+	}
+	c.tried = append(c.tried, t)
+	return nil
 }
 
 // try fits a shape on a part of the text, unless the journal knows what it loses.
@@ -93,32 +122,43 @@ func (n *narrower) widest() (most int) {
 	return most
 }
 
-// shapes are those whose FFNs differ.
-func (n *narrower) shapes(ctx context.Context) ([]shape.Shape, error) {
-	var out []shape.Shape
-	ends := []blockmask.Block{n.ffns[0], n.ffns[len(n.ffns)-1]}
-	if s, err := shape.Uniform("one width, the ends spared", n.full, ends, n.grain, n.fits); err == nil && len(n.ffns) > 4 {
-		out = append(out, s)
-	}
+// shapes are those whose FFNs differ by what each was measured to be worth.
+func (n *narrower) shapes(ctx context.Context, spared []blockmask.Block) (out []shape.Shape, err error) {
 	found, err := n.probe(ctx)
 	if err != nil {
 		if ctx.Err() != nil {
 			return nil, err
 		}
 		n.sink.Notef("no widths by measured loss: %v", err)
-		return out, nil
+		return nil, nil
 	}
-	s, err := shape.Allocate("widths by measured loss", found.FFNs, nil, n.grain, n.fits)
-	if err == nil {
-		out = append(out, s)
+	add := func(name string, wholes []shape.Whole) {
+		if len(spared) > 0 {
+			name += endsSpared
+		}
+		if s, err := shape.Allocate(name, found.FFNs, wholes, spared, n.grain, n.fits); err == nil {
+			out = append(out, s)
+		}
 	}
-	if n.Unit != blockmask.Auto {
-		return out, nil
-	}
-	if s, err = shape.Allocate("widths and attentions by measured loss", found.FFNs, found.Wholes, n.grain, n.fits); err == nil {
-		out = append(out, s)
+	add("widths by measured loss", nil)
+	if n.Unit == blockmask.Auto {
+		add("widths and attentions by measured loss", found.Wholes)
 	}
 	return out, nil
+}
+
+// writeOwn has the model write text for the fit, unless the journal has it: a fit that goes on must see the same one.
+func (n *narrower) writeOwn(ctx context.Context) (*perplexity.Corpus, error) {
+	const note = "own text"
+	var documents []string
+	if raw := n.journal.Note(note); raw != nil && json.Unmarshal(raw, &documents) == nil {
+		return perplexity.Special(repair.OwnText, documents), nil
+	}
+	own, err := repair.LoadOwn(ctx, n.src, n.request(shape.Shape{}), n.sink)
+	if err != nil || own == nil {
+		return nil, err
+	}
+	return own, n.journal.SetNote(note, own.Documents)
 }
 
 // probed is what a probe found.
@@ -158,7 +198,7 @@ func (n *narrower) measure(ctx context.Context) (out probed, err error) {
 			return out, fmt.Errorf("%s has %d channels, too few to choose from", b.Block, full)
 		}
 	}
-	q := repair.Request{Blocks: n.blocks, Options: n.Repair, Text: n.Text, Tool: n.Tool}
+	q := repair.Request{Blocks: n.blocks, Options: n.Repair, Text: n.Text, Tool: n.Tool, Own: n.own}
 	q.Options.Tokens = min(probeTokens, q.Options.Tokens)
 	got, err := repair.Probe(ctx, n.src, q, widths, gone, probeJudged, n.sink)
 	if err != nil {

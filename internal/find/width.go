@@ -25,11 +25,11 @@ type narrower struct {
 	*finder
 	full  map[blockmask.Block]int // channels of each FFN
 	ffns  []blockmask.Block       // in the model's order
-	grain int
-	mixed bool // widths may differ
+	mixed bool                    // widths may differ
 
-	twin    repair.Twin // that is loaded
-	uniform shape.Shape // the widest one of one width that reaches the goal
+	twin    repair.Twin        // that is loaded
+	own     *perplexity.Corpus // that the model has written for the fit; nil: none
+	uniform shape.Shape        // the widest one of one width that reaches the goal
 }
 
 // run narrows FFNs as far as the goal asks: a few shapes are fitted on a part of the repair's texts and judged on another, and the best
@@ -49,6 +49,9 @@ func (n *narrower) run(ctx context.Context, calib *calibrate.Calibration) (res *
 	f.session.Close()
 	f.session = nil
 	f.Repair.Usual = false // without the fit there is no result
+	if n.own, err = n.writeOwn(ctx); err != nil {
+		return nil, err
+	}
 	if n.twin, err = repair.LoadTwin(ctx, f.src, f.Repair, f.Plan, f.sink); err != nil {
 		return nil, err
 	}
@@ -187,7 +190,7 @@ func (f *finder) narrower() (*narrower, error) {
 	if size := f.src.File.Bytes(); f.Goal.Size > 0 && size <= f.Goal.Size {
 		return nil, f.Goal.Fail("nothing to remove: the model has %d bytes already, the target is %d", size, f.Goal.Size)
 	}
-	n.grain = max(usualGrain, repair.Grain(f.src.File, n.ffns))
+	n.grain = max(usualGrain, repair.Grain(f.src.File, n.ffns, f.Types))
 	if err := n.storable(n.narrow(0)); err != nil {
 		return nil, err
 	}
@@ -233,7 +236,7 @@ func (n *narrower) fits(s shape.Shape) (bool, error) {
 // request asks for the fit of a shape.
 func (n *narrower) request(s shape.Shape) repair.Request {
 	return repair.Request{
-		Blocks: n.blocks, Removed: s.Removed, Widths: s.Narrowed(n.full), Options: n.Repair, Text: n.Text, Tool: n.Tool, Twin: n.twin,
+		Blocks: n.blocks, Removed: s.Removed, Widths: s.Narrowed(n.full), Options: n.Repair, Text: n.Text, Tool: n.Tool, Twin: n.twin, Own: n.own,
 		Anew: true, Output: n.Output,
 	}
 }

@@ -103,7 +103,7 @@ func Search(ctx context.Context, j SearchJob, sink progress.Sink) (*Outcome, err
 	if err := j.Repair.CheckType(src.File); err != nil {
 		return nil, err
 	}
-	out, _, err := j.find(ctx, src, text, "", sink)
+	out, _, err := j.find(ctx, src, text, "", nil, sink)
 	return out, err
 }
 
@@ -132,7 +132,7 @@ func Run(ctx context.Context, j Job, sink progress.Sink) (*Outcome, error) {
 	if err != nil {
 		return nil, err
 	}
-	out, found, err := j.find(ctx, src, text, j.Output, sink)
+	out, found, err := j.find(ctx, src, text, j.Output, w.writer.Quantizer.Types(), sink)
 	if err != nil {
 		return nil, err
 	}
@@ -149,11 +149,13 @@ func Run(ctx context.Context, j Job, sink progress.Sink) (*Outcome, error) {
 	return out, j.compare(ctx, out, sink)
 }
 
-// find searches src. output is the pruned file's name, or "".
-func (j SearchJob) find(ctx context.Context, src *source.Source, text *perplexity.Corpus, output string, sink progress.Sink) (*Outcome, *find.Result, error) {
+// find searches src. output is the pruned file's name, or ""; types are those of its tensors where it is quantised.
+func (j SearchJob) find(
+	ctx context.Context, src *source.Source, text *perplexity.Corpus, output string, types map[string]gguf.Type, sink progress.Sink,
+) (*Outcome, *find.Result, error) {
 	j.Text.Context = source.DefaultContext(j.Text.Context, src.Model.Info())
 	found, err := find.Run(ctx, src, find.Job{
-		Options: j.Options, Text: j.Text, Layout: j.Layout, Repair: j.Repair, Plan: j.SavePlan, Tool: j.Tool, Output: output,
+		Options: j.Options, Text: j.Text, Layout: j.Layout, Repair: j.Repair, Plan: j.SavePlan, Tool: j.Tool, Output: output, Types: types,
 	}, text, sink)
 	if err != nil {
 		return nil, nil, err

@@ -32,6 +32,7 @@ type Quantizer struct {
 	Options
 	engine engine.Quantizer
 	matrix *imatrix.Matrix // of the source, nil for none
+	types  map[string]gguf.Type
 }
 
 // CheckOutputs returns an error if the importance matrix cannot be written, before the work.
@@ -69,8 +70,17 @@ func (q Options) Prepare(ctx context.Context, e engine.Quantizer, f *gguf.File, 
 	if q.Params.Type.Name == "" {
 		return z, nil
 	}
-	_, _, err := z.plan(ctx, f, z.matrix)
+	var err error
+	z.types, _, err = z.plan(ctx, f, z.matrix)
 	return z, err
+}
+
+// Types are those that the source's tensors would have in a quantised file, by their names; nil where none is written.
+func (z *Quantizer) Types() map[string]gguf.Type {
+	if z == nil {
+		return nil
+	}
+	return z.types
 }
 
 // Quantizes reports whether z quantises; a nil z does not.

@@ -10,6 +10,34 @@ import (
 	"github.com/ggufprune/ggufprune/layout"
 )
 
+// Widths suit the types that output projections have, and those that they get.
+func TestGrain(t *testing.T) {
+	t.Parallel()
+	m := gguftest.Model{KVs: gguftest.KVs("general.architecture", "llama")}
+	for layer, typ := range []gguf.Type{gguf.F16, gguf.Q8_0} {
+		size := typ.RowBytes(512) * 4
+		m.Tensors = append(m.Tensors, gguftest.Tensor{
+			Name: fmt.Sprintf("blk.%d.ffn_down.weight", layer), Type: uint32(typ), Dims: []uint64{512, 4}, Data: make([]byte, size),
+		})
+	}
+	f, err := gguf.Open(gguftest.Write(t, t.TempDir(), "m.gguf", m))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	first, second := blockmask.Block{Kind: blockmask.FFN}, blockmask.Block{Kind: blockmask.FFN, Layer: 1}
+	later := map[string]gguf.Type{"blk.0.ffn_down.weight": gguf.Q4_K}
+	for _, c := range []struct {
+		ffns  []blockmask.Block
+		later map[string]gguf.Type
+		want  int
+	}{{[]blockmask.Block{first}, nil, 1}, {[]blockmask.Block{first, second}, nil, 32}, {[]blockmask.Block{first}, later, 256}, {[]blockmask.Block{second}, later, 32}} {
+		if got := Grain(f, c.ffns, c.later); got != c.want {
+			t.Errorf("%v, then %v: %d, want %d", c.ffns, c.later, got, c.want)
+		}
+	}
+}
+
 // An FFN has as many channels as its one output projection has inputs, wherever that stands among its weights.
 func TestChannels(t *testing.T) {
 	t.Parallel()

@@ -39,6 +39,7 @@ func Expected(s *source.Source, r Options, t corpus.Text, blocks []layout.Block,
 		names = append(names, filepath.Base(file))
 	}
 	if removed.WholeBlocks() != nil {
+		names = append(names, OwnText)
 		for _, k := range corpus.Kinds() { // see Materials
 			names = append(names, "built-in "+k.Name)
 		}

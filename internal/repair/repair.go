@@ -47,6 +47,13 @@ func Run(ctx context.Context, src *source.Source, q Request, sink progress.Sink)
 	if err := raise(ctx, src, q, dir, sink); err != nil {
 		return nil, err
 	}
+	if q.narrow() && q.Own == nil {
+		own, err := LoadOwn(ctx, src, q, sink)
+		if err != nil {
+			return nil, err
+		}
+		q.Own = own
+	}
 	if q.narrow() && q.Twin == nil {
 		twin, err := LoadTwin(ctx, src, r, q.Output, sink)
 		if err != nil {
@@ -132,8 +139,10 @@ func refit(ctx context.Context, s *source.Source, q Request, sink progress.Sink)
 	weights.types = s.Types()
 	todo := q.todo()
 	positions := pieces.Positions()
+	request.Memory = memory(s, q.Twin, positions)
 	label := "try a fit"
 	if !q.Trial {
+		noteMemory(weights, q, request.Memory, sink)
 		label = "repair"
 		noteRepair(weights, todo, r, describe(m.materials, positions), positions, sink)
 	}

@@ -7,6 +7,7 @@ import (
 	"github.com/ggufprune/ggufprune/internal/corpus"
 	"github.com/ggufprune/ggufprune/internal/repairlog"
 	"github.com/ggufprune/ggufprune/layout"
+	"github.com/ggufprune/ggufprune/perplexity"
 )
 
 // Options say how weights are re-fitted before a file is written.
@@ -34,11 +35,12 @@ type Request struct {
 	Widths  map[blockmask.Block]int // FFNs that lose channels which the fit chooses: how many each keeps
 	Options Options
 	Text    corpus.Text
-	Tool    string // version of this program
-	Anew    bool   // what another repair of the same output has left is replaced
-	Twin    Twin   // that is loaded
-	Trial   bool   // only to see what is lost: the model stays as it is
-	Output  string // the file that the repair is for: what is done is kept beside it until it is written; "": in the current folder
+	Tool    string             // version of this program
+	Anew    bool               // what another repair of the same output has left is replaced
+	Twin    Twin               // that is loaded
+	Own     *perplexity.Corpus // text of the model's own for a fit of channels; nil: none
+	Trial   bool               // only to see what is lost: the model stays as it is
+	Output  string             // the file that the repair is for: what is done is kept beside it until it is written; "": in the current folder
 }
 
 // Done is a repair that was made, or was not.

@@ -62,7 +62,7 @@ func (q Request) open(ctx context.Context, s *source.Source, channels bool) (*te
 	m := new(text)
 	var err error
 	if channels {
-		m.materials, err = q.Options.Materials(q.Text)
+		m.materials, err = q.Materials()
 	} else {
 		var texts []*perplexity.Corpus
 		texts, err = q.Options.Texts(q.Text)
@@ -126,9 +126,10 @@ const userShare = 0.5
 
 // Materials are what a fit of channels sees, with their shares. It spoils what it does not see, so half of it is text of many kinds
 // unless the user names the files.
-func (r Options) Materials(t corpus.Text) ([]fit.Material, error) {
-	if len(r.Files) > 0 {
-		texts, err := r.Texts(t)
+func (q Request) Materials() ([]fit.Material, error) {
+	t := q.Text
+	if len(q.Options.Files) > 0 {
+		texts, err := q.Options.Texts(t)
 		return equal(texts), err
 	}
 	var out []fit.Material
@@ -140,6 +141,10 @@ func (r Options) Materials(t corpus.Text) ([]fit.Material, error) {
 		}
 		out = append(out, fit.Material{Corpus: own, Share: userShare})
 		left -= userShare
+	}
+	if q.Own != nil {
+		out = append(out, fit.Material{Corpus: q.Own, Share: left * ownShare})
+		left *= 1 - ownShare
 	}
 	for _, k := range corpus.Kinds() {
 		c, err := k.Read()

@@ -46,12 +46,16 @@ func Channels(f *gguf.File, b layout.Block) (n int, reason string) {
 	return n, ""
 }
 
-// Grain is what the widths of FFNs must be multiples of: the blocks of their output projections' types.
-func Grain(f *gguf.File, ffns []blockmask.Block) int {
+// Grain is what the widths of FFNs must be multiples of: the blocks of their output projections' types, and of those that they are
+// quantised to later, by their names.
+func Grain(f *gguf.File, ffns []blockmask.Block, later map[string]gguf.Type) int {
 	grain := 1
 	for _, b := range ffns {
 		if t, ok := f.Tensor(fmt.Sprintf("blk.%d.ffn_down.weight", b.Layer)); ok {
 			grain = max(grain, int(t.Type.BlockSize()))
+			if to, ok := later[t.Name]; ok {
+				grain = max(grain, int(to.BlockSize()))
+			}
 		}
 	}
 	return grain

@@ -13,7 +13,8 @@ import (
 
 // Options say what to write.
 type Options struct {
-	Documents   int     // how many
+	Documents   int     // how many, or at most
+	Total       int     // tokens of the model's own, with which there are enough; 0: all documents are wanted
 	Tokens      int     // most tokens of a document
 	Parallel    int     // documents that are written at once
 	Temperature float64 // of the sampling; 1 is the model's own distribution
@@ -70,13 +71,16 @@ type writer struct {
 
 // begin returns the next document, nil when there are enough of them or too many were in vain.
 func (w *writer) begin() *document {
-	good := 0
+	good, tokens := 0, 0
 	for _, d := range w.begun {
-		if !d.over || d.written >= minWritten {
-			good++
+		switch {
+		case !d.over:
+			good, tokens = good+1, tokens+w.Tokens
+		case d.written >= minWritten:
+			good, tokens = good+1, tokens+d.written
 		}
 	}
-	if good >= w.Documents || len(w.begun) >= maxTries*w.Documents {
+	if good >= w.Documents || w.Total > 0 && tokens >= w.Total || len(w.begun) >= maxTries*w.Documents {
 		return nil
 	}
 	d := &document{rng: rand.New(rand.NewPCG(w.Seed, uint64(len(w.begun)+1))), given: w.Frame[0]}
@@ -84,7 +88,15 @@ func (w *writer) begin() *document {
 	return d
 }
 
-func (w *writer) enough() bool { return len(w.documents()) >= w.Documents }
+func (w *writer) enough() bool {
+	good, tokens := 0, 0
+	for _, d := range w.begun {
+		if d.over && d.written >= minWritten {
+			good, tokens = good+1, tokens+d.written
+		}
+	}
+	return good >= w.Documents || w.Total > 0 && tokens >= w.Total
+}
 
 func (w *writer) documents() [][]engine.Token {
 	var out [][]engine.Token

@@ -62,12 +62,15 @@ type move struct {
 	width int // 0: the whole block
 }
 
-// Allocate takes channels, and whole blocks, where they cost the least by parameter, until it fits.
-func Allocate(name string, ffns []FFN, wholes []Whole, grain int, fits Fits) (Shape, error) {
+// Allocate takes channels, and whole blocks, where they cost the least by parameter, until it fits; those of spared keep theirs.
+func Allocate(name string, ffns []FFN, wholes []Whole, spared []blockmask.Block, grain int, fits Fits) (Shape, error) {
 	var moves []move
 	start := Shape{Name: name, Widths: map[blockmask.Block]int{}}
 	for _, f := range ffns {
 		start.Widths[f.Block] = f.Full
+		if slices.Contains(spared, f.Block) {
+			continue
+		}
 		c := f.curve()
 		least := max(grain, int(math.Ceil(leastPart*float64(f.Full)/float64(grain)))*grain)
 		last, loss, rate := f.Full, 0.0, 0.0

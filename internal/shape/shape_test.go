@@ -58,7 +58,7 @@ func TestAllocate(t *testing.T) {
 		return FFN{Block: ffn(layer), Full: full, Widths: []int{512, 256}, Losses: []float64{scale / 9, scale * 4 / 9}, Channel: 1}
 	}
 	ffns := []FFN{measured(0, 4), measured(1, 1), measured(2, 1), measured(3, 1)}
-	s, err := Allocate("", ffns, nil, grain, atLeast(1000, 0))
+	s, err := Allocate("", ffns, nil, nil, grain, atLeast(1000, 0))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,14 +73,18 @@ func TestAllocate(t *testing.T) {
 	}
 	// An attention that costs nothing goes first; one that costs much stays.
 	wholes := []Whole{{attn(0), 1e-9, 300}, {attn(1), 100, 300}}
-	s, err = Allocate("", ffns, wholes, grain, atLeast(1000, 300))
+	s, err = Allocate("", ffns, wholes, nil, grain, atLeast(1000, 300))
 	if err != nil || !s.Removed.Has(attn(0)) || s.Removed.Has(attn(1)) {
 		t.Errorf("%v, %v", s.Removed, err)
 	}
 	if n := gone(s); n < 700 || n >= 700+grain {
 		t.Errorf("%d channels are gone beside an attention", n)
 	}
-	if _, err := Allocate("", ffns, nil, grain, atLeast(4*full, 0)); err == nil {
+	s, err = Allocate("", ffns, nil, []blockmask.Block{ffn(1)}, grain, atLeast(1000, 0))
+	if err != nil || s.Widths[ffn(1)] != full || gone(s) < 1000 {
+		t.Errorf("with one spared: %v, %v", s.Widths, err)
+	}
+	if _, err := Allocate("", ffns, nil, nil, grain, atLeast(4*full, 0)); err == nil {
 		t.Error("all channels may go")
 	}
 }
@@ -97,7 +101,7 @@ func TestAllocateProperties(t *testing.T) {
 			})
 		}
 		want := rapid.IntRange(1, len(ffns)*full*3/4).Draw(t, "want")
-		s, err := Allocate("", ffns, nil, grain, atLeast(want, 0))
+		s, err := Allocate("", ffns, nil, nil, grain, atLeast(want, 0))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,0 +1,57 @@
+package repair
+
+import (
+	"github.com/ggufprune/ggufprune/fit"
+	"github.com/ggufprune/ggufprune/internal/format"
+	"github.com/ggufprune/ggufprune/internal/progress"
+	"github.com/ggufprune/ggufprune/internal/source"
+)
+
+// memoryPart of the machine's memory may be taken, by the model and by the fit; the rest is for everything else that runs.
+const memoryPart = 0.75
+
+// memory is how many bytes an FFN may take to choose its channels, beside the model and the streams of so many positions: at least
+// one, or 0 where the machine does not say what it has.
+func memory(s *source.Source, twin Twin, positions int) int64 {
+	total := uint64(0)
+	for _, d := range s.Spec.Engine.Devices() {
+		if d.Type == "cpu" {
+			total = max(total, d.Total)
+		}
+	}
+	if total == 0 {
+		return 0
+	}
+	streams, _ := repairMemory(positions, s.Model.Info().NEmbd, 0)
+	return max(1, int64(memoryPart*float64(total))-modelBytes(s, twin)-streams)
+}
+
+// modelBytes is what the loaded model takes: the file's size, or that of its copy.
+func modelBytes(s *source.Source, twin Twin) int64 {
+	size := s.File.Bytes()
+	for name, to := range twin {
+		if t, ok := s.File.Tensor(name); ok {
+			size += to.RowBytes(t.Dims[0])*t.Rows() - t.Size
+		}
+	}
+	return size
+}
+
+// noteMemory tells where channels are chosen by norms, for want of memory.
+func noteMemory(p Projections, q Request, memory int64, sink progress.Sink) {
+	if memory == 0 || len(q.Removed.Parts()) > 0 {
+		return
+	}
+	for _, b := range q.todo() {
+		all, _ := p.find(b.Block)
+		for _, t := range all {
+			need := fit.CutBytes(int(t.Dims[0]), int(t.Dims[1]))
+			if q.width(b.Block) > 0 && need > memory {
+				sink.Notef("to choose channels by a fit of all of them takes %s for an FFN, and there is room for %s: they are chosen by their norms, which loses a little more",
+					format.MiB(need), format.MiB(memory))
+				return
+			}
+		}
+	}
+}
+
