@@ -54,4 +54,3 @@ func noteMemory(p Projections, q Request, memory int64, sink progress.Sink) {
 		}
 	}
 }
-

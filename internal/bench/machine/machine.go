@@ -30,3 +30,12 @@ func CPUSeconds() float64 {
 	sec := func(t syscall.Timeval) float64 { return float64(t.Sec) + float64(t.Usec)/1e6 }
 	return sec(ru.Utime) + sec(ru.Stime)
 }
+
+// PeakRSS is the most memory in MiB that this process had so far.
+func PeakRSS() float64 {
+	var ru syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &ru); err != nil {
+		return 0
+	}
+	return MaxRSS(&ru)
+}

@@ -13,7 +13,7 @@ import (
 
 // parts are what can be measured.
 var parts = map[string]func(context.Context, options) error{
-	"uniform": uniform, "reference": reference, "prune": pruneJob, "blocks": blocksJob, "worse": worse,
+	"uniform": uniform, "reference": reference, "prune": pruneJob, "blocks": blocksJob, "worse": worse, "layer": layer,
 	"tasks": accuracy, "speed": speed,
 }
 
@@ -24,7 +24,7 @@ func Run(ctx context.Context, args []string) error {
 	}
 	o := options{given: map[string]bool{}, run: &run{judged: map[string]verdict{}}}
 	fs := flag.NewFlagSet("bench width", flag.ContinueOnError)
-	fs.StringVar(&o.parts, "parts", "uniform", "what to measure, separated by commas: uniform, reference, prune, blocks, worse, tasks, speed")
+	fs.StringVar(&o.parts, "parts", "uniform", "what to measure, separated by commas: uniform, reference, prune, blocks, worse, layer, tasks, speed")
 	fs.StringVar(&o.model, "model", "testdata/tiny-11m-Q8_0.gguf", "model; of the part worse several, separated by commas")
 	fs.StringVar(&o.fitTexts, "fit", "", "texts to fit on, separated by commas (default: what prune takes by itself; of the part uniform "+uniformText+")")
 	fs.StringVar(&o.judgeTexts, "judge", "internal/corpus/data/heldout.txt", "texts to judge on, separated by commas")

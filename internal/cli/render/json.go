@@ -31,6 +31,8 @@ type resultJSON struct {
 	Audit       *search.Audit    `json:"audit,omitempty"`
 	Refine      *refineJSON      `json:"refine,omitempty"`
 	HeldOut     *plan.HeldOut    `json:"held_out,omitempty"`
+	Shapes      []plan.Shape     `json:"shapes,omitempty"`
+	Kinds       []plan.Kind      `json:"kinds,omitempty"`
 	Steps       []stepJSON       `json:"steps"`
 	Mask        blockmask.Mask   `json:"mask"`
 	Plan        string           `json:"plan,omitempty"`
@@ -135,6 +137,7 @@ func newResultJSON(command string, out *prune.Outcome, plan string) resultJSON {
 			r.BasePPL = r.BaseScore
 		}
 		r.Audit, r.Refine, r.HeldOut = p.Audit, newRefineJSON(p.Refine), out.HeldOut()
+		r.Shapes, r.Kinds = p.Shapes, p.Kinds
 	}
 	for _, s := range out.Steps {
 		r.Steps = append(r.Steps, stepJSON{

@@ -55,6 +55,8 @@ func TestJSONIsDocumented(t *testing.T) {
 		{"### Model", modelJSON{}},
 		{"### Calibration", calibrationJSON{}},
 		{"### Step", stepJSON{}},
+		{"### Shape", plan.Shape{}},
+		{"### Kind of text", plan.Kind{}},
 		{"### Audit", search.Audit{}},
 		{"### Refine", refineJSON{}},
 		{"### Held-out text", plan.HeldOut{}},
