@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"path/filepath"
 	"slices"
 
 	"github.com/ggufprune/ggufprune/blockmask"
@@ -41,6 +42,11 @@ func (n *narrower) run(ctx context.Context, calib *calibrate.Calibration) (res *
 		return nil, err
 	}
 	defer f.journal.Close() //nolint:errcheck // every note was synced
+	defer func() {
+		if err != nil && ctx.Err() != nil && f.journal != nil {
+			f.sink.Notef("what was measured so far is kept in %s: the same command goes on from there", filepath.Base(JournalPath(f.Plan)))
+		}
+	}()
 	base, err := f.ppl(ctx, "whole model")
 	if err != nil {
 		return nil, err
