@@ -110,7 +110,10 @@ func (n *narrower) try(ctx context.Context, s shape.Shape) (t plan.Shape, err er
 		return t, err
 	}
 	r := done.Result
-	t = plan.Shape{Name: s.Name, Keeps: s.Describe(n.widest()), Ratio: step.Ratio, Size: step.Size, Loss: r.NLLAfter - r.NLLBefore}
+	t = plan.Shape{
+		Name: s.Name, Keeps: s.Describe(n.widest()), Ratio: step.Ratio, Size: step.Size, Speedup: step.Speedup, Mixers: n.mixersLeft(s),
+		Loss: r.NLLAfter - r.NLLBefore,
+	}
 	return t, n.journal.SetNote(note, t)
 }
 
@@ -145,6 +148,21 @@ func (n *narrower) shapes(ctx context.Context, spared []blockmask.Block) (out []
 		add("widths and attentions by measured loss", found.Wholes)
 	}
 	return out, nil
+}
+
+// mixersLeft is the part of the mixers that a shape keeps: of the KV cache, where they are attentions of one size.
+func (n *narrower) mixersLeft(s shape.Shape) float64 {
+	all, left := 0, 0
+	for _, b := range n.blocks {
+		if b.Kind != blockmask.Mixer {
+			continue
+		}
+		all++
+		if !s.Removed.Has(b.Block) {
+			left++
+		}
+	}
+	return float64(left) / float64(max(1, all))
 }
 
 // writeOwn has the model write text for the fit, unless the journal has it: a fit that goes on must see the same one.

@@ -28,6 +28,7 @@ type narrower struct {
 	ffns  []blockmask.Block       // in the model's order
 	mixed bool                    // widths may differ
 
+	times   *search.Model      // what blocks take; nil: unknown
 	twin    repair.Twin        // that is loaded
 	own     *perplexity.Corpus // that the model has written for the fit; nil: none
 	uniform shape.Shape        // the widest one of one width that reaches the goal
@@ -54,6 +55,9 @@ func (n *narrower) run(ctx context.Context, calib *calibrate.Calibration) (res *
 	f.sink.Notef("whole model: PPL %.4f", base)
 	f.session.Close()
 	f.session = nil
+	if err := n.predictSpeed(ctx); err != nil {
+		return nil, err
+	}
 	f.Repair.Usual = false // without the fit there is no result
 	if n.own, err = n.writeOwn(ctx); err != nil {
 		return nil, err
@@ -83,7 +87,7 @@ func (n *narrower) run(ctx context.Context, calib *calibrate.Calibration) (res *
 		return nil, err
 	}
 	mask := done.Mask().Union(chosen.Removed)
-	step, err := f.widthStep(mask, score)
+	step, err := n.widthStep(mask, score)
 	if err != nil {
 		return nil, err
 	}
@@ -151,8 +155,8 @@ func (f *finder) narrows(ctx context.Context) (*narrower, error) {
 		return nil, err
 	}
 	n, err := f.narrower()
-	if err == nil {
-		n.uniform, err = shape.Uniform("one width", n.full, nil, n.grain, n.fits)
+	if err == nil && f.Goal.Speedup == 0 { // what a speed takes is known when the blocks' times are
+		err = n.oneWidth()
 	}
 	if err != nil {
 		if f.Unit == blockmask.Width {
@@ -190,8 +194,8 @@ func (f *finder) narrower() (*narrower, error) {
 	if len(n.ffns) == 0 {
 		return nil, fmt.Errorf("the model has no FFN whose channels could be removed")
 	}
-	if f.Goal.Ratio == 0 && f.Goal.Size == 0 {
-		return nil, fmt.Errorf("--kind %s removes an amount; give --ratio or --target-size", f.Unit)
+	if f.Goal.Ratio == 0 && f.Goal.Size == 0 && f.Goal.Speedup == 0 {
+		return nil, fmt.Errorf("--kind %s removes an amount; give --ratio, --target-size or --target-speedup", f.Unit)
 	}
 	if size := f.src.File.Bytes(); f.Goal.Size > 0 && size <= f.Goal.Size {
 		return nil, f.Goal.Fail("nothing to remove: the model has %d bytes already, the target is %d", size, f.Goal.Size)
@@ -236,7 +240,51 @@ func (n *narrower) fits(s shape.Shape) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	return n.Goal.Ratio > 0 && step.Ratio >= n.Goal.Ratio || n.Goal.Size > 0 && step.Size <= n.Goal.Size, nil
+	g := n.Goal
+	return g.Ratio > 0 && step.Ratio >= g.Ratio || g.Size > 0 && step.Size <= g.Size || g.Speedup > 0 && step.Speedup >= g.Speedup, nil
+}
+
+// oneWidth finds the widest FFNs of one width that reach the goal.
+func (n *narrower) oneWidth() (err error) {
+	n.uniform, err = shape.Uniform("one width", n.full, nil, n.grain, n.fits)
+	return err
+}
+
+// predictSpeed measures what blocks take, for shapes to be told by, and finds what a goal of speed takes.
+func (n *narrower) predictSpeed(ctx context.Context) error {
+	m := n.model()
+	if err := n.finder.predictSpeed(ctx, m, layout.Native); err != nil {
+		return err
+	}
+	if m.Times != nil {
+		n.times = m
+	}
+	if n.Goal.Speedup == 0 {
+		return nil
+	}
+	if err := n.oneWidth(); err != nil {
+		return n.Goal.Fail("cannot get %.4g times as fast by narrower FFNs; give a smaller factor, or --kind mix", n.Goal.Speedup)
+	}
+	return nil
+}
+
+// speedup is that of the model without what mask removes: an FFN takes as much less time as it has fewer channels. 0: unknown.
+func (n *narrower) speedup(mask blockmask.Mask) float64 {
+	if n.times == nil {
+		return 0
+	}
+	whole, left := n.times.Rest, n.times.Rest
+	for _, b := range n.times.Blocks {
+		t := n.times.Times[b]
+		whole += t
+		switch c, ok := mask.Cut(b); {
+		case !ok:
+			left += t
+		case !c.Gone():
+			left += t * float64(c.Channels.Len()) / float64(n.full[b])
+		}
+	}
+	return whole / left
 }
 
 // request asks for the fit of a shape.
@@ -248,8 +296,9 @@ func (n *narrower) request(s shape.Shape) repair.Request {
 }
 
 // widthStep describes the model without what mask removes.
-func (f *finder) widthStep(mask blockmask.Mask, score float64) (search.Step, error) {
-	s := search.Step{Index: 1, Removed: mask, Score: score}
+func (n *narrower) widthStep(mask blockmask.Mask, score float64) (search.Step, error) {
+	f := n.finder
+	s := search.Step{Index: 1, Removed: mask, Score: score, Speedup: n.speedup(mask)}
 	r := f.layoutRequest(mask)
 	var err error
 	if s.Size, err = layout.Size(r); err != nil {

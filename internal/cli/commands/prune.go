@@ -133,8 +133,8 @@ func (o *pruneOptions) checkWidth(j prune.Job) error {
 		return flags.Errorf("--%s is for searches, and --kind %s makes none; leave it out", name, j.Unit)
 	}
 	switch {
-	case j.Goal.Ratio == 0 && j.Goal.Size == 0:
-		return flags.Errorf("--kind %s removes an amount; give --ratio or --target-size", j.Unit)
+	case j.Goal.Ratio == 0 && j.Goal.Size == 0 && j.Goal.Speedup == 0:
+		return flags.Errorf("--kind %s removes an amount; give --ratio, --target-size or --target-speedup", j.Unit)
 	case o.repair.Chosen():
 		return flags.Errorf("--kind %s has a fit of its own; leave --repair out", j.Unit)
 	case j.Layout == layout.Zeros:

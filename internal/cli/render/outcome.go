@@ -106,11 +106,12 @@ func printFit(u *ui.UI, p *plan.Plan) {
 			if s.Chosen {
 				mark = "*"
 			}
-			rows = append(rows, []any{mark, s.Name, s.Keeps, fmt.Sprintf("%.1f%%", 100*s.Ratio), fmt.Sprintf("x%.3f", math.Exp(s.Loss))})
+			rows = append(rows, []any{mark, s.Name, s.Keeps, fmt.Sprintf("%.1f%%", 100*s.Ratio), predicted(s.Speedup), known(s.Mixers), fmt.Sprintf("x%.3f", math.Exp(s.Loss))})
 		}
 		u.Resultf("")
 		u.Table("Shapes tried, each after a short fit (* was taken):", []ui.Column{
-			{Head: ""}, {Head: "shape"}, {Head: "every FFN keeps"}, {Head: "parameters gone", Number: true}, {Head: "PPL", Number: true},
+			{Head: ""}, {Head: "shape"}, {Head: "every FFN keeps"}, {Head: "parameters gone", Number: true}, {Head: "speed", Number: true},
+			{Head: "KV cache", Number: true}, {Head: "PPL", Number: true},
 		}, rows)
 	}
 	if len(p.Kinds) > 0 {
@@ -124,6 +125,22 @@ func printFit(u *ui.UI, p *plan.Plan) {
 		}, rows)
 		u.Resultf("")
 	}
+}
+
+// predicted is a speed, "" for an unknown one.
+func predicted(speedup float64) string {
+	if speedup == 0 {
+		return ""
+	}
+	return fmt.Sprintf("x%.2f", speedup)
+}
+
+// known is a part in percent, "" for an unknown one.
+func known(part float64) string {
+	if part == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%.0f%%", 100*part)
 }
 
 // printSearch prints what the search says of itself.
