@@ -61,9 +61,12 @@ test-pure: ## the packages that know no llama.cpp, without cgo and without build
 test-go: peers
 	$(GOTEST) $(GOTESTFLAGS) ./...
 
+# What peertest holds against each other are programs, in processes of their own.
+RACED = $(filter-out %/internal/peertest,$(PURE))
+
 test-race: peers ## those of packages that know no llama.cpp once more, under the race detector
-	@echo "$(GOTEST) $(GOTESTFLAGS) -race: $(words $(PURE)) packages"
-	@$(GOTEST) $(GOTESTFLAGS) -race $(PURE)
+	@echo "$(GOTEST) $(GOTESTFLAGS) -race: $(words $(RACED)) packages"
+	@$(GOTEST) $(GOTESTFLAGS) -race $(RACED)
 
 chromium: ## a Chromium for the tests of the report's page: Debian's package where there is none
 	@bash scripts/install-chromium.sh

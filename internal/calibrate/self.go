@@ -43,7 +43,7 @@ func (w maker) writeSelf(ctx context.Context) (*perplexity.Corpus, *plan.SelfTex
 	if err != nil {
 		return nil, nil, err
 	}
-	w.sink.Notef("the model wrote %d documents itself (temperature %g, seed %d), the first: %s", len(texts), o.Temperature, o.Seed, excerpt(texts[0]))
+	w.sink.Notef("the model wrote %d documents itself (temperature %g, seed %d), the first: %s", len(texts), o.Temperature, o.Seed, selftext.Excerpt(texts[0]))
 	return perplexity.Special("the model's own text", texts), &plan.SelfText{Seed: o.Seed, Temperature: o.Temperature, Chat: chat}, nil
 }
 
@@ -101,14 +101,4 @@ func chatFrame(src *source.Source) ([][]engine.Token, error) {
 		return nil, errors.New("nothing comes before the user's words")
 	}
 	return frame, nil
-}
-
-// excerpt is the beginning of a text on one line.
-func excerpt(s string) string {
-	s = strings.Join(strings.Fields(s), " ")
-	const most = 80
-	if r := []rune(s); len(r) > most {
-		return string(r[:most]) + "..."
-	}
-	return s
 }

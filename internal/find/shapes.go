@@ -173,7 +173,7 @@ func (n *narrower) writeOwn(ctx context.Context) (*perplexity.Corpus, error) {
 		return perplexity.Special(repair.OwnText, documents), nil
 	}
 	own, err := repair.LoadOwn(ctx, n.src, n.request(shape.Shape{}), n.sink)
-	if err != nil || own == nil {
+	if err != nil {
 		return nil, err
 	}
 	return own, n.journal.SetNote(note, own.Documents)

@@ -25,15 +25,16 @@ const ownMost = 16384
 // ownLeast sequences are enough to fit and to hold some back, even if tokenising makes fewer tokens of the text.
 const ownLeast = 6
 
-// LoadOwn has the loaded model write text for a fit of channels from the beginning of a text on. It returns nil where the user names
-// the texts, or where the model cannot: then the fit does without.
+// LoadOwn has the loaded model write text for a fit of channels from the beginning of a text on. Where the user names the
+// texts, or where the model cannot, it has no documents, and the fit does without.
 func LoadOwn(ctx context.Context, s *source.Source, q Request, sink progress.Sink) (*perplexity.Corpus, error) {
+	none := perplexity.Special(OwnText, nil)
 	if len(q.Options.Files) > 0 {
-		return nil, nil
+		return none, nil
 	}
 	first, ok := selftext.Beginning(s.Model)
 	if !ok {
-		return nil, nil
+		return none, nil
 	}
 	length := source.DefaultContext(q.Text.Context, s.Model.Info())
 	total := max(ownLeast*length, min(ownMost, int(ownShare*float64(q.Options.Tokens))))
@@ -47,12 +48,13 @@ func LoadOwn(ctx context.Context, s *source.Source, q Request, sink progress.Sin
 			return nil, err
 		}
 		sink.Notef("the fit does without text of the model's own: %v", err)
-		return nil, nil
+		return none, nil
 	}
 	own := perplexity.Special(OwnText, texts)
 	if _, err := fit.Cut(s.Model, []fit.Material{{Corpus: own, Share: 1}}, length, total, 1, 0); err != nil {
 		sink.Notef("the fit does without text of the model's own: %v", err)
-		return nil, nil
+		return none, nil
 	}
+	sink.Notef("the model wrote %d texts for the fit, the first: %s", len(texts), selftext.Excerpt(texts[0]))
 	return own, nil
 }

@@ -35,6 +35,13 @@ func Run(ctx context.Context, src *source.Source, q Request, sink progress.Sink)
 	if !r.Wanted() {
 		return &Done{}, q.cutOff(ctx, src, sink)
 	}
+	if q.narrow() && q.Own == nil { // before the model is loaded otherwise: a search of shapes has it written now, too
+		own, err := LoadOwn(ctx, src, q, sink)
+		if err != nil {
+			return nil, err
+		}
+		q.Own = own
+	}
 	if err := src.Unmap(ctx); err != nil {
 		if !r.Usual || ctx.Err() != nil {
 			return nil, err
@@ -46,13 +53,6 @@ func Run(ctx context.Context, src *source.Source, q Request, sink progress.Sink)
 	dir := scratchFolder(q.Output)
 	if err := raise(ctx, src, q, dir, sink); err != nil {
 		return nil, err
-	}
-	if q.narrow() && q.Own == nil {
-		own, err := LoadOwn(ctx, src, q, sink)
-		if err != nil {
-			return nil, err
-		}
-		q.Own = own
 	}
 	if q.narrow() && q.Twin == nil {
 		twin, err := LoadTwin(ctx, src, r, q.Output, sink)

@@ -38,7 +38,7 @@ type Request struct {
 	Tool    string             // version of this program
 	Anew    bool               // what another repair of the same output has left is replaced
 	Twin    Twin               // that is loaded
-	Own     *perplexity.Corpus // text of the model's own for a fit of channels; nil: none
+	Own     *perplexity.Corpus // text of the model's own for a fit of channels; nil: it is still to be written
 	Trial   bool               // only to see what is lost: the model stays as it is
 	Output  string             // the file that the repair is for: what is done is kept beside it until it is written; "": in the current folder
 }

@@ -142,7 +142,7 @@ func (q Request) Materials() ([]fit.Material, error) {
 		out = append(out, fit.Material{Corpus: own, Share: userShare})
 		left -= userShare
 	}
-	if q.Own != nil {
+	if q.Own != nil && len(q.Own.Documents) > 0 {
 		out = append(out, fit.Material{Corpus: q.Own, Share: left * ownShare})
 		left *= 1 - ownShare
 	}

@@ -69,3 +69,13 @@ func spell(m engine.Model, first engine.Token, tokens []engine.Token) string {
 	}
 	return strings.ToValidUTF8(b.String(), "\uFFFD")
 }
+
+// Excerpt is the beginning of a text on one line.
+func Excerpt(s string) string {
+	s = strings.Join(strings.Fields(s), " ")
+	const most = 80
+	if r := []rune(s); len(r) > most {
+		return string(r[:most]) + "..."
+	}
+	return s
+}
