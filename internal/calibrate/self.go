@@ -52,7 +52,7 @@ func (w maker) writeSelf(ctx context.Context) (*perplexity.Corpus, *plan.SelfTex
 func (w maker) selfFrame() (frame [][]engine.Token, chat bool, err error) {
 	m, mode := w.src.Model, cmp.Or(w.Chat, ChatAuto)
 	if mode != ChatOff && m.Info().ChatTemplate != "" {
-		if frame, err = chatFrame(w.src); err == nil {
+		if frame, err = ChatFrame(w.src); err == nil {
 			return frame, true, nil
 		}
 		if mode == ChatAuto {
@@ -71,8 +71,9 @@ func (w maker) selfFrame() (frame [][]engine.Token, chat bool, err error) {
 	return [][]engine.Token{{first}}, false, nil
 }
 
-// chatFrame cuts a conversation of one question, rendered by the model's template, where the question is.
-func chatFrame(src *source.Source) ([][]engine.Token, error) {
+// ChatFrame cuts a conversation of one question, rendered by the model's template, where the question is: what comes before it, and
+// what comes between it and the reply. An error is why the template cannot be used.
+func ChatFrame(src *source.Source) ([][]engine.Token, error) {
 	const question = "QUESTION-OF-THE-USER"
 	m := src.Model
 	chat, err := openChat(src)

@@ -20,15 +20,16 @@ type Kind struct {
 }
 
 // kinds are in the order in which tables list them. The first is the calibration corpus: instructions with answers, and a little of
-// everything.
+// everything. Problems are worked ones: numbers, reasoning step by step, short tasks for an assistant.
 var kinds = []Kind{
-	{BuiltIn, 0.30, ""},
+	{BuiltIn, 0.20, ""},
+	{"problems", 0.20, "problems"},
 	{"encyclopaedia", 0.25, "encyclopaedia"},
-	{"prose", 0.15, "prose"},
+	{"prose", 0.12, "prose"},
 	{"dialogue", 0.05, "dialogue"},
-	{"code", 0.10, "code"},
-	{"lists", 0.05, "lists"},
-	{"languages", 0.10, "languages"},
+	{"code", 0.08, "code"},
+	{"lists", 0.04, "lists"},
+	{"languages", 0.06, "languages"},
 }
 
 // Kinds returns the kinds of text that come with the program for fits. Their shares add up to 1.

@@ -2,10 +2,12 @@ package repair
 
 import (
 	"context"
+	"errors"
 	"math"
 
 	"github.com/ggufprune/ggufprune/engine"
 	"github.com/ggufprune/ggufprune/fit"
+	"github.com/ggufprune/ggufprune/internal/calibrate"
 	"github.com/ggufprune/ggufprune/internal/progress"
 	"github.com/ggufprune/ggufprune/internal/selftext"
 	"github.com/ggufprune/ggufprune/internal/source"
@@ -25,34 +27,50 @@ const ownMost = 16384
 // ownLeast sequences are enough to fit and to hold some back, even if tokenising makes fewer tokens of the text.
 const ownLeast = 6
 
-// LoadOwn has the loaded model write text for a fit of channels from the beginning of a text on. Where the user names the
-// texts, or where the model cannot, it has no documents, and the fit does without.
+// LoadOwn has the loaded model write text for a fit of channels: texts from their beginning on, and as much of conversations whose both
+// sides it makes up, where it has a chat template that works. Where the user names the texts, or where the model cannot write,
+// there are no documents, and the fit does without.
 func LoadOwn(ctx context.Context, s *source.Source, q Request, sink progress.Sink) (*perplexity.Corpus, error) {
 	none := perplexity.Special(OwnText, nil)
 	if len(q.Options.Files) > 0 {
 		return none, nil
 	}
-	first, ok := selftext.Beginning(s.Model)
-	if !ok {
-		return none, nil
+	var frames [][][]engine.Token
+	if first, ok := selftext.Beginning(s.Model); ok {
+		frames = append(frames, [][]engine.Token{{first}})
+	}
+	if s.Model.Info().ChatTemplate != "" {
+		if frame, err := calibrate.ChatFrame(s); err == nil {
+			frames = append(frames, frame)
+		}
 	}
 	length := source.DefaultContext(q.Text.Context, s.Model.Info())
 	total := max(ownLeast*length, min(ownMost, int(ownShare*float64(q.Options.Tokens))))
 	bar := sink.Start("the model writes text for the fit", int64(total))
 	defer bar.Stop()
-	texts, err := selftext.Texts(ctx, s.Model, s.Spec.Session(1, length, true), selftext.Options{
-		Documents: math.MaxInt32, Total: total, Tokens: length, Temperature: 1, Seed: q.Text.Seed, Frame: [][]engine.Token{{first}},
-	}, func(tokens int) { bar.Set(int64(min(total, tokens)), "") })
-	if err != nil {
-		if ctx.Err() != nil {
-			return nil, err
+	var texts []string
+	var why error
+	for i, frame := range frames {
+		if 2*len(frame[0]) > length {
+			continue
 		}
-		sink.Notef("the fit does without text of the model's own: %v", err)
-		return none, nil
+		written, err := selftext.Texts(ctx, s.Model, s.Spec.Session(1, length, true), selftext.Options{
+			Documents: math.MaxInt32, Total: total / len(frames), Tokens: length, Temperature: 1, Seed: q.Text.Seed, Frame: frame,
+		}, func(tokens int) { bar.Set(int64((i*total+min(total, tokens))/len(frames)), "") })
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		why = errors.Join(why, err)
+		texts = append(texts, written...)
 	}
 	own := perplexity.Special(OwnText, texts)
-	if _, err := fit.Cut(s.Model, []fit.Material{{Corpus: own, Share: 1}}, length, total, 1, 0); err != nil {
-		sink.Notef("the fit does without text of the model's own: %v", err)
+	if len(texts) > 0 {
+		_, why = fit.Cut(s.Model, []fit.Material{{Corpus: own, Share: 1}}, length, total, 1, 0)
+	}
+	if why != nil {
+		sink.Notef("the fit does without text of the model's own: %v", why)
+	}
+	if why != nil || len(texts) == 0 {
 		return none, nil
 	}
 	sink.Notef("the model wrote %d texts for the fit, the first: %s", len(texts), selftext.Excerpt(texts[0]))
