@@ -36,6 +36,9 @@ func (n *narrower) choose(ctx context.Context) (shape.Shape, []plan.Shape, error
 	var spared []blockmask.Block
 	ends := []blockmask.Block{n.ffns[0], n.ffns[len(n.ffns)-1]}
 	if s, err := shape.Uniform("one width"+endsSpared, n.full, ends, n.grain, n.fits); err == nil && len(n.ffns) > 4 {
+		if s, err = shape.Fill(s, n.ffns, n.full, n.grain, n.fits); err != nil {
+			return c.best, nil, err
+		}
 		if err := c.try(ctx, s); err != nil {
 			return c.best, nil, err
 		}

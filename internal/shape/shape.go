@@ -104,3 +104,30 @@ func Uniform(name string, full map[blockmask.Block]int, spared []blockmask.Block
 	}
 	return Shape{}, fmt.Errorf("without all channels of its FFNs the model is still larger than that; give a smaller goal")
 }
+
+// Fill gives FFNs a grain of channels back, those nearest to the ends first, as long as the shape fits: one width for all removes more
+// than is asked for.
+func Fill(s Shape, ffns []blockmask.Block, full map[blockmask.Block]int, grain int, fits Fits) (Shape, error) {
+	out := s
+	out.Widths = maps.Clone(s.Widths)
+	for i := range ffns {
+		b := ffns[i/2]
+		if i%2 == 1 {
+			b = ffns[len(ffns)-1-i/2]
+		}
+		was := out.Widths[b]
+		if was+grain > full[b] {
+			continue
+		}
+		out.Widths[b] = was + grain
+		ok, err := fits(out)
+		if err != nil {
+			return s, err
+		}
+		if !ok {
+			out.Widths[b] = was
+			break
+		}
+	}
+	return out, nil
+}

@@ -2,6 +2,7 @@ package shape
 
 import (
 	"errors"
+	"maps"
 	"math"
 	"testing"
 
@@ -129,5 +130,24 @@ func TestCurve(t *testing.T) {
 	f.Losses = []float64{0.2, 0.1} // noise: fewer channels are no better
 	if c = f.curve(); c.power != leastPower {
 		t.Errorf("power %v", c.power)
+	}
+}
+
+// What one width removes too much is given back, from the ends on, and no more.
+func TestFill(t *testing.T) {
+	t.Parallel()
+	all := []blockmask.Block{ffn(0), ffn(1), ffn(2), ffn(3), ffn(4)}
+	s := Shape{Widths: map[blockmask.Block]int{ffn(0): full, ffn(1): 512, ffn(2): 512, ffn(3): 512, ffn(4): full}}
+	wholes := map[blockmask.Block]int{}
+	for _, b := range all {
+		wholes[b] = full
+	}
+	out, err := Fill(s, all, wholes, grain, atLeast(gone(s)-2*grain, 0))
+	want := map[blockmask.Block]int{ffn(0): full, ffn(1): 512 + grain, ffn(2): 512, ffn(3): 512 + grain, ffn(4): full}
+	if err != nil || !maps.Equal(out.Widths, want) || s.Widths[ffn(1)] != 512 {
+		t.Errorf("%v, %v; of %v", out.Widths, err, s.Widths)
+	}
+	if out, err = Fill(s, all, wholes, grain, atLeast(gone(s), 0)); err != nil || !out.Equal(s) {
+		t.Errorf("%v, %v", out.Widths, err)
 	}
 }
