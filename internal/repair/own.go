@@ -2,8 +2,6 @@ package repair
 
 import (
 	"context"
-	"errors"
-	"math"
 
 	"github.com/ggufprune/ggufprune/engine"
 	"github.com/ggufprune/ggufprune/fit"
@@ -55,12 +53,14 @@ func LoadOwn(ctx context.Context, s *source.Source, q Request, sink progress.Sin
 			continue
 		}
 		written, err := selftext.Texts(ctx, s.Model, s.Spec.Session(1, length, true), selftext.Options{
-			Documents: math.MaxInt32, Total: total / len(frames), Tokens: length, Temperature: 1, Seed: q.Text.Seed, Frame: frame,
+			Total: total / len(frames), Tokens: length, Temperature: 1, Seed: q.Text.Seed, Frame: frame,
 		}, func(tokens int) { bar.Set(int64((i*total+min(total, tokens))/len(frames)), "") })
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
-		why = errors.Join(why, err)
+		if err != nil {
+			why = err
+		}
 		texts = append(texts, written...)
 	}
 	own := perplexity.Special(OwnText, texts)

@@ -13,7 +13,7 @@ import (
 
 // Options say what to write.
 type Options struct {
-	Documents   int     // how many, or at most
+	Documents   int     // how many; with Total at most
 	Total       int     // tokens of the model's own, with which there are enough; 0: all documents are wanted
 	Tokens      int     // most tokens of a document
 	Parallel    int     // documents that are written at once

@@ -13,10 +13,13 @@ const (
 	parallel = 32   // most of them
 )
 
-// Texts has a model write documents as o says, but for Parallel and Ends, which it sets itself. p is what sessions have but for
-// their size.
+// Texts has a model write documents as o says, but for Parallel and Ends, which it sets itself; without Documents, as many as Total
+// takes. p is what sessions have but for their size.
 func Texts(ctx context.Context, m engine.Model, p engine.SessionParams, o Options, done func(tokens int)) ([]string, error) {
 	o.Ends = m.EOG
+	if o.Documents == 0 {
+		o.Documents = o.Total/minWritten + 1
+	}
 	o.Parallel = min(o.Documents, parallel, max(1, cells/o.Tokens))
 	p.NSeq, p.SeqLen, p.UBatch, p.Unedited = o.Parallel, o.Tokens, o.Parallel, true
 	session, err := m.NewSession(ctx, p)
