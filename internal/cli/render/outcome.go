@@ -110,8 +110,13 @@ func printFit(u *ui.UI, p *plan.Plan) {
 		}
 		u.Resultf("")
 		u.Table("Shapes tried, each after a short fit (* was taken):", []ui.Column{
-			{Head: ""}, {Head: "shape"}, {Head: "every FFN keeps"}, {Head: "parameters gone", Number: true}, {Head: "speed", Number: true},
-			{Head: "KV cache", Number: true}, {Head: "PPL", Number: true},
+			{Head: ""},
+			{Head: "shape"},
+			{Head: "every FFN keeps"},
+			{Head: "parameters gone", Number: true},
+			{Head: "speed", Number: true},
+			{Head: "KV cache", Number: true},
+			{Head: "PPL", Number: true},
 		}, rows)
 	}
 	if len(p.Kinds) > 0 {
