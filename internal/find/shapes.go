@@ -138,17 +138,20 @@ func (n *narrower) shapes(ctx context.Context, spared []blockmask.Block) (out []
 		n.sink.Notef("no widths by measured loss: %v", err)
 		return nil, nil
 	}
-	add := func(name string, wholes []shape.Whole) {
+	add := func(name string, least float64, wholes []shape.Whole) {
 		if len(spared) > 0 {
 			name += endsSpared
 		}
-		if s, err := shape.Allocate(name, found.FFNs, wholes, spared, n.grain, n.fits); err == nil {
+		if s, err := shape.Allocate(name, found.FFNs, wholes, spared, least, n.grain, n.fits); err == nil {
 			out = append(out, s)
 		}
 	}
-	add("widths by measured loss", nil)
+	add("widths by measured loss", shape.LeastPart, nil)
+	if one, _ := n.uniform.Range(); one > 0 { // what cheap FFNs lose together is more than the sum: halfway to one width
+		add("evener widths by measured loss", (shape.LeastPart+float64(one)/float64(n.widest()))/2, nil)
+	}
 	if n.Unit == blockmask.Auto {
-		add("widths and attentions by measured loss", found.Wholes)
+		add("widths and attentions by measured loss", shape.LeastPart, found.Wholes)
 	}
 	return out, nil
 }

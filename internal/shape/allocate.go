@@ -52,8 +52,8 @@ func (f FFN) curve() curve {
 
 func (c curve) at(gone float64) float64 { return c.scale * math.Pow(gone, c.power) }
 
-// leastPart of an FFN's channels stays: measured losses are of one FFN alone, and say little about a model of which most is gone.
-const leastPart = 0.25
+// LeastPart of an FFN's channels stays at least: measured losses are of one FFN alone, and say little about a model of which most is gone.
+const LeastPart = 0.25
 
 // move takes something away.
 type move struct {
@@ -62,8 +62,9 @@ type move struct {
 	width int // 0: the whole block
 }
 
-// Allocate takes channels, and whole blocks, where they cost the least by parameter, until it fits; those of spared keep theirs.
-func Allocate(name string, ffns []FFN, wholes []Whole, spared []blockmask.Block, grain int, fits Fits) (Shape, error) {
+// Allocate takes channels, and whole blocks, where they cost the least by parameter, until it fits; least is the part
+// of its channels that every FFN keeps, and those of spared keep all.
+func Allocate(name string, ffns []FFN, wholes []Whole, spared []blockmask.Block, least float64, grain int, fits Fits) (Shape, error) {
 	var moves []move
 	start := Shape{Name: name, Widths: map[blockmask.Block]int{}}
 	for _, f := range ffns {
@@ -72,9 +73,9 @@ func Allocate(name string, ffns []FFN, wholes []Whole, spared []blockmask.Block,
 			continue
 		}
 		c := f.curve()
-		least := max(grain, int(math.Ceil(leastPart*float64(f.Full)/float64(grain)))*grain)
+		narrowest := max(grain, int(math.Ceil(least*float64(f.Full)/float64(grain)))*grain)
 		last, loss, rate := f.Full, 0.0, 0.0
-		for width := (f.Full - 1) / grain * grain; width >= least; width -= grain {
+		for width := (f.Full - 1) / grain * grain; width >= narrowest; width -= grain {
 			now := c.at(1 - float64(width)/float64(f.Full))
 			// The curve is convex but for rounding, and for a first step that is no whole grain.
 			rate = math.Max(rate, (now-loss)/(float64(last-width)*f.Channel))

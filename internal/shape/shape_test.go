@@ -59,7 +59,7 @@ func TestAllocate(t *testing.T) {
 		return FFN{Block: ffn(layer), Full: full, Widths: []int{512, 256}, Losses: []float64{scale / 9, scale * 4 / 9}, Channel: 1}
 	}
 	ffns := []FFN{measured(0, 4), measured(1, 1), measured(2, 1), measured(3, 1)}
-	s, err := Allocate("", ffns, nil, nil, grain, atLeast(1000, 0))
+	s, err := Allocate("", ffns, nil, nil, LeastPart, grain, atLeast(1000, 0))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,18 +74,18 @@ func TestAllocate(t *testing.T) {
 	}
 	// An attention that costs nothing goes first; one that costs much stays.
 	wholes := []Whole{{attn(0), 1e-9, 300}, {attn(1), 100, 300}}
-	s, err = Allocate("", ffns, wholes, nil, grain, atLeast(1000, 300))
+	s, err = Allocate("", ffns, wholes, nil, LeastPart, grain, atLeast(1000, 300))
 	if err != nil || !s.Removed.Has(attn(0)) || s.Removed.Has(attn(1)) {
 		t.Errorf("%v, %v", s.Removed, err)
 	}
 	if n := gone(s); n < 700 || n >= 700+grain {
 		t.Errorf("%d channels are gone beside an attention", n)
 	}
-	s, err = Allocate("", ffns, nil, []blockmask.Block{ffn(1)}, grain, atLeast(1000, 0))
+	s, err = Allocate("", ffns, nil, []blockmask.Block{ffn(1)}, LeastPart, grain, atLeast(1000, 0))
 	if err != nil || s.Widths[ffn(1)] != full || gone(s) < 1000 {
 		t.Errorf("with one spared: %v, %v", s.Widths, err)
 	}
-	if _, err := Allocate("", ffns, nil, nil, grain, atLeast(4*full, 0)); err == nil {
+	if _, err := Allocate("", ffns, nil, nil, LeastPart, grain, atLeast(4*full, 0)); err == nil {
 		t.Error("all channels may go")
 	}
 }
@@ -102,7 +102,8 @@ func TestAllocateProperties(t *testing.T) {
 			})
 		}
 		want := rapid.IntRange(1, len(ffns)*full*3/4).Draw(t, "want")
-		s, err := Allocate("", ffns, nil, nil, grain, atLeast(want, 0))
+		least := rapid.SampledFrom([]float64{LeastPart, 0.1, 0}).Draw(t, "least")
+		s, err := Allocate("", ffns, nil, nil, least, grain, atLeast(want, 0))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -110,7 +111,7 @@ func TestAllocateProperties(t *testing.T) {
 			t.Fatalf("%d channels are gone, %d were asked for", n, want)
 		}
 		for b, width := range s.Widths {
-			if width%grain != 0 || float64(width) < leastPart*full {
+			if width%grain != 0 || float64(width) < least*full {
 				t.Fatalf("%s keeps %d", b, width)
 			}
 		}
