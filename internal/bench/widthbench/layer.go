@@ -29,7 +29,8 @@ const (
 // layerTokens are fitted on in the part layer; what one more position takes is known from half as many.
 const layerTokens = 8192
 
-// layer fits one layer of an 8B model on two amounts of text, and projects the whole fit: what a layer takes is a constant, its factors and
+// layer fits the FFN of one layer of an 8B model on two amounts of text, and projects that of all layers; attentions, with less than a third of
+// the inputs, take a small part of that. What an FFN takes is a constant, its factors and
 // solves, and so much for each position.
 func layer(ctx context.Context, o options) error {
 	dir, err := o.run.temporary()
@@ -51,13 +52,13 @@ func layer(ctx context.Context, o options) error {
 		if err != nil {
 			return err
 		}
-		fmt.Printf("%s: attention and FFN fitted on %d positions in %.0f CPU s, %.0f MiB beside the loaded model\n", llama8B.Name, positions, seconds, mib)
+		fmt.Printf("%s: its FFN fitted on %d positions in %.0f CPU s, %.0f MiB beside the loaded model\n", llama8B.Name, positions, seconds, mib)
 		cpu, at, grew = append(cpu, seconds), append(at, float64(positions)), max(grew, mib)
 	}
 	each := (cpu[1] - cpu[0]) / (at[1] - at[0])
 	whole := layers8B * (cpu[1] + each*(repair.DefaultTokens-at[1]))
 	streams := 3 * 4 * float64(repair.DefaultTokens) * float64(llama8B.Embd) / (1 << 20)
-	fmt.Printf("%d layers, %d positions: %.0f CPU s a layer and %.4f a position; %.1f hours on %d cores\n",
+	fmt.Printf("%d FFNs, %d positions: %.0f CPU s for each and %.4f a position; %.1f hours on %d cores\n",
 		layers8B, repair.DefaultTokens, cpu[1]-each*at[1], each, whole/3600/cores8B, cores8B)
 	need := fit.CutBytes(llama8B.FFN, llama8B.Embd)
 	fmt.Printf("the fit plans with %s for an FFN, and %.0f MiB for the streams\n", format.MiB(need), streams)
