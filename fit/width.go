@@ -93,8 +93,8 @@ func (s *state) cut(ctx context.Context, b blockmask.Block, at, stop int, parts 
 }
 
 // CutBytes is the memory that an FFN of k channels takes to choose of, with outputs d: sums of two parts, a factor and an inverse, all (k, k)
-// doubles, and solutions.
-func CutBytes(k, d int) int64 { return 8 * (4*int64(k)*int64(k) + 4*int64(k)*int64(d)) }
+// doubles, and solutions. With the copies on the way and what Go has not collected yet it was ten matrices for k = 14336.
+func CutBytes(k, d int) int64 { return 8 * (10*int64(k)*int64(k) + 4*int64(k)*int64(d)) }
 
 // sums are those of an FFN's features, or of some of them, with what is missing behind it and what it adds itself as the target; held is
 // how many numbers the held part's target has.
