@@ -60,8 +60,9 @@ func behindNorm(ctx context.Context, e engine.BlockRunner, p *part, r *rows, tar
 	return roots, nil
 }
 
-// chooseNormed fits the columns of the kept channels, (len(kept), d), of a projection with a norm behind it; q has these channels alone. Every lambda is judged by
-// the stream behind the block, that is through the norm. The loss before is that with the original columns.
+// chooseNormed fits the columns of the kept channels, (len(kept), d), of a projection with a norm behind it; q has these
+// channels alone. Every lambda is judged by the stream behind the block, that is through the norm. The loss before is that with the
+// original columns.
 func (s *state) chooseNormed(ctx context.Context, b blockmask.Block, at, stop int, p *part, q *dense, kept []int,
 	lambdas []float64,
 ) (columns *mat.Dense, lambda, before float64, err error) {

@@ -104,7 +104,7 @@ func (s *state) sums(ctx context.Context, b blockmask.Block, at, stop int, p *pa
 		q.k = len(of)
 	}
 	count := p.rows[0] == 0
-	reason, err := s.pass(ctx, at, stop, []*part{p}, true, func(x *batch, r *rows) error {
+	err = s.passOwn(ctx, b, at, stop, p, func(x *batch, r *rows) error {
 		if count {
 			p.count(r.taps[p])
 		}
@@ -122,14 +122,20 @@ func (s *state) sums(ctx context.Context, b blockmask.Block, at, stop int, p *pa
 		}
 		return q.sum(ctx, s.e, p.Name, x.held, r.n, columnsOf(r.taps[p].Features, r.n, p.In, of), target)
 	})
-	if err == nil && reason != "" {
-		err = fmt.Errorf("%s cannot lose channels: %s", b, reason)
-	}
 	if err != nil {
 		return nil, 0, err
 	}
 	q.fit.loose, q.held.loose = true, true
 	return q, held, nil
+}
+
+// passOwn is [state.pass] for the output projection of an FFN that is to lose channels: that its form does not allow a fit is an error.
+func (s *state) passOwn(ctx context.Context, b blockmask.Block, at, stop int, p *part, visit func(*batch, *rows) error) error {
+	reason, err := s.pass(ctx, at, stop, []*part{p}, true, visit)
+	if err == nil && reason != "" {
+		err = fmt.Errorf("%s cannot lose channels: %s", b, reason)
+	}
+	return err
 }
 
 // columnsOf is some columns of a matrix of n rows and k columns; all where of is nil.
@@ -149,13 +155,10 @@ func columnsOf(m []float32, n, k int, of []int) []float32 {
 // strongest are the width channels of an FFN that add the most by their norms alone: that of what comes in, times that of the column.
 // It takes no memory to speak of, and loses about a twentieth more than [normal.selectChannels] does.
 func (s *state) strongest(ctx context.Context, b blockmask.Block, at, stop int, p *part, width int) ([]int, error) {
-	reason, err := s.pass(ctx, at, stop, []*part{p}, true, func(_ *batch, r *rows) error {
+	err := s.passOwn(ctx, b, at, stop, p, func(_ *batch, r *rows) error {
 		p.count(r.taps[p])
 		return nil
 	})
-	if err == nil && reason != "" {
-		err = fmt.Errorf("%s cannot lose channels: %s", b, reason)
-	}
 	if err != nil {
 		return nil, err
 	}
@@ -183,8 +186,8 @@ func (q *dense) of(kept []int) *dense {
 	return &dense{k: len(kept), d: q.d, fit: q.fit.of(kept), held: q.held.of(kept), fitOnly: q.fitOnly}
 }
 
-// fitKept fits the columns of the kept channels, (len(kept), d), with the equations of these alone. lambda is 0 where the original ones are best; before is the held
-// part's loss with those.
+// fitKept fits the columns of the kept channels, (len(kept), d), with the equations of these alone. lambda is 0 where the
+// original ones are best; before is the held part's loss with those.
 func (q *dense) fitKept(p *part, kept []int, lambdas []float64) (columns *mat.Dense, lambda, before float64, err error) {
 	start := mat.NewDense(len(kept), q.d, nil)
 	for i, c := range kept {

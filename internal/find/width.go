@@ -30,7 +30,7 @@ type narrower struct {
 
 	times   *search.Model      // what blocks take; nil: unknown
 	twin    repair.Twin        // that is loaded
-	own     *perplexity.Corpus // that the model has written for the fit; nil: none
+	own     *perplexity.Corpus // that the model has written for the fit
 	uniform shape.Shape        // the widest one of one width that reaches the goal
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"path/filepath"
 	"slices"
@@ -38,6 +39,7 @@ func worse(ctx context.Context, o options) error {
 			for seed := range uint64(o.seeds) {
 				c := o
 				c.model, c.ratio, c.seed = model, ratio, seed+1
+				c.given = maps.Clone(o.given)
 				c.given["seed"] = true
 				files := []string{filepath.Join(dir, "width.gguf"), filepath.Join(dir, "blocks.gguf")}
 				blocks, err := c.blocksArgs()
