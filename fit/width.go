@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"gonum.org/v1/gonum/mat"
 
@@ -58,6 +59,7 @@ func (s *state) cut(ctx context.Context, b blockmask.Block, at, stop int, parts 
 	if err != nil {
 		return err
 	}
+	began := time.Now()
 	if kept == nil {
 		if kept, err = q.fit.selectChannels(width); err != nil {
 			return fmt.Errorf("%s: %w", b, err)
@@ -79,6 +81,9 @@ func (s *state) cut(ctx context.Context, b blockmask.Block, at, stop int, parts 
 	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", b, err)
+	}
+	if p.norm == nil { // else the model runs, too
+		s.res.Solved += time.Since(began)
 	}
 	if err := s.install(p, b, kept, columns); err != nil {
 		return err
