@@ -24,6 +24,7 @@ type factors struct {
 	k, w int // w: rows of a block
 	inv  []*mat.TriDense
 	mul  product
+	sum  []float64 // for products; kept for its memory
 }
 
 var errIndefinite = errors.New("the matrix is not positive definite")
@@ -85,7 +86,7 @@ func (f *factors) below(j, n int, inv *mat.TriDense) error {
 	}
 	for from := 0; from < m; from += blockCols {
 		rows, cols := m-from, min(blockCols, m-from)
-		left, right, sum := make([]float32, n*rows), make([]float32, n*cols), make([]float64, rows*cols)
+		left, right, sum := make([]float32, n*rows), make([]float32, n*cols), f.sums(rows*cols)
 		for c := range n {
 			copy(left[c*rows:(c+1)*rows], panel[c*m+from:])
 			copy(right[c*cols:(c+1)*cols], panel[c*m+from:])
@@ -101,6 +102,15 @@ func (f *factors) below(j, n int, inv *mat.TriDense) error {
 		}
 	}
 	return nil
+}
+
+// sums are n zeros to add products to, until the next call.
+func (f *factors) sums(n int) []float64 {
+	if len(f.sum) < n {
+		f.sum = make([]float64, n)
+	}
+	clear(f.sum[:n])
+	return f.sum[:n]
 }
 
 // transposed is t^T, (n, n).

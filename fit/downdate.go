@@ -31,6 +31,8 @@ type downdating struct {
 	alive   []int      // ascending
 	group   int
 	mul     product // for large systems; nil: gonum does it
+
+	change, square mat.Dense // what gonum takes off v and inverse; kept for their memory
 }
 
 // selectChannels chooses keep of the k features of a, so that the ridge solution on them comes closest to the target. They come in
@@ -158,29 +160,46 @@ func (d *downdating) without(gone []int) error {
 		}
 		v.SetRow(j, d.v.RawRowView(p))
 	}
-	var s, sv, sRows, change mat.Dense
+	var s, sv, sRows mat.Dense
 	if err := s.Inverse(block); err != nil {
 		return unsolvable("the channels that leave together depend on each other")
 	}
 	sv.Mul(&s, v)
-	change.Mul(rows.T(), &sv)
-	d.v.Sub(d.v, &change)
+	d.change.Mul(rows.T(), &sv)
+	d.v.Sub(d.v, &d.change)
 	sRows.Mul(&s, rows)
 	if d.mul != nil {
-		err := d.mul(n, singles(rows.RawMatrix().Data, -1), singles(sRows.RawMatrix().Data, 1), d.inverse.RawMatrix().Data)
-		if err != nil {
+		if err := d.less(d.inverse, rows, &sRows); err != nil {
 			return err
 		}
 	} else {
-		var square mat.Dense
-		square.Mul(rows.T(), &sRows)
-		d.inverse.Sub(d.inverse, &square)
+		d.square.Mul(rows.T(), &sRows)
+		d.inverse.Sub(d.inverse, &d.square)
 	}
 	for _, p := range gone {
 		clear(d.v.RawRowView(p))
 		clear(d.inverse.RawRowView(p))
 		for i := range k {
 			d.inverse.Set(i, p, 0)
+		}
+	}
+	return nil
+}
+
+// less takes a^T b off x on the engine: a is (n, k), b (n, width), x (k, width). It goes by blocks of x's rows, so that the products, which
+// the engine keeps beside x, are small.
+func (d *downdating) less(x, a, b *mat.Dense) error {
+	n, k := a.Dims()
+	_, width := x.Dims()
+	right := singles(b.RawMatrix().Data, 1)
+	for from := 0; from < k; from += blockRows {
+		to := min(from+blockRows, k)
+		left := make([]float32, 0, n*(to-from))
+		for i := range n {
+			left = append(left, singles(a.RawRowView(i)[from:to], -1)...)
+		}
+		if err := d.mul(n, left, right, x.RawMatrix().Data[from*width:to*width]); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -199,18 +218,15 @@ func (a *normal) of(kept []int) *normal {
 	return s
 }
 
-// from is the problem of what is still missing behind the solution x (k, d): its solutions are changes of x.
+// from is the problem of what is still missing behind the solution x (k, d): its solutions are changes of x. It shares g with a.
 func (a *normal) from(x *mat.Dense) (*normal, error) {
 	gx, err := a.times(x)
 	if err != nil {
 		return nil, err
 	}
-	s := newNormal(a.k, a.d)
-	s.n, s.mul, s.loose = a.n, a.mul, a.loose
-	copy(s.g, a.g)
+	s := &normal{n: a.n, k: a.k, d: a.d, g: a.g, c: make([]float64, len(a.c)), energy: a.lossOf(x, gx), mul: a.mul, loose: a.loose}
 	for i, v := range gx.RawMatrix().Data {
 		s.c[i] = a.c[i] - v
 	}
-	s.energy, err = a.loss(x)
-	return s, err
+	return s, nil
 }

@@ -129,6 +129,11 @@ func (a *normal) loss(x *mat.Dense) (float64, error) {
 	if err != nil {
 		return 0, err
 	}
+	return a.lossOf(x, gx), nil
+}
+
+// lossOf is [normal.loss] with G X at hand.
+func (a *normal) lossOf(x, gx *mat.Dense) float64 {
 	sum := a.energy
 	for i := range a.k {
 		xi, gi, ci := x.RawRowView(i), gx.RawRowView(i), a.c[i*a.d:(i+1)*a.d]
@@ -136,7 +141,7 @@ func (a *normal) loss(x *mat.Dense) (float64, error) {
 			sum += xi[j] * (gi[j] - 2*ci[j])
 		}
 	}
-	return sum, nil
+	return sum
 }
 
 // climb looks for the lambda with the least loss: from the middle of [Lambdas] to the side on which the loss falls, until it rises. A

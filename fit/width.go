@@ -162,14 +162,12 @@ func (s *state) strongest(ctx context.Context, b blockmask.Block, at, stop int, 
 	if err != nil {
 		return nil, err
 	}
-	score := slices.Clone(p.power)
-	for c := range score {
-		column := 0.0
-		for o := range p.Out {
-			w := float64(p.Weights[o*p.In+c])
-			column += w * w
-		}
-		score[c] *= column
+	score, columns := slices.Clone(p.power), make([]float64, p.In)
+	for i, w := range p.Weights {
+		columns[i%p.In] += float64(w) * float64(w)
+	}
+	for c, v := range columns {
+		score[c] *= v
 	}
 	order := make([]int, p.In)
 	for c := range order {
