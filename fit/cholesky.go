@@ -184,6 +184,69 @@ func (f *factors) solve(x []float64, d int) error {
 	return nil
 }
 
+// invert replaces the factor by the inverse of the matrix that was factorised, in both triangles: first by the inverse Y of L, then by
+// Y^T Y.
+func (f *factors) invert() error {
+	for i := range f.inv {
+		if err := f.invertRows(i); err != nil {
+			return err
+		}
+	}
+	k := f.k
+	for j := 0; j < k; j += f.w {
+		n := min(f.w, k-j)
+		sum := f.sums(n * (j + n))
+		for r := j; r < k; r += f.w {
+			m := min(f.w, k-r)
+			if err := f.mul(m, f.part(r, m, j, j+n), f.part(r, m, 0, j+n), sum); err != nil {
+				return err
+			}
+		}
+		for r := j; r < j+n; r++ {
+			for c, v := range sum[(r-j)*(j+n):][:r+1] {
+				f.a[r*k+c], f.a[c*k+r] = v, v
+			}
+		}
+	}
+	return nil
+}
+
+// invertRows turns the i-th rows of blocks of L into those of its inverse, once those above are: Y_i = -L_ii^-1 (sum over r < i of L_ir Y_r).
+func (f *factors) invertRows(i int) error {
+	k, j := f.k, i*f.w
+	n := min(f.w, k-j)
+	sum := f.sums(j * n) // transposed: the columns of Y_r come first in it
+	for r := 0; r < j; r += f.w {
+		if err := f.mul(f.w, f.part(r, f.w, 0, r+f.w), turned(f.part(j, n, r, r+f.w), n, f.w), sum[:(r+f.w)*n]); err != nil {
+			return err
+		}
+	}
+	below, y := turned(singles(sum, -1), j, n), make([]float64, n*j)
+	if j > 0 {
+		if err := f.mul(n, transposed(f.inv[i], n), below, y); err != nil {
+			return err
+		}
+	}
+	for r := range n {
+		copy(f.a[(j+r)*k:], y[r*j:(r+1)*j])
+		for c := range n {
+			f.a[(j+r)*k+j+c] = f.inv[i].At(r, c)
+		}
+	}
+	return nil
+}
+
+// part is m rows of a from r on, columns from to to.
+func (f *factors) part(r, m, from, to int) []float32 {
+	out := make([]float32, 0, m*(to-from))
+	for ; m > 0; r, m = r+1, m-1 {
+		for _, v := range f.a[r*f.k+from : r*f.k+to] {
+			out = append(out, float32(v))
+		}
+	}
+	return out
+}
+
 // singles rounds numbers, times a sign.
 func singles(v []float64, sign float64) []float32 {
 	out := make([]float32, len(v))

@@ -31,8 +31,6 @@ type downdating struct {
 	alive   []int      // ascending
 	group   int
 	mul     product // for large systems; nil: gonum does it
-
-	change, square mat.Dense // what gonum takes off v and inverse; kept for their memory
 }
 
 // selectChannels chooses keep of the k features of a, so that the ridge solution on them comes closest to the target. They come in
@@ -53,7 +51,7 @@ func (a *normal) downdating() (*downdating, error) {
 	if !(mean > 0) || math.IsInf(mean, 0) {
 		return nil, unsolvable(fmt.Sprintf("the features of %d positions are all zero or not finite", a.n))
 	}
-	d := &downdating{v: new(mat.Dense), alive: make([]int, k), group: max(1, min(max(downdateGroup, k/manyPart), k/downdatePart))}
+	d := &downdating{alive: make([]int, k), group: max(1, min(max(downdateGroup, k/manyPart), k/downdatePart))}
 	h := slices.Clone(a.g)
 	for i := range k {
 		h[i*k+i] += selectRidge * mean
@@ -71,24 +69,32 @@ func (a *normal) downdating() (*downdating, error) {
 	if err != nil {
 		return nil, err
 	}
-	d.v.Mul(d.inverse, mat.NewDense(k, a.d, a.c))
 	for i := range d.alive {
 		d.alive[i] = i
 	}
-	return d, nil
+	c := mat.NewDense(k, a.d, a.c)
+	if d.mul == nil {
+		d.v = new(mat.Dense)
+		d.v.Mul(d.inverse, c)
+		return d, nil
+	}
+	d.v, err = d.mul.times(d.inverse.RawMatrix().Data, c)
+	return d, err
 }
 
-// inverse is that of a symmetric matrix h (k, k), which is overwritten.
+// inverse is that of a symmetric matrix h (k, k), in h's place.
 func inverse(h []float64, k int) (*mat.Dense, error) {
 	var ch mat.Cholesky
-	if !ch.Factorize(mat.NewSymDense(k, h)) {
+	upper := mat.NewSymDense(k, h)
+	if !ch.Factorize(upper) || ch.InverseTo(upper) != nil {
 		return nil, errIndefinite
 	}
-	var out mat.SymDense
-	if ch.InverseTo(&out) != nil {
-		return nil, errIndefinite
+	for i := range k {
+		for j := range i {
+			h[i*k+j] = h[j*k+i]
+		}
 	}
-	return mat.DenseCopyOf(&out), nil
+	return mat.NewDense(k, k, h), nil
 }
 
 // blockedInverse is [inverse] in blocks of w rows, with products on the engine.
@@ -100,11 +106,7 @@ func blockedInverse(h []float64, k, w int, mul product) (*mat.Dense, error) {
 	if err != nil {
 		return nil, err
 	}
-	x := make([]float64, k*k)
-	for i := range k {
-		x[i*k+i] = 1
-	}
-	return mat.NewDense(k, k, x), f.solve(x, k)
+	return mat.NewDense(k, k, h), f.invert()
 }
 
 // to lets features leave until keep are alive.
@@ -165,16 +167,9 @@ func (d *downdating) without(gone []int) error {
 		return unsolvable("the channels that leave together depend on each other")
 	}
 	sv.Mul(&s, v)
-	d.change.Mul(rows.T(), &sv)
-	d.v.Sub(d.v, &d.change)
 	sRows.Mul(&s, rows)
-	if d.mul != nil {
-		if err := d.less(d.inverse, rows, &sRows); err != nil {
-			return err
-		}
-	} else {
-		d.square.Mul(rows.T(), &sRows)
-		d.inverse.Sub(d.inverse, &d.square)
+	if err := errors.Join(d.less(d.v, rows, &sv), d.less(d.inverse, rows, &sRows)); err != nil {
+		return err
 	}
 	for _, p := range gone {
 		clear(d.v.RawRowView(p))
@@ -186,15 +181,24 @@ func (d *downdating) without(gone []int) error {
 	return nil
 }
 
-// less takes a^T b off x on the engine: a is (n, k), b (n, width), x (k, width). It goes by blocks of x's rows, so that the products, which
-// the engine keeps beside x, are small.
+// less takes a^T b off x: a is (n, k), b (n, width), x (k, width). It goes by blocks of x's rows, so that products are small.
 func (d *downdating) less(x, a, b *mat.Dense) error {
 	n, k := a.Dims()
 	_, width := x.Dims()
-	right := singles(b.RawMatrix().Data, 1)
+	var left, right []float32
+	if d.mul != nil {
+		right = singles(b.RawMatrix().Data, 1)
+	}
 	for from := 0; from < k; from += blockRows {
 		to := min(from+blockRows, k)
-		left := make([]float32, 0, n*(to-from))
+		if d.mul == nil {
+			var p mat.Dense
+			p.Mul(a.Slice(0, n, from, to).T(), b)
+			rows := x.Slice(from, to, 0, width).(*mat.Dense)
+			rows.Sub(rows, &p)
+			continue
+		}
+		left = left[:0]
 		for i := range n {
 			left = append(left, singles(a.RawRowView(i)[from:to], -1)...)
 		}

@@ -113,14 +113,20 @@ func (a *normal) times(x *mat.Dense) (*mat.Dense, error) {
 		gx.Mul(mat.NewSymDense(a.k, a.g), x)
 		return &gx, nil
 	}
-	sum := make([]float64, a.k*a.d)
-	for j := 0; j < a.k; j += blockRows {
-		n := min(blockRows, a.k-j)
-		if err := a.mul(n, singles(a.g[j*a.k:(j+n)*a.k], 1), singles(x.RawMatrix().Data[j*a.d:(j+n)*a.d], 1), sum); err != nil {
+	return a.mul.times(a.g, x)
+}
+
+// times is g x: g is (k, k) and symmetric, x (k, d).
+func (mul product) times(g []float64, x *mat.Dense) (*mat.Dense, error) {
+	k, d := x.Dims()
+	sum := make([]float64, k*d)
+	for j := 0; j < k; j += blockRows {
+		n := min(blockRows, k-j)
+		if err := mul(n, singles(g[j*k:(j+n)*k], 1), singles(x.RawMatrix().Data[j*d:(j+n)*d], 1), sum); err != nil {
 			return nil, err
 		}
 	}
-	return mat.NewDense(a.k, a.d, sum), nil
+	return mat.NewDense(k, d, sum), nil
 }
 
 // loss is sum |X^T f - r|^2 over the positions of a.
