@@ -23,6 +23,10 @@ var widthLambdas = []float64{0.003, 0.01, 0.03, 0.1, 0.3, 1}
 // trialLambdas are enough to see what a shape loses.
 var trialLambdas = []float64{0.03, 0.3}
 
+// collectAt is how much garbage there may be while channels are chosen, in percent of what is alive. The matrices hold no pointers, so that
+// collecting costs next to nothing, and the usual 100 would double what they take.
+const collectAt = 20
+
 // cut takes channels out of an FFN, whose output projection lies between two boundaries. With f (k) what that is multiplied with, on the
 // pruned stream, and y = x_d behind the FFN less x_p in front of it, the wanted number of channels on which a linear map of f comes
 // closest to y is chosen, and the projection's columns are fitted:
