@@ -6,6 +6,9 @@ import (
 	"math"
 	"slices"
 
+	"gonum.org/v1/gonum/blas"
+	"gonum.org/v1/gonum/blas/blas64"
+	"gonum.org/v1/gonum/lapack/lapack64"
 	"gonum.org/v1/gonum/mat"
 )
 
@@ -30,7 +33,8 @@ type downdating struct {
 	v       *mat.Dense // (k, d) the solution on what is alive; rows of what left are zero
 	alive   []int      // ascending
 	group   int
-	mul     product // for large systems; nil: gonum does it
+	mul     product   // for large systems; nil: gonum does it
+	work    mat.Dense // gonum's products; kept for its memory
 }
 
 // selectChannels chooses keep of the k features of a, so that the ridge solution on them comes closest to the target. They come in
@@ -82,11 +86,14 @@ func (a *normal) downdating() (*downdating, error) {
 	return d, err
 }
 
-// inverse is that of a symmetric matrix h (k, k), in h's place.
+// inverse is that of a symmetric matrix h (k, k), in h's place. Its condition needs no look: a matrix without negative eigenvalues, plus
+// [selectRidge], has one of at most k/selectRidge.
 func inverse(h []float64, k int) (*mat.Dense, error) {
-	var ch mat.Cholesky
-	upper := mat.NewSymDense(k, h)
-	if !ch.Factorize(upper) || ch.InverseTo(upper) != nil {
+	factor, ok := lapack64.Potrf(blas64.Symmetric{Uplo: blas.Upper, N: k, Stride: k, Data: h})
+	if ok {
+		_, ok = lapack64.Potri(factor)
+	}
+	if !ok {
 		return nil, errIndefinite
 	}
 	for i := range k {
@@ -192,10 +199,10 @@ func (d *downdating) less(x, a, b *mat.Dense) error {
 	for from := 0; from < k; from += blockRows {
 		to := min(from+blockRows, k)
 		if d.mul == nil {
-			var p mat.Dense
-			p.Mul(a.Slice(0, n, from, to).T(), b)
+			d.work.Reset()
+			d.work.Mul(a.Slice(0, n, from, to).T(), b)
 			rows := x.Slice(from, to, 0, width).(*mat.Dense)
-			rows.Sub(rows, &p)
+			rows.Sub(rows, &d.work)
 			continue
 		}
 		left = left[:0]

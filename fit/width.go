@@ -96,9 +96,9 @@ func (s *state) cut(ctx context.Context, b blockmask.Block, at, stop int, parts 
 	return nil
 }
 
-// CutBytes is the memory that an FFN of k channels takes to choose of, with outputs d: sums of two parts, a factor and an inverse, all (k, k)
-// doubles, and solutions. With the copies on the way and what Go has not collected yet it was ten matrices for k = 14336.
-func CutBytes(k, d int) int64 { return 8 * (10*int64(k)*int64(k) + 4*int64(k)*int64(d)) }
+// CutBytes is the memory that choosing channels of an FFN takes, k of them with d outputs each: the sums of two parts and an inverse, all
+// (k, k) doubles, a fourth for garbage and for what an engine keeps, and solutions and blocks. A test measures it.
+func CutBytes(k, d int) int64 { return 8 * 4 * int64(k) * int64(k+d+2*blockRows) }
 
 // sums are those of an FFN's features, or of some of them, with what is missing behind it and what it adds itself as the target; held is
 // how many numbers the held part's target has.
