@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"runtime/debug"
 	"slices"
 
 	"github.com/ggufprune/ggufprune/blockmask"
@@ -35,6 +36,9 @@ func Run(ctx context.Context, e engine.BlockRunner, w Weights, q Request) (res *
 			err = errors.Join(err, s.restore())
 		}
 	}()
+	if s.cutting() {
+		defer debug.SetGCPercent(debug.SetGCPercent(collectAt))
+	}
 	if err := s.walk(ctx); err != nil {
 		return nil, err
 	}
