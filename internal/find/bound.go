@@ -19,6 +19,7 @@ import (
 // How much goes within a bound of quality.
 const (
 	firstRatio  = 0.15 // that is tried
+	halvings    = 8    // of the step from one width that is within the bound to an amount that the FFNs do not hold
 	nearBound   = 0.93 // a loss between this part of the bound and all of it is near enough
 	firstTries  = 2    // of one width, to see about how much can go
 	secondTries = 4    // of the best shape, to come nearer
@@ -39,19 +40,22 @@ func (n *narrower) used(loss float64) float64 {
 func (n *narrower) chooseWithin(ctx context.Context) (shape.Shape, []plan.Shape, error) {
 	c := &choice{narrower: n, least: math.Inf(1)}
 	uniform := &seeker{choice: c, name: oneWidth}
-	tries := firstTries
-	if !n.mixed {
-		tries += secondTries
+	ratio, err := uniform.seek(ctx, firstRatio, firstTries)
+	if err == nil && (!n.mixed || uniform.most == 0) {
+		ratio, err = uniform.seek(ctx, ratio, secondTries)
 	}
-	ratio, err := uniform.seek(ctx, firstRatio, tries)
 	if err != nil {
 		return c.best, nil, err
 	}
-	if !n.mixed {
+	if !n.mixed || uniform.most == 0 { // what one width loses at its widest, others lose, too, or nearly
 		return uniform.found(n)
 	}
-	if err := n.setAmount(ratio); err != nil {
-		return c.best, nil, err
+	for i := 0; n.setAmount(ratio) != nil; i++ { // the FFNs hold less than that
+		if i == halvings {
+			return uniform.found(n)
+		}
+		uniform.known.Add(shape.Point{Ratio: ratio, Used: math.Inf(1)})
+		ratio = uniform.known.Next()
 	}
 	c.least = math.Inf(1)
 	if err := c.tryAll(ctx); err != nil {

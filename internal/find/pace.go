@@ -164,7 +164,7 @@ func (n *narrower) timeLast() error {
 func about(seconds float64) string {
 	d := time.Duration(seconds * float64(time.Second))
 	switch {
-	case d < time.Minute:
+	case d < 2*time.Minute:
 		return d.Round(time.Second).String()
 	case d < 2*time.Hour:
 		return fmt.Sprintf("%.0f minutes", d.Minutes())
