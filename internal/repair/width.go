@@ -11,6 +11,7 @@ import (
 	"github.com/ggufprune/ggufprune/engine"
 	"github.com/ggufprune/ggufprune/fit"
 	"github.com/ggufprune/ggufprune/gguf"
+	"github.com/ggufprune/ggufprune/internal/format"
 	"github.com/ggufprune/ggufprune/internal/progress"
 	"github.com/ggufprune/ggufprune/internal/source"
 	"github.com/ggufprune/ggufprune/layout"
@@ -124,11 +125,24 @@ func Probe(ctx context.Context, src *source.Source, q Request, widths map[blockm
 		return nil, err
 	}
 	defer m.session.Close()
+	if need, room := mostOf(src, widths), memory(src, q.Twin, m.pieces.Positions()); room > 0 && need > room {
+		return nil, fmt.Errorf("it takes %s for an FFN, and there is room for %s", format.MiB(need), format.MiB(room))
+	}
 	request := fit.ProbeRequest{Widths: widths, Gone: gone, Fit: m.pieces.Fit, Judge: some(m.pieces.Held, judged)}
 	bar := startBar(sink, "measure blocks", len(q.Blocks))
 	defer bar.Stop()
 	request.Progress = bar.block
 	return fit.Probe(ctx, m.runner, NewProjections(src.Spec.Engine, src.File, q.Blocks), request)
+}
+
+// mostOf is the memory that choosing channels takes of the FFN with the most.
+func mostOf(src *source.Source, widths map[blockmask.Block][]int) (most int64) {
+	for b := range widths {
+		if t, ok := src.File.Tensor(fmt.Sprintf("blk.%d.ffn_down.weight", b.Layer)); ok {
+			most = max(most, fit.CutBytes(int(t.Dims[0]), int(t.Dims[1])))
+		}
+	}
+	return most
 }
 
 // spread are about so many positions of batches, evenly from all of them: their indices.

@@ -102,6 +102,7 @@ func (o options) job(ctx context.Context, file, label, cost string, extra []stri
 	if err != nil {
 		return err
 	}
+	o.run.plan = planPath
 	positions, err := fitPositions(file)
 	if err != nil {
 		return err

@@ -37,6 +37,7 @@ func Run(ctx context.Context, args []string) error {
 	fs.IntVar(&o.seeds, "seeds", 3, "seeds of the part worse")
 	fs.StringVar(&o.output, "o", "", "where the pruned file goes; that of the part blocks beside it (default: a temporary folder)")
 	fs.StringVar(&o.pruned, "pruned", "", "a pruned file for the parts tasks and speed (default: that of the part prune in the same run)")
+	fs.StringVar(&o.plan, "plan", "", "the plan of -pruned, for what it predicts of its speed")
 	fs.StringVar(&o.tasks, "tasks", "testdata/tasks", "folder with a file for each task, of the task's name")
 	fs.IntVar(&o.limit, "limit", 0, "the first so many items of each task (default: all)")
 	fs.IntVar(&o.chunks, "chunks", 0, "most samples that the search of the part blocks scores on (default: prune's)")

@@ -19,6 +19,7 @@ type options struct {
 	parts, model, fitTexts, judgeTexts string
 	names, label                       string
 	reference, output, pruned, tasks   string
+	plan                               string
 	program, ratios                    string
 	ratio                              float64
 	width, tokens, window              int
@@ -35,6 +36,7 @@ type run struct {
 	folder string             // of files that do not stay; "" until one is needed
 	judged map[string]verdict // by model and text
 	pruned string             // the file of the part prune
+	plan   string             // and its plan
 
 	program string // ggufprune, when it is built
 }

@@ -1,6 +1,7 @@
 package widthbench
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -9,6 +10,7 @@ import (
 	"github.com/ggufprune/ggufprune/gguf"
 	"github.com/ggufprune/ggufprune/internal/compare"
 	"github.com/ggufprune/ggufprune/internal/corpus"
+	"github.com/ggufprune/ggufprune/internal/planfile"
 	"github.com/ggufprune/ggufprune/perplexity"
 )
 
@@ -71,6 +73,16 @@ func speed(ctx context.Context, o options) error {
 		lines = append(lines, fmt.Sprintf("figure width_%s_speed_%s %.4f", o.percent(), s.name, s.ratio.Mean))
 	}
 	lines = append(lines, fmt.Sprintf("figure width_%s_speed %.2f", o.percent(), worst))
+	if path := cmp.Or(o.plan, o.run.plan); path != "" {
+		p, err := planfile.Read(path)
+		if err != nil {
+			return err
+		}
+		predicted := p.Steps[len(p.Steps)-1].Speedup
+		off := 100 * (b.GenerateRatio.Mean/predicted - 1)
+		fmt.Printf("generate: by the blocks' times the plan predicts x%.4f, off by %+.2f%%\n", predicted, off)
+		lines = append(lines, fmt.Sprintf("figure width_%s_speed_by_times %.2f", o.percent(), off))
+	}
 	fmt.Printf("\n%s\n", strings.Join(lines, "\n"))
 	return nil
 }
