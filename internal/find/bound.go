@@ -69,6 +69,9 @@ func (n *narrower) chooseWithin(ctx context.Context) (shape.Shape, []plan.Shape,
 	if _, err := best.seek(ctx, best.known.Next(), secondTries); err != nil {
 		return c.best, nil, err
 	}
+	if best.most == 0 { // it lost the least of an amount beyond the bound, and nothing less of it is within
+		best = uniform
+	}
 	return best.found(n)
 }
 
@@ -162,11 +165,15 @@ func (n *narrower) named(ctx context.Context, name string, ratio float64) (shape
 
 // found is what was found within the bound.
 func (s *seeker) found(n *narrower) (shape.Shape, []plan.Shape, error) {
+	if len(s.tried) == 0 {
+		return s.within, nil, n.Goal.Fail("the FFNs are too narrow to lose channels; use --kind mix")
+	}
 	if s.most == 0 {
 		least := slices.MinFunc(s.tried, func(a, b trial) int { return cmp.Compare(n.loss(a.Shape), n.loss(b.Shape)) })
 		return s.within, nil, n.Goal.Fail("removing %.1f%% of the parameters loses more than that already (perplexity x%.3f, KLD %.3f); give a larger bound",
 			100*least.Ratio, math.Exp(least.Loss), least.KLD)
 	}
+	n.amount.Ratio = s.most
 	n.sink.Notef("the shape is %s, with %.1f%% of the parameters gone", s.name, 100*s.most)
 	return s.within, chosenOf(s.tried, s.at), nil
 }

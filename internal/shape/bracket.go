@@ -24,24 +24,21 @@ func (b *Bracket) Add(p Point) {
 // Next is the ratio that is likely to take all of the bound: by the two points around it, or by the nearest one.
 func (b Bracket) Next() float64 {
 	at := slices.IndexFunc(b, func(p Point) bool { return p.Used > 1 })
+	switch at {
+	case -1:
+		return min(0.9, b[len(b)-1].Scaled())
+	case 0:
+		return b[0].Scaled()
+	}
+	lo, hi := b[at-1], b[at]
 	power := growth
-	near := len(b) - 1
-	switch {
-	case at == 0:
-		near = 0
-	case at > 0:
-		lo, hi := b[at-1], b[at]
-		if lo.Used > 0 && !math.IsInf(hi.Used, 0) {
-			power = math.Log(hi.Used/lo.Used) / math.Log(hi.Ratio/lo.Ratio)
-		}
-		near = at - 1
-		r := scaled(lo, power)
-		if !(r > lo.Ratio && r < hi.Ratio) {
-			r = math.Sqrt(lo.Ratio * hi.Ratio)
-		}
+	if lo.Used > 0 && !math.IsInf(hi.Used, 0) {
+		power = math.Log(hi.Used/lo.Used) / math.Log(hi.Ratio/lo.Ratio)
+	}
+	if r := scaled(lo, power); r > lo.Ratio && r < hi.Ratio {
 		return r
 	}
-	return min(0.9, scaled(b[near], power))
+	return math.Sqrt(lo.Ratio * hi.Ratio)
 }
 
 // scaled is the ratio that takes all of the bound, if what it takes grows with power. A point that takes next to nothing, or far too

@@ -20,12 +20,12 @@ func printRepair(u *ui.UI, o *prune.Outcome) {
 		u.Resultf("repair  none: it would not have helped on text held back from it")
 		return
 	}
-	was := "was"
-	if len(r.Narrowed) > 0 {
-		was = "with all channels"
+	if len(r.Narrowed) > 0 { // what it came to is in the summary
+		u.Resultf("fit     %d of %d blocks re-fitted on %d tokens", len(r.Weights), len(r.Blocks), r.Positions)
+	} else {
+		u.Resultf("repair  %d of %d blocks re-fitted on %d tokens; PPL on text held back from the fit %.4f, was %.4f", len(r.Weights), len(r.Blocks),
+			r.Positions, math.Exp(r.NLLAfter), math.Exp(r.NLLBefore))
 	}
-	u.Resultf("repair  %d of %d blocks re-fitted on %d tokens; PPL on text held back from the fit %.4f, %s %.4f", len(r.Weights), len(r.Blocks),
-		r.Positions, math.Exp(r.NLLAfter), was, math.Exp(r.NLLBefore))
 	var reasons []string
 	skipped := map[string]int{}
 	for _, b := range r.Blocks {

@@ -1,10 +1,13 @@
 package render
 
 import (
+	"cmp"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/ggufprune/ggufprune/blockmask"
+	"github.com/ggufprune/ggufprune/fit"
 	"github.com/ggufprune/ggufprune/internal/format"
 	"github.com/ggufprune/ggufprune/internal/prune"
 	"github.com/ggufprune/ggufprune/internal/ui"
@@ -55,6 +58,8 @@ func printSummary(u *ui.UI, out *prune.Outcome) {
 		estimate = " (an estimate)"
 	}
 	switch {
+	case out.Repair != nil && len(out.Repair.Narrowed) > 0: // the score is of text that such a fit may not have seen
+		u.Resultf("PPL     %s", fittedText(out.Repair, p.Kinds))
 	case p.Metric == perplexity.KLD.String():
 		u.Resultf("KLD     %.4f nats on the calibration%s", last.Score, estimate)
 	case held == nil && !math.IsInf(last.Score, 0):
@@ -63,6 +68,17 @@ func printSummary(u *ui.UI, out *prune.Outcome) {
 	if held != nil {
 		u.Resultf("PPL     %s", heldOutText(held))
 	}
+}
+
+// fittedText says what a fit of channels lost on text that was held back from it, in all and by kind.
+func fittedText(r *fit.Result, kinds []plan.Kind) string {
+	text := fmt.Sprintf("x%.3f on text held back from the fit: %.2f, was %.2f", math.Exp(r.NLLAfter-r.NLLBefore), math.Exp(r.NLLAfter), math.Exp(r.NLLBefore))
+	if len(kinds) < 2 {
+		return text
+	}
+	byRatio := func(a, b plan.Kind) int { return cmp.Compare(a.Ratio(), b.Ratio()) }
+	best, worst := slices.MinFunc(kinds, byRatio), slices.MaxFunc(kinds, byRatio)
+	return fmt.Sprintf("%s; from x%.2f (%s) to x%.2f (%s)", text, best.Ratio(), best.Describe(), worst.Ratio(), worst.Describe())
 }
 
 // printNext says what to do with the file.
