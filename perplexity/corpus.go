@@ -110,7 +110,10 @@ func checkText(name string, data []byte) error {
 func invalidAt(data []byte) int {
 	for i := 0; i < len(data); {
 		r, n := utf8.DecodeRune(data[i:])
-		if r == utf8.RuneError && n == 1 && utf8.FullRune(data[i:]) {
+		if r == utf8.RuneError && n == 1 {
+			if !utf8.FullRune(data[i:]) {
+				break
+			}
 			return i
 		}
 		i += n
