@@ -68,6 +68,7 @@ func (o *applyOptions) run(cmd *cobra.Command, _ []string, u *ui.UI) error {
 	if err != nil {
 		return err
 	}
+	flags.Tell(j.Spec, u)
 	if o.all || len(goals) > 1 {
 		series := render.NewSeries(u)
 		return series.Done(prune.ApplyAll(cmd.Context(), j, goals, u, series.Add))

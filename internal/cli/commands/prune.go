@@ -63,6 +63,7 @@ func (o *pruneOptions) run(cmd *cobra.Command, _ []string, u *ui.UI) error {
 	if err != nil {
 		return err
 	}
+	flags.Tell(j.Spec, u)
 	if flags.DefaultRepair != fit.Off && j.Method.Time > 0 && !o.repair.Asked() {
 		u.Notef("no repair, whose time --time does not plan; --repair auto adds one")
 	}

@@ -67,6 +67,7 @@ func (o *repairOptions) run(cmd *cobra.Command, args []string, u *ui.UI) error {
 		return err
 	}
 	j.MaskOf = args[1]
+	flags.Tell(j.Spec, u)
 	out, err := prune.Apply(cmd.Context(), j, u)
 	if err != nil {
 		return err
