@@ -263,7 +263,9 @@ func (c cached) within(quant string) cached {
 	match := regexp.MustCompile(`(?i)` + regexp.QuoteMeta(quant) + `[.-]`)
 	word := regexp.MustCompile(`(?i)(^|[^a-z0-9_])` + regexp.QuoteMeta(quant) + `[.-]`)
 	out := c.that(func(f cachedFile) bool { return isModel(f.name) && word.MatchString(f.name) })
-	for _, f := range c.that(func(f cachedFile) bool { return isModel(f.name) && match.MatchString(f.name) && !word.MatchString(f.name) }) {
+	for _, f := range c.that(func(f cachedFile) bool {
+		return isModel(f.name) && match.MatchString(f.name) && !word.MatchString(f.name)
+	}) {
 		f.note = "its name only contains " + quant + "; llama.cpp takes it, too"
 		out = append(out, f)
 	}
