@@ -74,7 +74,7 @@ func (s *sums) add(p position) {
 	s.count++
 }
 
-// Mean is a mean and its standard error, 0 where the observations are too few to tell.
+// Mean is a mean and its standard error, NaN where the observations are too few to tell.
 type Mean struct{ Value, StdErr float64 }
 
 // meanOf returns the mean of n observations from their sum and the sum of their squares.
@@ -82,9 +82,9 @@ func meanOf(sum, squares float64, n int) Mean {
 	if n < 1 {
 		return Mean{}
 	}
-	m := Mean{Value: sum / float64(n)}
-	if v := squares/float64(n) - m.Value*m.Value; v > 0 && n > 10 {
-		m.StdErr = math.Sqrt(v / float64(n-1))
+	m := Mean{sum / float64(n), math.NaN()}
+	if v := squares/float64(n) - m.Value*m.Value; n > 10 { // llama-perplexity's bound
+		m.StdErr = math.Sqrt(max(0, v) / float64(n-1))
 	}
 	return m
 }
