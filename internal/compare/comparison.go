@@ -172,7 +172,7 @@ func (c *comparer) open() error {
 func (c *comparer) inputs() []string {
 	in := []string{c.j.Text.File}
 	for _, m := range c.j.Models {
-		in = append(in, m.Path)
+		in = append(in, gguf.Shards(m.Path)...)
 	}
 	return in
 }

@@ -49,7 +49,7 @@ func (c *comparer) load(ctx context.Context, m Contender, f *gguf.File) (*runner
 		model, err = c.j.Spec.Load(ctx, m.Path)
 	}
 	if err != nil {
-		return nil, c.j.Spec.LoadError(m.Path, f.Arch(), err)
+		return nil, c.j.Spec.LoadError(m.Path, f, err)
 	}
 	r := &runner{label: m.Label, path: m.Path, removed: m.Removed, model: model}
 	if err := c.checkTokens(r); err != nil {

@@ -147,7 +147,7 @@ func (o *pruneOptions) checkWidth(j prune.Job) error {
 // jobFiles are the files that a job reads and writes.
 func jobFiles(j prune.Job) []string {
 	var out []string
-	for _, path := range []string{j.Spec.Path, j.Text.File, j.SavePlan, j.Output} {
+	for _, path := range append(j.Spec.Files(), j.Text.File, j.SavePlan, j.Output) {
 		if path != "" {
 			out = append(out, path)
 		}
