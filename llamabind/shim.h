@@ -160,7 +160,8 @@ typedef struct bp_session bp_session;
 typedef struct {
     int32_t n_seq;      // sequences per batch
     int32_t seq_len;    // tokens per sequence
-    int32_t n_ubatch;   // 0: n_seq*seq_len. An edited session always uses 0.
+    int32_t n_batch;    // most tokens of one llama_decode; 0: n_seq*seq_len. An edited session always uses 0.
+    int32_t n_ubatch;   // likewise of one graph
     int32_t n_threads;
     int32_t flash_attn; // -1 auto, 0 off, 1 on
     bool    unedited;   // a stock context: no hook, no analysis

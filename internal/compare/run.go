@@ -191,11 +191,11 @@ func (c *comparer) run(ctx context.Context, r *runner, window func(rows [][]floa
 	nSeq, seqLen := c.j.Text.Shape(c.shape.Context)
 	p := engine.SessionParams{
 		NSeq: nSeq, SeqLen: seqLen, Threads: c.j.Spec.Threads, FlashAttn: c.j.Spec.FlashAttn,
-		Unedited: true, UBatch: c.ubatch(nSeq, seqLen),
+		Unedited: true, Batch: c.batch(nSeq, seqLen), UBatch: c.ubatch(nSeq, seqLen),
 	}
 	if r.removed.Len() > 0 { // an edited session makes one graph of a batch: of as many tokens as the others' graphs
 		nSeq = max(1, p.UBatch/seqLen)
-		p.NSeq, p.Unedited, p.UBatch = nSeq, false, 0
+		p.NSeq, p.Unedited, p.Batch, p.UBatch = nSeq, false, 0, 0
 	}
 	s, err := r.model.NewSession(ctx, p)
 	if err != nil {
