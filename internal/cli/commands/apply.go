@@ -112,6 +112,9 @@ func (o *applyOptions) job() (j prune.ApplyJob, goals []search.Goal, err error) 
 	if j.Repair, err = o.repair.Resolve(find.Method{}, o.quantize.Type, goals...); err != nil {
 		return j, nil, err
 	}
+	if err := j.Text.Keep(j.Repair.Files...); err != nil {
+		return j, nil, err
+	}
 	j.Plan, j.Output, j.Force, j.NoCheck = o.plan, o.output.Path, o.output.Force, o.output.NoCheck
 	if j.Layout, err = o.output.Resolve(); err != nil {
 		return j, nil, err

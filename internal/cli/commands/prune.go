@@ -124,7 +124,10 @@ func (o *pruneOptions) job() (j prune.Job, err error) {
 	if j.Layout == layout.Native && slices.Contains([]blockmask.Unit{blockmask.Mix, blockmask.Attn, blockmask.Ffn}, j.Unit) {
 		return j, flags.Errorf("--layout native needs full layers; add --kind layer, pair or width, or leave the layout to auto")
 	}
-	j.Compare, err = o.compare.Resolve()
+	if err := j.Text.Keep(j.Repair.Files...); err != nil {
+		return j, err
+	}
+	j.Compare, err = o.compare.Resolve(j.Text.Files)
 	return j, err
 }
 

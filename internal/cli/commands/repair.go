@@ -87,6 +87,9 @@ func (o *repairOptions) job() (j prune.ApplyJob, err error) {
 	if j.Repair, err = o.repair.Resolve(find.Method{}, ""); err != nil {
 		return j, err
 	}
+	if err := j.Text.Keep(j.Repair.Files...); err != nil {
+		return j, err
+	}
 	j.Repair.Usual = false
 	if j.Repair.Method == "" {
 		return j, flags.Errorf("--repair off leaves nothing to do; use auto, full or map")

@@ -90,7 +90,7 @@ func (t *Text) text() (corpus.Text, error) {
 	}
 	file, err := t.path()
 	return corpus.Text{
-		File: file, Convention: c, Context: max(0, t.context), Batch: min(t.batch, t.UBatch), Max: most,
+		File: file, Files: corpus.NewFiles(), Convention: c, Context: max(0, t.context), Batch: min(t.batch, t.UBatch), Max: most,
 		Seed: uint64(max(0, t.seed)),
 	}, err
 }
