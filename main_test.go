@@ -167,6 +167,8 @@ func writeBadModels(dir string) error {
 		"other.gguf":   {"general.name": "Another model"},
 		"tokens.gguf":  {"tokenizer.ggml.add_bos_token": false},
 		"chat.gguf":    {"tokenizer.chat_template": chatTemplate},
+		"named.gguf":   {"tokenizer.chat_template": "chatml"},
+		"word.gguf":    {"tokenizer.chat_template": "default"},
 		"nochat.gguf":  {"tokenizer.chat_template": "{{ messages | no_such_filter }}"},
 	} {
 		if err := rewrite(filepath.Join(dir, name), set); err != nil {

@@ -1,6 +1,7 @@
 package perplexity
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -20,16 +21,16 @@ func (c *Corpus) Conversations() int {
 }
 
 // Chat returns the corpus with its conversations and instructions rendered by render, a model's chat template, instead of the form
-// that [Read] gives them; other documents stay as they are. Conversations that render refuses are left out: refused says how
-// many, and why the first. In what was rendered the names of special tokens mean these tokens, as in llama.cpp's own chats.
+// that [Read] gives them; other documents stay as they are. Conversations that render refuses, or of which it leaves
+// out a message, are left out: refused says how many, and why the first. In what was rendered the names of special tokens mean these tokens, as in llama.cpp's own chats.
 func (c *Corpus) Chat(render func([]engine.Message) (string, error)) (out *Corpus, refused int, why error) {
 	out = &Corpus{Name: c.Name, Continuous: c.Continuous}
 	for i, doc := range c.Documents {
 		special := i < len(c.Turns) && c.Turns[i] != nil
 		if special {
 			text, err := render(c.Turns[i])
-			if err == nil && strings.TrimSpace(text) == "" {
-				err = fmt.Errorf("the template renders it to nothing")
+			if err == nil {
+				err = holds(text, c.Turns[i])
 			}
 			if err != nil {
 				if refused++; why == nil {
@@ -42,6 +43,26 @@ func (c *Corpus) Chat(render func([]engine.Message) (string, error)) (out *Corpu
 		out.Documents, out.special = append(out.Documents, doc), append(out.special, special)
 	}
 	return out, refused, why
+}
+
+// holds returns an error if a message is not in its rendering. A template may leave out white space, what a reply begins with
+// as thoughts, and the system's text; one that leaves out more is none for these messages.
+func holds(text string, turns []engine.Message) error {
+	if strings.TrimSpace(text) == "" {
+		return errors.New("the template renders it to nothing")
+	}
+	for _, m := range turns {
+		words := m.Content
+		if m.Role == "assistant" {
+			if i := strings.LastIndex(words, "</think>"); i >= 0 {
+				words = words[i+len("</think>"):]
+			}
+		}
+		if m.Role != "system" && !strings.Contains(text, strings.TrimSpace(words)) {
+			return fmt.Errorf("the template leaves out what the %s says", m.Role)
+		}
+	}
+	return nil
 }
 
 // Special returns a corpus of documents in which the names of special tokens mean these tokens, such as texts that a model
