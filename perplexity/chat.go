@@ -78,35 +78,3 @@ func (c *Corpus) parsesSpecial(i int) bool { return i < len(c.special) && c.spec
 func (c *Corpus) AllSpecial() bool {
 	return len(c.special) == len(c.Documents) && !slices.Contains(c.special, false)
 }
-
-// messages returns the record's turns with the roles that chat templates know, nil for a text. What Alpaca calls the input
-// follows the instruction in the user's turn.
-func (r *record) messages(as Format) []engine.Message {
-	switch as {
-	case Alpaca:
-		ask := *r.Instruction
-		if r.Input != "" {
-			ask += "\n\n" + r.Input
-		}
-		return []engine.Message{{Role: "user", Content: ask}, {Role: "assistant", Content: r.Output}}
-	case ShareGPT:
-		out := []engine.Message{}
-		for _, t := range r.Conversations {
-			out = append(out, engine.Message{Role: t.role(), Content: t.Value})
-		}
-		return out
-	}
-	return nil
-}
-
-// role returns the chat role of a turn, whatever its source called it.
-func (t turn) role() string {
-	switch role := strings.ToLower(t.From); role {
-	case "human":
-		return "user"
-	case "gpt", "chatgpt", "bing", "bard":
-		return "assistant"
-	default:
-		return role
-	}
-}

@@ -28,8 +28,7 @@ func TestReadForms(t *testing.T) {
 		{"a.json", "{\n \"text\":\n \"pretty\"\n}", Auto, []string{"pretty"}},
 		{"a.jsonl", `{"instruction": "Add.", "input": "1 2", "output": "3"}`, Auto, []string{withInput}},
 		{"a.jsonl", `{"instruction": "Say hi.", "input": "", "output": "hi"}`, Alpaca, []string{without}},
-		{"a.jsonl", `{"instruction": "Say hi.", "output": "hi", "text": "own"}`, Auto, []string{without}},
-		{"a.jsonl", `{"instruction": "Say hi.", "output": "hi", "text": "own"}`, JSONText, []string{"own"}},
+		{"a.jsonl", `{"instruction": "Say hi.", "output": "hi", "text": "Q: Say hi. A: hi"}`, Auto, []string{without}},
 		{
 			"a.jsonl", `{"conversations": [{"from": "system", "value": "Be kind."}, {"from": "human", "value": "Hi"},` +
 				` {"from": "gpt", "value": "Hello"}, {"from": "tool", "value": "x"}]}`, Auto,
