@@ -37,6 +37,8 @@ typedef struct {
 typedef void (*bp_log_fn)(int level, const char * text);
 void         bp_init(bp_log_fn log);
 
+bool         bp_stdout_closed(void); // when the process began
+
 size_t    bp_n_devices(void);
 // What a device does not tell stays "", -1 and 0.
 void      bp_device(size_t i, const char ** name, const char ** desc, int * type, size_t * mem_free, size_t * mem_total);

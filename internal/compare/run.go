@@ -166,6 +166,9 @@ func (c *comparer) writeBase(ctx context.Context, r *runner, w io.Writer) error 
 		return err
 	}
 	if err := c.run(ctx, r, b.Window); err != nil {
+		if errors.Is(err, kld.ErrNoNumbers) {
+			return fmt.Errorf("%s: %w, so that nothing can be compared with it; is the file damaged?", r.path, err)
+		}
 		return err
 	}
 	return b.Close()
@@ -179,9 +182,15 @@ func (c *comparer) measure(ctx context.Context, r *runner) (*kld.Report, error) 
 	}
 	m := kld.NewMeter(base)
 	if err := c.run(ctx, r, m.Window); err != nil {
+		if errors.Is(err, kld.ErrDamaged) && c.j.BaseLogits != "" {
+			return nil, fmt.Errorf("base logits %s: %w; make them anew with llama-perplexity --kl-divergence-base", c.j.BaseLogits, err)
+		}
 		return nil, err
 	}
 	report := m.Report()
+	if !report.Finite() {
+		c.sink.Warnf("%s: its predictions are no numbers (NaN or infinite), so that nothing can be said of it; is the file damaged?", r.path)
+	}
 	return &report, nil
 }
 

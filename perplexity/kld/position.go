@@ -15,6 +15,8 @@ type position struct {
 	kld          float64 // in nats
 	deltaP       float32 // change of that token's probability
 	sameTop      bool    // both find the same token likeliest
+
+	mass float32 // what the base's probabilities add up to, but for the least
 }
 
 // comparePosition compares logits with the base's prediction of the same position, over the whole vocabulary, in the
@@ -39,7 +41,9 @@ func comparePosition(logits []float32, base quantizedRow, target engine.Token) p
 			baseTop, baseBest = lp, i
 		}
 		if lp > leastLogProb {
-			p.kld += float64(expf(lp) * (lp - l + norm))
+			e := expf(lp)
+			p.mass += e
+			p.kld += float64(e * (lp - l + norm))
 		}
 	}
 	p.sameTop = best == baseBest
