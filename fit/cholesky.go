@@ -24,6 +24,7 @@ type factors struct {
 	k, w int // w: rows of a block
 	inv  []*mat.TriDense
 	mul  product
+	sum  []float64 // for products; kept for its memory
 }
 
 var errIndefinite = errors.New("the matrix is not positive definite")
@@ -85,7 +86,7 @@ func (f *factors) below(j, n int, inv *mat.TriDense) error {
 	}
 	for from := 0; from < m; from += blockCols {
 		rows, cols := m-from, min(blockCols, m-from)
-		left, right, sum := make([]float32, n*rows), make([]float32, n*cols), make([]float64, rows*cols)
+		left, right, sum := make([]float32, n*rows), make([]float32, n*cols), f.sums(rows*cols)
 		for c := range n {
 			copy(left[c*rows:(c+1)*rows], panel[c*m+from:])
 			copy(right[c*cols:(c+1)*cols], panel[c*m+from:])
@@ -101,6 +102,15 @@ func (f *factors) below(j, n int, inv *mat.TriDense) error {
 		}
 	}
 	return nil
+}
+
+// sums are n zeros to add products to, until the next call.
+func (f *factors) sums(n int) []float64 {
+	if len(f.sum) < n {
+		f.sum = make([]float64, n)
+	}
+	clear(f.sum[:n])
+	return f.sum[:n]
 }
 
 // transposed is t^T, (n, n).
@@ -172,6 +182,69 @@ func (f *factors) solve(x []float64, d int) error {
 		}
 	}
 	return nil
+}
+
+// invert replaces the factor by the inverse of the matrix that was factorised, in both triangles: first by the inverse Y of L, then by
+// Y^T Y.
+func (f *factors) invert() error {
+	for i := range f.inv {
+		if err := f.invertRows(i); err != nil {
+			return err
+		}
+	}
+	k := f.k
+	for j := 0; j < k; j += f.w {
+		n := min(f.w, k-j)
+		sum := f.sums(n * (j + n))
+		for r := j; r < k; r += f.w {
+			m := min(f.w, k-r)
+			if err := f.mul(m, f.part(r, m, j, j+n), f.part(r, m, 0, j+n), sum); err != nil {
+				return err
+			}
+		}
+		for r := j; r < j+n; r++ {
+			for c, v := range sum[(r-j)*(j+n):][:r+1] {
+				f.a[r*k+c], f.a[c*k+r] = v, v
+			}
+		}
+	}
+	return nil
+}
+
+// invertRows turns the i-th rows of blocks of L into those of its inverse, once those above are: Y_i = -L_ii^-1 (sum over r < i of L_ir Y_r).
+func (f *factors) invertRows(i int) error {
+	k, j := f.k, i*f.w
+	n := min(f.w, k-j)
+	sum := f.sums(j * n) // transposed: the columns of Y_r come first in it
+	for r := 0; r < j; r += f.w {
+		if err := f.mul(f.w, f.part(r, f.w, 0, r+f.w), turned(f.part(j, n, r, r+f.w), n, f.w), sum[:(r+f.w)*n]); err != nil {
+			return err
+		}
+	}
+	below, y := turned(singles(sum, -1), j, n), make([]float64, n*j)
+	if j > 0 {
+		if err := f.mul(n, transposed(f.inv[i], n), below, y); err != nil {
+			return err
+		}
+	}
+	for r := range n {
+		copy(f.a[(j+r)*k:], y[r*j:(r+1)*j])
+		for c := range n {
+			f.a[(j+r)*k+j+c] = f.inv[i].At(r, c)
+		}
+	}
+	return nil
+}
+
+// part is m rows of a from r on, columns from to to.
+func (f *factors) part(r, m, from, to int) []float32 {
+	out := make([]float32, 0, m*(to-from))
+	for ; m > 0; r, m = r+1, m-1 {
+		for _, v := range f.a[r*f.k+from : r*f.k+to] {
+			out = append(out, float32(v))
+		}
+	}
+	return out
 }
 
 // singles rounds numbers, times a sign.

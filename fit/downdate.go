@@ -6,6 +6,9 @@ import (
 	"math"
 	"slices"
 
+	"gonum.org/v1/gonum/blas"
+	"gonum.org/v1/gonum/blas/blas64"
+	"gonum.org/v1/gonum/lapack/lapack64"
 	"gonum.org/v1/gonum/mat"
 )
 
@@ -30,7 +33,8 @@ type downdating struct {
 	v       *mat.Dense // (k, d) the solution on what is alive; rows of what left are zero
 	alive   []int      // ascending
 	group   int
-	mul     product // for large systems; nil: gonum does it
+	mul     product   // for large systems; nil: gonum does it
+	work    mat.Dense // gonum's products; kept for its memory
 }
 
 // selectChannels chooses keep of the k features of a, so that the ridge solution on them comes closest to the target. They come in
@@ -51,7 +55,7 @@ func (a *normal) downdating() (*downdating, error) {
 	if !(mean > 0) || math.IsInf(mean, 0) {
 		return nil, unsolvable(fmt.Sprintf("the features of %d positions are all zero or not finite", a.n))
 	}
-	d := &downdating{v: new(mat.Dense), alive: make([]int, k), group: max(1, min(max(downdateGroup, k/manyPart), k/downdatePart))}
+	d := &downdating{alive: make([]int, k), group: max(1, min(max(downdateGroup, k/manyPart), k/downdatePart))}
 	h := slices.Clone(a.g)
 	for i := range k {
 		h[i*k+i] += selectRidge * mean
@@ -69,24 +73,35 @@ func (a *normal) downdating() (*downdating, error) {
 	if err != nil {
 		return nil, err
 	}
-	d.v.Mul(d.inverse, mat.NewDense(k, a.d, a.c))
 	for i := range d.alive {
 		d.alive[i] = i
 	}
-	return d, nil
+	c := mat.NewDense(k, a.d, a.c)
+	if d.mul == nil {
+		d.v = new(mat.Dense)
+		d.v.Mul(d.inverse, c)
+		return d, nil
+	}
+	d.v, err = d.mul.times(d.inverse.RawMatrix().Data, c)
+	return d, err
 }
 
-// inverse is that of a symmetric matrix h (k, k), which is overwritten.
+// inverse is that of a symmetric matrix h (k, k), in h's place. Its condition needs no look: a matrix without negative eigenvalues, plus
+// [selectRidge], has one of at most k/selectRidge.
 func inverse(h []float64, k int) (*mat.Dense, error) {
-	var ch mat.Cholesky
-	if !ch.Factorize(mat.NewSymDense(k, h)) {
+	factor, ok := lapack64.Potrf(blas64.Symmetric{Uplo: blas.Upper, N: k, Stride: k, Data: h})
+	if ok {
+		_, ok = lapack64.Potri(factor)
+	}
+	if !ok {
 		return nil, errIndefinite
 	}
-	var out mat.SymDense
-	if ch.InverseTo(&out) != nil {
-		return nil, errIndefinite
+	for i := range k {
+		for j := range i {
+			h[i*k+j] = h[j*k+i]
+		}
 	}
-	return mat.DenseCopyOf(&out), nil
+	return mat.NewDense(k, k, h), nil
 }
 
 // blockedInverse is [inverse] in blocks of w rows, with products on the engine.
@@ -98,11 +113,7 @@ func blockedInverse(h []float64, k, w int, mul product) (*mat.Dense, error) {
 	if err != nil {
 		return nil, err
 	}
-	x := make([]float64, k*k)
-	for i := range k {
-		x[i*k+i] = 1
-	}
-	return mat.NewDense(k, k, x), f.solve(x, k)
+	return mat.NewDense(k, k, h), f.invert()
 }
 
 // to lets features leave until keep are alive.
@@ -158,29 +169,48 @@ func (d *downdating) without(gone []int) error {
 		}
 		v.SetRow(j, d.v.RawRowView(p))
 	}
-	var s, sv, sRows, change mat.Dense
+	var s, sv, sRows mat.Dense
 	if err := s.Inverse(block); err != nil {
 		return unsolvable("the channels that leave together depend on each other")
 	}
 	sv.Mul(&s, v)
-	change.Mul(rows.T(), &sv)
-	d.v.Sub(d.v, &change)
 	sRows.Mul(&s, rows)
-	if d.mul != nil {
-		err := d.mul(n, singles(rows.RawMatrix().Data, -1), singles(sRows.RawMatrix().Data, 1), d.inverse.RawMatrix().Data)
-		if err != nil {
-			return err
-		}
-	} else {
-		var square mat.Dense
-		square.Mul(rows.T(), &sRows)
-		d.inverse.Sub(d.inverse, &square)
+	if err := errors.Join(d.less(d.v, rows, &sv), d.less(d.inverse, rows, &sRows)); err != nil {
+		return err
 	}
 	for _, p := range gone {
 		clear(d.v.RawRowView(p))
 		clear(d.inverse.RawRowView(p))
 		for i := range k {
 			d.inverse.Set(i, p, 0)
+		}
+	}
+	return nil
+}
+
+// less takes a^T b off x: a is (n, k), b (n, width), x (k, width). It goes by blocks of x's rows, so that products are small.
+func (d *downdating) less(x, a, b *mat.Dense) error {
+	n, k := a.Dims()
+	_, width := x.Dims()
+	var left, right []float32
+	if d.mul != nil {
+		right = singles(b.RawMatrix().Data, 1)
+	}
+	for from := 0; from < k; from += blockRows {
+		to := min(from+blockRows, k)
+		if d.mul == nil {
+			d.work.Reset()
+			d.work.Mul(a.Slice(0, n, from, to).T(), b)
+			rows := x.Slice(from, to, 0, width).(*mat.Dense)
+			rows.Sub(rows, &d.work)
+			continue
+		}
+		left = left[:0]
+		for i := range n {
+			left = append(left, singles(a.RawRowView(i)[from:to], -1)...)
+		}
+		if err := d.mul(n, left, right, x.RawMatrix().Data[from*width:to*width]); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -199,18 +229,15 @@ func (a *normal) of(kept []int) *normal {
 	return s
 }
 
-// from is the problem of what is still missing behind the solution x (k, d): its solutions are changes of x.
+// from is the problem of what is still missing behind the solution x (k, d): its solutions are changes of x. It shares g with a.
 func (a *normal) from(x *mat.Dense) (*normal, error) {
 	gx, err := a.times(x)
 	if err != nil {
 		return nil, err
 	}
-	s := newNormal(a.k, a.d)
-	s.n, s.mul, s.loose = a.n, a.mul, a.loose
-	copy(s.g, a.g)
+	s := &normal{n: a.n, k: a.k, d: a.d, g: a.g, c: make([]float64, len(a.c)), energy: a.lossOf(x, gx), mul: a.mul, loose: a.loose}
 	for i, v := range gx.RawMatrix().Data {
 		s.c[i] = a.c[i] - v
 	}
-	s.energy, err = a.loss(x)
-	return s, err
+	return s, nil
 }

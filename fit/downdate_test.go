@@ -201,3 +201,30 @@ func TestFrom(t *testing.T) {
 		t.Errorf("losses %g and %g", l1, l2)
 	}
 }
+
+// By blocks of rows, a product is taken off as it is in one piece: bit for bit by gonum, to rounding on the engine.
+func TestLessByBlocks(t *testing.T) {
+	t.Parallel()
+	const n, k, width = 7, 2*blockRows + 30, 40
+	rng := rand.New(rand.NewPCG(4, 5))
+	draw := func(rows, cols int) *mat.Dense {
+		m := mat.NewDense(rows, cols, nil)
+		for i := range m.RawMatrix().Data {
+			m.RawMatrix().Data[i] = rng.NormFloat64()
+		}
+		return m
+	}
+	a, b, x := draw(n, k), draw(n, width), draw(k, width)
+	var want mat.Dense
+	want.Mul(a.T(), b)
+	want.Sub(x, &want)
+	for _, d := range []*downdating{{}, {mul: rounded}} {
+		got := mat.DenseCopyOf(x)
+		if err := d.less(got, a, b); err != nil {
+			t.Fatal(err)
+		}
+		if d.mul == nil && !mat.Equal(got, &want) || !mat.EqualApprox(got, &want, 1e-5) {
+			t.Errorf("on the engine %v: another difference", d.mul != nil)
+		}
+	}
+}

@@ -57,20 +57,25 @@ func (q *dense) sum(ctx context.Context, e engine.BlockRunner, weight string, he
 	return e.Product(ctx, weight, n, features, residual, eq.c)
 }
 
-// gram adds the features of n positions alone.
+// gram adds the features of n positions alone, to those of the fit.
 func (q *dense) gram(ctx context.Context, e engine.BlockRunner, weight string, n int, features []float32) error {
-	q.begin(ctx, e, weight)
+	if q.fit == nil {
+		q.fit = q.empty(ctx, e, weight)
+	}
 	q.fit.n += n
 	return e.Product(ctx, weight, n, features, features, q.fit.g)
 }
 
 func (q *dense) begin(ctx context.Context, e engine.BlockRunner, weight string) {
-	if q.fit != nil {
-		return
+	if q.fit == nil {
+		q.fit, q.held = q.empty(ctx, e, weight), q.empty(ctx, e, weight)
 	}
-	q.fit, q.held = newNormal(q.k, q.d), newNormal(q.k, q.d)
-	q.fit.mul = func(n int, a, b []float32, acc []float64) error { return e.Product(ctx, weight, n, a, b, acc) }
-	q.held.mul = q.fit.mul
+}
+
+func (q *dense) empty(ctx context.Context, e engine.BlockRunner, weight string) *normal {
+	eq := newNormal(q.k, q.d)
+	eq.mul = func(n int, a, b []float32, acc []float64) error { return e.Product(ctx, weight, n, a, b, acc) }
+	return eq
 }
 
 func (q *dense) candidates() (all []candidate, failed string, err error) {

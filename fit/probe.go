@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"runtime/debug"
 	"slices"
 
 	"gonum.org/v1/gonum/mat"
@@ -44,6 +45,7 @@ type prober struct {
 // Probe measures single blocks in one pass over the unpruned streams, without a change of the model: an FFN's channels are chosen
 // and fitted as in [Run], and what they make of its output goes on through the rest of the model.
 func Probe(ctx context.Context, e engine.BlockRunner, w Weights, q ProbeRequest) (*Probed, error) {
+	defer debug.SetGCPercent(debug.SetGCPercent(collectAt))
 	p := &prober{ProbeRequest: q, state: &state{e: e, w: w}}
 	out := &Probed{Narrow: map[blockmask.Block][]float64{}, Gone: map[blockmask.Block]float64{}}
 	if err := p.start(ctx); err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"runtime/debug"
 	"slices"
 
 	"github.com/ggufprune/ggufprune/blockmask"
@@ -18,9 +19,13 @@ func Run(ctx context.Context, e engine.BlockRunner, w Weights, q Request) (res *
 	}
 	s := &state{Request: q, e: e, w: w, res: &Result{Weights: map[string][]byte{}}, norms: true}
 	for i, part := range [][][]engine.Sequence{q.Fit, q.Held} {
-		for _, seqs := range part {
-			s.batches = append(s.batches, &batch{seqs: seqs, held: i == 1})
-			s.res.Positions += s.batches[len(s.batches)-1].positions()
+		for j, seqs := range part {
+			b := &batch{seqs: seqs, held: i == 1}
+			if b.held && q.Compared != nil {
+				b.compared = q.Compared[j]
+			}
+			s.batches = append(s.batches, b)
+			s.res.Positions += b.positions()
 		}
 	}
 	if len(q.Fit) == 0 || len(q.Held) == 0 {
@@ -31,6 +36,9 @@ func Run(ctx context.Context, e engine.BlockRunner, w Weights, q Request) (res *
 			err = errors.Join(err, s.restore())
 		}
 	}()
+	if s.cutting() {
+		defer debug.SetGCPercent(debug.SetGCPercent(collectAt))
+	}
 	if err := s.walk(ctx); err != nil {
 		return nil, err
 	}
@@ -72,7 +80,17 @@ func (s *state) walk(ctx context.Context) error {
 	for i := range s.res.Kinds {
 		s.res.Kinds[i].After = after[i].mean()
 	}
+	if s.Compared != nil {
+		away, err := s.held(ctx, s.Removed, len(blocks), func(b *batch) ([]engine.Sequence, []float32) { return b.compared, b.pruned })
+		if err != nil {
+			return err
+		}
+		s.res.KLD = mean(away)
+	}
 	s.res.Undone = !s.cutting() && !(s.res.NLLAfter < s.res.NLLBefore)
+	if s.Judge != nil {
+		return s.Judge(ctx)
+	}
 	return nil
 }
 
@@ -186,13 +204,19 @@ func mean(all []heldLoss) float64 {
 
 // heldNLL is the loss of each kind of the held part in the model without removed, from boundary start on with streams there.
 func (s *state) heldNLL(ctx context.Context, removed blockmask.Mask, start int, stream func(*batch) []float32) ([]heldLoss, error) {
+	return s.held(ctx, removed, start, func(b *batch) ([]engine.Sequence, []float32) { return b.seqs, stream(b) })
+}
+
+// held is heldNLL of the sequences that of says, whose losses may be divergences.
+func (s *state) held(ctx context.Context, removed blockmask.Mask, start int, of func(*batch) ([]engine.Sequence, []float32)) ([]heldLoss, error) {
 	out := make([]heldLoss, 1)
 	at := 0
 	for _, b := range s.batches {
 		if !b.held {
 			continue
 		}
-		losses, err := s.e.EvalFrom(ctx, b.seqs, removed, start, stream(b))
+		seqs, stream := of(b)
+		losses, err := s.e.EvalFrom(ctx, seqs, removed, start, stream)
 		if err != nil {
 			return nil, err
 		}

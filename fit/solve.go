@@ -113,14 +113,20 @@ func (a *normal) times(x *mat.Dense) (*mat.Dense, error) {
 		gx.Mul(mat.NewSymDense(a.k, a.g), x)
 		return &gx, nil
 	}
-	sum := make([]float64, a.k*a.d)
-	for j := 0; j < a.k; j += blockRows {
-		n := min(blockRows, a.k-j)
-		if err := a.mul(n, singles(a.g[j*a.k:(j+n)*a.k], 1), singles(x.RawMatrix().Data[j*a.d:(j+n)*a.d], 1), sum); err != nil {
+	return a.mul.times(a.g, x)
+}
+
+// times is g x: g is (k, k) and symmetric, x (k, d).
+func (mul product) times(g []float64, x *mat.Dense) (*mat.Dense, error) {
+	k, d := x.Dims()
+	sum := make([]float64, k*d)
+	for j := 0; j < k; j += blockRows {
+		n := min(blockRows, k-j)
+		if err := mul(n, singles(g[j*k:(j+n)*k], 1), singles(x.RawMatrix().Data[j*d:(j+n)*d], 1), sum); err != nil {
 			return nil, err
 		}
 	}
-	return mat.NewDense(a.k, a.d, sum), nil
+	return mat.NewDense(k, d, sum), nil
 }
 
 // loss is sum |X^T f - r|^2 over the positions of a.
@@ -129,6 +135,11 @@ func (a *normal) loss(x *mat.Dense) (float64, error) {
 	if err != nil {
 		return 0, err
 	}
+	return a.lossOf(x, gx), nil
+}
+
+// lossOf is [normal.loss] with G X at hand.
+func (a *normal) lossOf(x, gx *mat.Dense) float64 {
 	sum := a.energy
 	for i := range a.k {
 		xi, gi, ci := x.RawRowView(i), gx.RawRowView(i), a.c[i*a.d:(i+1)*a.d]
@@ -136,7 +147,7 @@ func (a *normal) loss(x *mat.Dense) (float64, error) {
 			sum += xi[j] * (gi[j] - 2*ci[j])
 		}
 	}
-	return sum, nil
+	return sum
 }
 
 // climb looks for the lambda with the least loss: from the middle of [Lambdas] to the side on which the loss falls, until it rises. A

@@ -1,10 +1,12 @@
 package fit
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/engine"
@@ -43,11 +45,14 @@ type Request struct {
 	Method Method
 	// Fit and Held are batches of sequences of one length in each batch; Held is what choices are made on.
 	Fit, Held [][]engine.Sequence
-	HeldOf    []int // which kind of text each sequence of Held is of; nil: that is not wanted
-	Memory    int64 // bytes that an FFN may take to choose its channels: see [CutBytes]. With less, they are chosen by their norms; 0: no bound
-	Trial     bool  // the model is left as it was, and only the losses are wanted
-	Progress  func(done, total int, block blockmask.Block)
-	Log       Log // what is done already; nil: nothing, and nothing is kept
+	// Compared is Held with what the whole model predicts there, to measure a divergence from it; nil: that is not wanted.
+	Compared [][]engine.Sequence
+	HeldOf   []int                       // which kind of text each sequence of Held is of; nil: that is not wanted
+	Memory   int64                       // bytes that an FFN may take to choose its channels: see [CutBytes]. With less, they are chosen by their norms; 0: no bound
+	Trial    bool                        // the model is left as it was, and only the losses are wanted
+	Judge    func(context.Context) error // is called while the loaded model has all of the fit\'s weights; nil: it is not
+	Progress func(done, total int, block blockmask.Block)
+	Log      Log // what is done already; nil: nothing, and nothing is kept
 }
 
 // Block says what became of an output projection of a block. A block of experts may have two.
@@ -68,8 +73,10 @@ type Result struct {
 	Positions int               // of the fit and the held part
 	NLLBefore float64           // mean on the held part, nats
 	NLLAfter  float64
+	KLD       float64                      // mean divergence from the whole model on the held part, nats; 0 where it was not asked for
 	Kinds     []KindLoss                   // of the held part, by the numbers of HeldOf
 	Narrowed  map[blockmask.Block]Narrowed // FFNs that lost channels
+	Solved    time.Duration                // spent on choosing channels and on solving, where nothing ran through the model
 	Undone    bool                         // it did not lower the held part's NLL, so nothing is changed
 }
 
@@ -97,11 +104,12 @@ var ErrNothing = errors.New("nothing to repair")
 
 // batch is one batch on its way through the model.
 type batch struct {
-	seqs   []engine.Sequence
-	held   bool
-	dense  []float32 // the unpruned stream
-	pruned []float32
-	next   []float32 // of a held batch: the pruned stream behind the block that is being fitted, as the model is now; nil: unknown
+	seqs     []engine.Sequence
+	compared []engine.Sequence // of a held one: seqs, whose losses are divergences; nil: not wanted
+	held     bool
+	dense    []float32 // the unpruned stream
+	pruned   []float32
+	next     []float32 // of a held batch: the pruned stream behind the block that is being fitted, as the model is now; nil: unknown
 }
 
 func (b *batch) positions() int { return len(b.seqs) * len(b.seqs[0].Tokens) }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"gonum.org/v1/gonum/mat"
 
@@ -22,6 +23,10 @@ var widthLambdas = []float64{0.003, 0.01, 0.03, 0.1, 0.3, 1}
 
 // trialLambdas are enough to see what a shape loses.
 var trialLambdas = []float64{0.03, 0.3}
+
+// collectAt is how much garbage there may be while channels are chosen, in percent of what is alive. The matrices hold no pointers, so that
+// collecting costs next to nothing, and the usual 100 would double what they take.
+const collectAt = 20
 
 // cut takes channels out of an FFN, whose output projection lies between two boundaries. With f (k) what that is multiplied with, on the
 // pruned stream, and y = x_d behind the FFN less x_p in front of it, the wanted number of channels on which a linear map of f comes
@@ -58,6 +63,7 @@ func (s *state) cut(ctx context.Context, b blockmask.Block, at, stop int, parts 
 	if err != nil {
 		return err
 	}
+	began := time.Now()
 	if kept == nil {
 		if kept, err = q.fit.selectChannels(width); err != nil {
 			return fmt.Errorf("%s: %w", b, err)
@@ -80,6 +86,9 @@ func (s *state) cut(ctx context.Context, b blockmask.Block, at, stop int, parts 
 	if err != nil {
 		return fmt.Errorf("%s: %w", b, err)
 	}
+	if p.norm == nil { // else the model runs, too
+		s.res.Solved += time.Since(began)
+	}
 	if err := s.install(p, b, kept, columns); err != nil {
 		return err
 	}
@@ -92,9 +101,9 @@ func (s *state) cut(ctx context.Context, b blockmask.Block, at, stop int, parts 
 	return nil
 }
 
-// CutBytes is the memory that an FFN of k channels takes to choose of, with outputs d: sums of two parts, a factor and an inverse, all (k, k)
-// doubles, and solutions. With the copies on the way and what Go has not collected yet it was ten matrices for k = 14336.
-func CutBytes(k, d int) int64 { return 8 * (10*int64(k)*int64(k) + 4*int64(k)*int64(d)) }
+// CutBytes is the memory that choosing channels of an FFN takes, k of them with d outputs each: the sums of two parts and an inverse, all
+// (k, k) doubles, a fourth for garbage and for what an engine keeps, and solutions and blocks. A test measures it.
+func CutBytes(k, d int) int64 { return 8 * 4 * int64(k) * int64(k+d+2*blockRows) }
 
 // sums are those of an FFN's features, or of some of them, with what is missing behind it and what it adds itself as the target; held is
 // how many numbers the held part's target has.
@@ -162,14 +171,12 @@ func (s *state) strongest(ctx context.Context, b blockmask.Block, at, stop int, 
 	if err != nil {
 		return nil, err
 	}
-	score := slices.Clone(p.power)
-	for c := range score {
-		column := 0.0
-		for o := range p.Out {
-			w := float64(p.Weights[o*p.In+c])
-			column += w * w
-		}
-		score[c] *= column
+	score, columns := slices.Clone(p.power), make([]float64, p.In)
+	for i, w := range p.Weights {
+		columns[i%p.In] += float64(w) * float64(w)
+	}
+	for c, v := range columns {
+		score[c] *= v
 	}
 	order := make([]int, p.In)
 	for c := range order {

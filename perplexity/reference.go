@@ -2,6 +2,7 @@ package perplexity
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -18,10 +19,6 @@ func ReferenceBytes(set *Set, k int) int64 { return int64(set.Scored()) * int64(
 // WithReferences returns the set with the divergence from the whole model as its loss: runner runs each sequence once.
 // progress, if not nil, is called with the number of sequences done.
 func WithReferences(ctx context.Context, runner engine.Runner, set *Set, k int, progress func(done int)) (*Set, error) {
-	ref, ok := runner.(engine.Referencer)
-	if !ok {
-		return nil, fmt.Errorf("this engine cannot measure KL divergence")
-	}
 	batches, err := pack(set.Sequences, ordered(len(set.Sequences), 0), runner.BatchTokens(), runner.BatchSeqs())
 	if err != nil {
 		return nil, err
@@ -31,24 +28,41 @@ func WithReferences(ctx context.Context, runner engine.Runner, set *Set, k int, 
 	out.Sequences = slices.Clone(set.Sequences)
 	done := 0
 	for _, batch := range batches {
-		refs, err := ref.TopK(ctx, gather(set.Sequences, batch), k)
+		compared, err := Compared(ctx, runner, gather(set.Sequences, batch), k)
 		if err != nil {
-			return nil, err
-		}
-		if len(refs) != len(batch) {
-			return nil, fmt.Errorf("engine gave %d references for %d sequences", len(refs), len(batch))
+			return nil, fmt.Errorf("sequences %v: %w", batch, err)
 		}
 		for j, s := range batch {
-			if err := checkReference(refs[j], set.Sequences[s]); err != nil {
-				return nil, fmt.Errorf("sequence %d: %w", s, err)
-			}
-			out.Sequences[s].Ref = refs[j]
+			out.Sequences[s] = compared[j]
 		}
 		if done += len(batch); progress != nil {
 			progress(done)
 		}
 	}
 	return &out, nil
+}
+
+// Compared returns sequences of one batch with the divergence from the whole model as their loss: runner runs each once.
+func Compared(ctx context.Context, runner engine.Runner, batch []engine.Sequence, k int) ([]engine.Sequence, error) {
+	ref, ok := runner.(engine.Referencer)
+	if !ok {
+		return nil, errors.New("this engine cannot measure KL divergence")
+	}
+	refs, err := ref.TopK(ctx, batch, k)
+	if err != nil {
+		return nil, err
+	}
+	if len(refs) != len(batch) {
+		return nil, fmt.Errorf("engine gave %d references for %d sequences", len(refs), len(batch))
+	}
+	out := slices.Clone(batch)
+	for i := range out {
+		if err := checkReference(refs[i], out[i]); err != nil {
+			return nil, err
+		}
+		out[i].Ref = refs[i]
+	}
+	return out, nil
 }
 
 // checkReference makes sure that a reference fits its sequence and holds log-probabilities.

@@ -116,7 +116,9 @@ func full() *plan.Plan {
 			Goal: search.Goal{Blocks: 1, Ratio: 0.1, Size: 1, Speedup: 1.1, MaxPPLRatio: 1.1, MaxKLD: 0.1},
 		},
 		Audit: &search.Audit{}, Refine: &search.Refined{}, HeldOut: &plan.HeldOut{},
-		Shapes: []plan.Shape{{Ratio: 0.1, Size: 1, Chosen: true}}, Kinds: []plan.Kind{{Before: 6, After: 7}},
+		Shapes: []plan.Shape{{Ratio: 0.1, Size: 1, KLD: 0.1, Accuracy: new(float64), Chosen: true}},
+		Kinds:  []plan.Kind{{Before: 6, After: 7, Unseen: true}},
+		Tasks:  []plan.Task{{Items: 1}},
 		Steps: []search.Step{{
 			Index: 1, Removed: blockmask.New(attn), Score: 7, ParamsRemoved: 10, Ratio: 0.1, Size: 1, Speedup: 1.1, Cost: 1, PaperCost: 2,
 			Candidates: []search.Candidate{{Mask: blockmask.New(attn), Score: 7, Sequences: 8}},

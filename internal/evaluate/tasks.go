@@ -42,7 +42,7 @@ type TasksOutcome struct {
 
 // Tasks reads all files before it loads the model, so that what is wrong with one shows at once.
 func Tasks(ctx context.Context, j TasksJob, sink progress.Sink) (*TasksOutcome, error) {
-	sets, err := j.read()
+	sets, err := j.Read()
 	if err != nil {
 		return nil, err
 	}
@@ -51,6 +51,11 @@ func Tasks(ctx context.Context, j TasksJob, sink progress.Sink) (*TasksOutcome, 
 		return nil, err
 	}
 	defer src.Close()
+	return j.On(ctx, src, sets, sink)
+}
+
+// On measures a model that is loaded, with the weights that it has now.
+func (j TasksJob) On(ctx context.Context, src *source.Source, sets []*tasks.Task, sink progress.Sink) (*TasksOutcome, error) {
 	trained := src.Model.Info().NCtxTrain
 	if j.Context == 0 {
 		j.Context = trained
@@ -71,7 +76,7 @@ func Tasks(ctx context.Context, j TasksJob, sink progress.Sink) (*TasksOutcome, 
 	if err != nil {
 		return nil, err
 	}
-	out := &TasksOutcome{Model: j.Spec.Path, LlamaCpp: j.Spec.Engine.Version().Tag, Context: j.Context}
+	out := &TasksOutcome{Model: src.Spec.Path, LlamaCpp: src.Spec.Engine.Version().Tag, Context: j.Context}
 	for i, p := range prepared {
 		n := len(p.Sequences)
 		out.Files = append(out.Files, j.Tasks[i].Path)
@@ -81,8 +86,8 @@ func Tasks(ctx context.Context, j TasksJob, sink progress.Sink) (*TasksOutcome, 
 	return out, nil
 }
 
-// read reads the files and takes the items that are asked for.
-func (j TasksJob) read() ([]*tasks.Task, error) {
+// Read reads the files and takes the items that are asked for.
+func (j TasksJob) Read() ([]*tasks.Task, error) {
 	var out []*tasks.Task
 	for _, f := range j.Tasks {
 		t, err := tasks.ReadFile(f.Name, f.Path)
@@ -102,7 +107,7 @@ func (j TasksJob) read() ([]*tasks.Task, error) {
 // measure runs the sequences of all tasks, packed by length, and returns the sum of each one's losses.
 func (j TasksJob) measure(ctx context.Context, src *source.Source, seqs []engine.Sequence, sink progress.Sink) ([]float64, error) {
 	set := &perplexity.Set{Convention: perplexity.Samples, Corpus: "the tasks", Context: j.Context, Sequences: seqs}
-	m := measurer{spec: j.Spec, batch: j.Batch, ubatch: j.UBatch, mask: j.Mask}
+	m := measurer{spec: src.Spec, batch: j.Batch, ubatch: j.UBatch, mask: j.Mask}
 	eval, stop, err := m.open(ctx, src, set, "evaluation", sink)
 	if err != nil {
 		return nil, err

@@ -36,6 +36,8 @@ type Job struct {
 	Plan   string               // where the plan is saved, with a journal beside it while the search runs; "" is nowhere
 	Tool   string               // version of this program
 	Types  map[string]gguf.Type // that tensors are quantised to when the file is written; nil: they stay as they are
+	After  int                  // positions that what follows the search runs through the model, beside the check: for Method.Time
+	Tasks  Tasks                // that shapes of FFNs are judged by, too; none where there are no sets
 	Output string               // the file that is to be written: a fit that is part of the search is kept beside it; "" has no name yet
 }
 

@@ -2,7 +2,9 @@ package find
 
 import (
 	"cmp"
+	"crypto/sha256"
 	"encoding/json"
+	"fmt"
 	"path/filepath"
 	"time"
 
@@ -61,6 +63,7 @@ type fitConfig struct {
 	Files  []string `json:"texts"`
 	Tokens int      `json:"tokens"`
 	Grain  int      `json:"grain"`
+	Tasks  []string `json:"tasks,omitempty"` // a hash of each one's items
 }
 
 // fitConfig is nil for searches of blocks.
@@ -68,7 +71,11 @@ func (f *finder) fitConfig() *fitConfig {
 	if f.Unit != blockmask.Auto && f.Unit != blockmask.Width {
 		return nil
 	}
-	return &fitConfig{f.Repair.Files, f.Repair.Tokens, f.grain}
+	out := &fitConfig{Files: f.Repair.Files, Tokens: f.Repair.Tokens, Grain: f.grain}
+	for _, t := range f.Tasks.Sets {
+		out.Tasks = append(out.Tasks, fmt.Sprintf("%s %x", t.Name, sha256.Sum256(fmt.Appendf(nil, "%+v", t.Items))))
+	}
+	return out
 }
 
 // measured reports whether the journal has what it took a search's work to find out: measurements, or the steps of the strategy aware.

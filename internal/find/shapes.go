@@ -3,13 +3,16 @@ package find
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
+	"time"
 
 	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/internal/repair"
 	"github.com/ggufprune/ggufprune/internal/shape"
+	"github.com/ggufprune/ggufprune/internal/tasks"
 	"github.com/ggufprune/ggufprune/perplexity"
 	"github.com/ggufprune/ggufprune/search/plan"
 )
@@ -29,38 +32,87 @@ func (n *narrower) choose(ctx context.Context) (shape.Shape, []plan.Shape, error
 		n.sink.Notef("every FFN keeps %s", n.uniform.Describe(n.widest()))
 		return n.uniform, nil, nil
 	}
-	if err := c.try(ctx, n.uniform); err != nil {
+	if n.effort.Shapes == oneShape {
+		s, err := n.sparing()
+		if err != nil {
+			s = n.uniform
+		}
+		n.sink.Notef("the shape is %s: %s", s.Name, s.Describe(n.widest()))
+		return s, nil, nil
+	}
+	if err := c.tryAll(ctx); err != nil {
 		return c.best, nil, err
+	}
+	at := pick(c.tried, n.loss)
+	n.sink.Notef("the shape is %s", c.shapes[at].Name)
+	return c.shapes[at], chosenOf(c.tried, at), nil
+}
+
+// trial is what came of a shape.
+type trial struct {
+	plan.Shape
+	Answers tasks.Rights `json:"answers,omitempty"` // to the tasks; nil: there are none
+}
+
+// chosenOf are the shapes that were tried, with a mark on the one that was chosen.
+func chosenOf(tried []trial, which int) (out []plan.Shape) {
+	for i, t := range tried {
+		t.Chosen = i == which
+		out = append(out, t.Shape)
+	}
+	return out
+}
+
+// tryAll tries the shapes of the amount that is asked for.
+func (c *choice) tryAll(ctx context.Context) error {
+	n := c.narrower
+	if err := c.try(ctx, n.uniform); err != nil {
+		return err
 	}
 	// The first FFN works token by token, the last one on the logits: whether they can lose channels at all is seen first.
 	var spared []blockmask.Block
-	ends := []blockmask.Block{n.ffns[0], n.ffns[len(n.ffns)-1]}
-	if s, err := shape.Uniform("one width"+endsSpared, n.full, ends, n.grain, n.fits); err == nil && len(n.ffns) > 4 {
-		if s, err = shape.Fill(s, n.ffns, n.full, n.grain, n.fits); err != nil {
-			return c.best, nil, err
-		}
+	if s, err := n.sparing(); err == nil {
 		if err := c.try(ctx, s); err != nil {
-			return c.best, nil, err
+			return err
 		}
 		if c.best.Name == s.Name {
-			spared = ends
+			spared = n.ends()
 		}
+	}
+	if n.effort.Shapes == endsShapes {
+		return nil
 	}
 	more, err := n.shapes(ctx, spared)
 	if err != nil {
-		return c.best, nil, err
+		return err
 	}
 	for _, s := range more {
 		if err := c.try(ctx, s); err != nil {
-			return c.best, nil, err
+			return err
 		}
 	}
-	n.sink.Notef("the shape is %s", c.best.Name)
-	for i := range c.tried {
-		c.tried[i].Chosen = c.tried[i].Name == c.best.Name
-	}
-	return c.best, c.tried, nil
+	return nil
 }
+
+// ends are the first FFN and the last.
+func (n *narrower) ends() []blockmask.Block {
+	return []blockmask.Block{n.ffns[0], n.ffns[len(n.ffns)-1]}
+}
+
+// sparing is one width for all but the ends.
+func (n *narrower) sparing() (shape.Shape, error) {
+	if len(n.ffns) <= 4 {
+		return shape.Shape{}, errors.New("the model has too few FFNs to spare two of them")
+	}
+	s, err := shape.Uniform(oneWidth+endsSpared, n.full, n.ends(), n.grain, n.fits)
+	if err != nil {
+		return s, err
+	}
+	return shape.Fill(s, n.ffns, n.full, n.grain, n.fits)
+}
+
+// oneWidth is the name of the shape whose FFNs have one.
+const oneWidth = "one width"
 
 // endsSpared is added to the name of a shape whose first and last FFN keep their widths.
 const endsSpared = ", the ends spared"
@@ -69,9 +121,10 @@ const endsSpared = ", the ends spared"
 type choice struct {
 	*narrower
 	shapes []shape.Shape
-	tried  []plan.Shape
+	tried  []trial
 	best   shape.Shape
 	least  float64
+	at     int // of the best, in tried
 }
 
 // try tries a shape, unless it was.
@@ -84,26 +137,47 @@ func (c *choice) try(ctx context.Context, s shape.Shape) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", s.Name, err)
 	}
-	c.sink.Notef("%s, %s: perplexity x%.3f on held-back text after a short fit", s.Name, t.Keeps, math.Exp(t.Loss))
-	if t.Loss < c.least {
-		c.best, c.least = s, t.Loss
+	accuracy := ""
+	if t.Accuracy != nil {
+		accuracy = fmt.Sprintf(", accuracy %.1f%%", 100**t.Accuracy)
+	}
+	c.sink.Notef("%s, %s: perplexity x%.3f, KLD %.3f on held-back text after a short fit%s", s.Name, t.Keeps, math.Exp(t.Loss), t.KLD, accuracy)
+	if loss := c.loss(t.Shape); loss < c.least {
+		c.best, c.least, c.at = s, loss, len(c.tried)
 	}
 	c.tried = append(c.tried, t)
 	return nil
 }
 
+// loss is what shapes are chosen by: the loss, or the divergence where that is bounded.
+func (n *narrower) loss(t plan.Shape) float64 {
+	if n.Goal.MaxKLD > 0 {
+		return t.KLD
+	}
+	return t.Loss
+}
+
 // try fits a shape on a part of the text, unless the journal knows what it loses.
-func (n *narrower) try(ctx context.Context, s shape.Shape) (t plan.Shape, err error) {
+func (n *narrower) try(ctx context.Context, s shape.Shape) (t trial, err error) {
 	note := "trial " + s.Name
+	if n.Goal.OfQuality() {
+		note += fmt.Sprintf(" of %g", n.amount.Ratio)
+	}
 	if raw := n.journal.Note(note); raw != nil && json.Unmarshal(raw, &t) == nil {
 		return t, nil
 	}
 	q := n.request(s)
-	q.Trial = true
+	q.Trial, q.Compare = true, true
+	q.Judge = func(ctx context.Context) (err error) {
+		t.Answers, err = n.answer(ctx, s.Removed)
+		return err
+	}
+	begin := time.Now()
 	done, err := repair.Run(ctx, n.src, q, n.sink)
 	if err != nil {
 		return t, err
 	}
+	n.pace.trial, n.pace.solved = time.Since(begin).Seconds(), done.Result.Solved.Seconds()
 	mask, err := s.Mask(n.full)
 	if err != nil {
 		return t, err
@@ -113,9 +187,13 @@ func (n *narrower) try(ctx context.Context, s shape.Shape) (t plan.Shape, err er
 		return t, err
 	}
 	r := done.Result
-	t = plan.Shape{
+	t.Shape = plan.Shape{
 		Name: s.Name, Keeps: s.Describe(n.widest()), Ratio: step.Ratio, Size: step.Size, Speedup: step.Speedup, Mixers: n.mixersLeft(s),
-		Loss: r.NLLAfter - r.NLLBefore,
+		Loss: r.NLLAfter - r.NLLBefore, KLD: r.KLD,
+	}
+	if t.Answers != nil {
+		accuracy := t.Answers.Mean()
+		t.Accuracy = &accuracy
 	}
 	return t, n.journal.SetNote(note, t)
 }

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"math"
 	"path/filepath"
-	"slices"
+	"time"
 
 	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/internal/calibrate"
@@ -28,6 +28,9 @@ type narrower struct {
 	ffns  []blockmask.Block       // in the model's order
 	mixed bool                    // widths may differ
 
+	effort  effort
+	pace    pace
+	amount  search.Goal        // what a shape must reach: the goal, or, where that bounds quality, the ratio that is tried
 	times   *search.Model      // what blocks take; nil: unknown
 	twin    repair.Twin        // that is loaded
 	own     *perplexity.Corpus // that the model has written for the fit
@@ -44,32 +47,58 @@ func (n *narrower) run(ctx context.Context, calib *calibrate.Calibration) (res *
 	}
 	defer f.journal.Close() //nolint:errcheck // every note was synced
 	defer func() {
+		var goal *search.GoalError
+		if errors.As(err, &goal) { // nothing to go on from, and another goal would be refused
+			err = errors.Join(err, f.journal.Remove())
+		}
 		if err != nil && ctx.Err() != nil && f.journal != nil {
 			f.sink.Notef("what was measured so far is kept in %s: the same command goes on from there", filepath.Base(JournalPath(f.Plan)))
 		}
 	}()
+	begin := time.Now()
 	base, err := f.ppl(ctx, "whole model")
 	if err != nil {
 		return nil, err
 	}
+	n.pace.position = time.Since(begin).Seconds() / float64(f.set.Tokens())
 	f.sink.Notef("whole model: PPL %.4f", base)
+	others, err := n.unseen(ctx)
+	if err != nil {
+		return nil, err
+	}
 	f.session.Close()
 	f.session = nil
+	before, err := n.answer(ctx, nil)
+	if err != nil {
+		return nil, err
+	}
 	if err := n.predictSpeed(ctx); err != nil {
 		return nil, err
 	}
 	f.Repair.Usual = false // without the fit there is no result
+	if err := n.schedule(); err != nil {
+		return nil, err
+	}
 	if n.own, err = n.writeOwn(ctx); err != nil {
 		return nil, err
 	}
 	if n.twin, err = repair.LoadTwin(ctx, f.src, f.Repair, f.Plan, f.sink); err != nil {
 		return nil, err
 	}
-	chosen, tried, err := n.choose(ctx)
+	var chosen shape.Shape
+	var tried []plan.Shape
+	if n.Goal.OfQuality() {
+		chosen, tried, err = n.chooseWithin(ctx)
+	} else {
+		chosen, tried, err = n.choose(ctx)
+	}
 	if err != nil {
 		return nil, err
 	}
-	done, err := repair.Run(ctx, f.src, n.request(chosen), f.sink)
+	if err := n.timeLast(); err != nil {
+		return nil, err
+	}
+	chosen, done, err := n.fitWhole(ctx, chosen)
 	if err != nil {
 		return nil, err
 	}
@@ -100,8 +129,18 @@ func (n *narrower) run(ctx context.Context, calib *calibrate.Calibration) (res *
 	}
 	p.Shapes = tried
 	for _, k := range done.Kinds {
-		p.Kinds = append(p.Kinds, plan.Kind(k))
+		p.Kinds = append(p.Kinds, plan.Kind{Name: k.Name, Sequences: k.Sequences, Before: k.Before, After: k.After})
 	}
+	spoilt, err := n.kindsOf(ctx, others)
+	if err != nil {
+		return nil, err
+	}
+	p.Kinds = append(p.Kinds, spoilt...)
+	after, err := n.answer(ctx, chosen.Removed)
+	if err != nil {
+		return nil, err
+	}
+	p.Tasks = n.taskResults(before, after)
 	f.warnKinds(p.Kinds)
 	if err := f.savePlan(p); err != nil {
 		return nil, err
@@ -110,38 +149,6 @@ func (n *narrower) run(ctx context.Context, calib *calibrate.Calibration) (res *
 		f.sink.Warnf("the journal of the finished fits could not be removed: %v", err)
 	}
 	return &Result{Plan: p, Blocks: f.blocks, Removed: mask, Fitted: done}, nil
-}
-
-// narrowText is how much more than the others a kind of text may lose before the user is told, as a factor of perplexity.
-const narrowText = 1.25
-
-// foreign is the perplexity of the whole model from which it does not know a kind of text, so that a loss there is none.
-const foreign = 1000
-
-// warnKinds tells where a fit has one kind of text alone, and where one kind loses much more than another.
-func (f *finder) warnKinds(kinds []plan.Kind) {
-	if len(kinds) == 1 {
-		f.sink.Warnf("the fit has seen one text only, and spoils what it has not seen; name another with a second --repair-text, or leave --repair-text out")
-		return
-	}
-	kinds = slices.DeleteFunc(slices.Clone(kinds), func(k plan.Kind) bool { return k.Before > foreign })
-	if len(kinds) == 0 {
-		return
-	}
-	best, worst := kinds[0], kinds[0]
-	ratio := func(k plan.Kind) float64 { return k.After / k.Before }
-	for _, k := range kinds {
-		if ratio(k) < ratio(best) {
-			best = k
-		}
-		if ratio(k) > ratio(worst) {
-			worst = k
-		}
-	}
-	if ratio(worst) > narrowText*ratio(best) {
-		f.sink.Warnf("%s loses much more (perplexity x%.2f) than %s (x%.2f); more text like it in the fit helps (--repair-text)",
-			worst.Name, ratio(worst), best.Name, ratio(best))
-	}
 }
 
 // narrows returns what narrows the model's FFNs, where that is asked for; nil where blocks are to be searched. Of kind auto, they are where
@@ -155,7 +162,7 @@ func (f *finder) narrows(ctx context.Context) (*narrower, error) {
 		return nil, err
 	}
 	n, err := f.narrower()
-	if err == nil && f.Goal.Speedup == 0 { // what a speed takes is known when the blocks' times are
+	if err == nil && f.Goal.Speedup == 0 && !f.Goal.OfQuality() { // what these take is measured first
 		err = n.oneWidth()
 	}
 	if err != nil {
@@ -163,6 +170,9 @@ func (f *finder) narrows(ctx context.Context) (*narrower, error) {
 			return nil, fmt.Errorf("%w; use another --kind", err)
 		}
 		f.sink.Notef("whole blocks are searched: %v", err)
+		if f.Method.Time > 0 && f.Repair.Usual {
+			f.sink.Notef("--time is that of the search; the repair behind it takes longer, --repair off does without")
+		}
 		f.Unit = blockmask.Mix
 		return nil, nil
 	}
@@ -176,7 +186,7 @@ func (f *finder) narrows(ctx context.Context) (*narrower, error) {
 
 // narrower looks at the model's FFNs. The error says why they cannot be narrowed.
 func (f *finder) narrower() (*narrower, error) {
-	n := &narrower{finder: f, full: map[blockmask.Block]int{}}
+	n := &narrower{finder: f, full: map[blockmask.Block]int{}, amount: f.Goal, pace: pace{began: time.Now()}}
 	if !f.Repair.Wanted() {
 		return nil, fmt.Errorf("--kind %s fits what stays of each FFN; leave --repair off out", f.Unit)
 	}
@@ -194,8 +204,8 @@ func (f *finder) narrower() (*narrower, error) {
 	if len(n.ffns) == 0 {
 		return nil, fmt.Errorf("the model has no FFN whose channels could be removed")
 	}
-	if f.Goal.Ratio == 0 && f.Goal.Size == 0 && f.Goal.Speedup == 0 {
-		return nil, fmt.Errorf("--kind %s removes an amount; give --ratio, --target-size or --target-speedup", f.Unit)
+	if f.Goal.Blocks > 0 {
+		return nil, fmt.Errorf("--blocks counts whole blocks; --kind %s takes --ratio, --target-size, --target-speedup or a bound of quality", f.Unit)
 	}
 	if size := f.src.File.Bytes(); f.Goal.Size > 0 && size <= f.Goal.Size {
 		return nil, f.Goal.Fail("nothing to remove: the model has %d bytes already, the target is %d", size, f.Goal.Size)
@@ -240,13 +250,13 @@ func (n *narrower) fits(s shape.Shape) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	g := n.Goal
+	g := n.amount
 	return g.Ratio > 0 && step.Ratio >= g.Ratio || g.Size > 0 && step.Size <= g.Size || g.Speedup > 0 && step.Speedup >= g.Speedup, nil
 }
 
 // oneWidth finds the widest FFNs of one width that reach the goal.
 func (n *narrower) oneWidth() (err error) {
-	n.uniform, err = shape.Uniform("one width", n.full, nil, n.grain, n.fits)
+	n.uniform, err = shape.Uniform(oneWidth, n.full, nil, n.grain, n.fits)
 	return err
 }
 
@@ -319,9 +329,14 @@ const toldSequences = 32
 
 // ppl measures the model as it is on the calibration.
 func (f *finder) ppl(ctx context.Context, label string) (float64, error) {
-	bar := f.sink.Start(label, int64(f.set.Tokens()))
+	return f.pplOn(ctx, calibrate.PlainSet(f.set), label)
+}
+
+// pplOn measures the model as it is.
+func (f *finder) pplOn(ctx context.Context, set *perplexity.Set, label string) (float64, error) {
+	bar := f.sink.Start(label, int64(set.Tokens()))
 	defer bar.Stop()
-	eval, err := perplexity.NewEvaluator(f.session, calibrate.PlainSet(f.set))
+	eval, err := perplexity.NewEvaluator(f.session, set)
 	if err != nil {
 		return 0, err
 	}

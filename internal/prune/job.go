@@ -8,12 +8,14 @@ import (
 	"github.com/ggufprune/ggufprune/gguf"
 	"github.com/ggufprune/ggufprune/internal/compare"
 	"github.com/ggufprune/ggufprune/internal/corpus"
+	"github.com/ggufprune/ggufprune/internal/evaluate"
 	"github.com/ggufprune/ggufprune/internal/find"
 	"github.com/ggufprune/ggufprune/internal/progress"
 	"github.com/ggufprune/ggufprune/internal/publish"
 	"github.com/ggufprune/ggufprune/internal/quantize"
 	"github.com/ggufprune/ggufprune/internal/repair"
 	"github.com/ggufprune/ggufprune/internal/source"
+	"github.com/ggufprune/ggufprune/internal/tasks"
 	"github.com/ggufprune/ggufprune/internal/write"
 	"github.com/ggufprune/ggufprune/layout"
 	"github.com/ggufprune/ggufprune/perplexity"
@@ -44,6 +46,8 @@ type SearchJob struct {
 	Common
 	find.Options
 	SavePlan string // where the plan goes; "" is nowhere
+
+	Tasks evaluate.TasksJob // that shapes of FFNs are judged by, too, without a model and a mask
 }
 
 // Job asks for a pruned file: search, write, check, compare.
@@ -103,9 +107,13 @@ func Search(ctx context.Context, j SearchJob, sink progress.Sink) (*Outcome, err
 	if err := j.Repair.CheckType(src.File); err != nil {
 		return nil, err
 	}
-	out, _, err := j.find(ctx, src, text, "", nil, sink)
+	out, _, err := j.find(ctx, src, text, nil, 0, "", nil, sink)
 	return out, err
 }
+
+// comparedPositions is about what a comparison costs, in positions that run through the model: three perplexities, a quantisation and
+// speeds.
+const comparedPositions = 40000
 
 // Run prunes: it searches, writes and checks the file, and sets it beside the original.
 func Run(ctx context.Context, j Job, sink progress.Sink) (*Outcome, error) {
@@ -123,6 +131,10 @@ func Run(ctx context.Context, j Job, sink progress.Sink) (*Outcome, error) {
 	if err != nil {
 		return nil, err
 	}
+	sets, err := j.Tasks.Read()
+	if err != nil {
+		return nil, err
+	}
 	src, err := source.Open(ctx, j.Spec)
 	if err != nil {
 		return nil, err
@@ -132,7 +144,11 @@ func Run(ctx context.Context, j Job, sink progress.Sink) (*Outcome, error) {
 	if err != nil {
 		return nil, err
 	}
-	out, found, err := j.find(ctx, src, text, j.Output, w.writer.Quantizer.Types(), sink)
+	after := 0
+	if j.Compare != nil {
+		after = comparedPositions
+	}
+	out, found, err := j.find(ctx, src, text, sets, after, j.Output, w.writer.Quantizer.Types(), sink)
 	if err != nil {
 		return nil, err
 	}
@@ -151,11 +167,12 @@ func Run(ctx context.Context, j Job, sink progress.Sink) (*Outcome, error) {
 
 // find searches src. output is the pruned file's name, or ""; types are those of its tensors where it is quantised.
 func (j SearchJob) find(
-	ctx context.Context, src *source.Source, text *perplexity.Corpus, output string, types map[string]gguf.Type, sink progress.Sink,
+	ctx context.Context, src *source.Source, text *perplexity.Corpus, sets []*tasks.Task, after int, output string, types map[string]gguf.Type, sink progress.Sink,
 ) (*Outcome, *find.Result, error) {
 	j.Text.Context = source.DefaultContext(j.Text.Context, src.Model.Info())
 	found, err := find.Run(ctx, src, find.Job{
-		Options: j.Options, Text: j.Text, Layout: j.Layout, Repair: j.Repair, Plan: j.SavePlan, Tool: j.Tool, Output: output, Types: types,
+		Options: j.Options, Text: j.Text, Layout: j.Layout, Repair: j.Repair, Plan: j.SavePlan, Tool: j.Tool, Output: output, Types: types, After: after,
+		Tasks: find.Tasks{Job: j.Tasks, Sets: sets},
 	}, text, sink)
 	if err != nil {
 		return nil, nil, err

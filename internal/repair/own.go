@@ -25,6 +25,14 @@ const ownMost = 16384
 // ownLeast sequences are enough to fit and to hold some back, even if tokenising makes fewer tokens of the text.
 const ownLeast = 6
 
+// OwnTokens is about how many tokens the model writes itself for a fit of channels.
+func OwnTokens(q Request) int {
+	if len(q.Options.Files) > 0 {
+		return 0
+	}
+	return min(ownMost, int(ownShare*float64(q.Options.Tokens)))
+}
+
 // LoadOwn has the loaded model write text for a fit of channels: texts from their beginning on, and as much of conversations whose both
 // sides it makes up, where it has a chat template that works. Where the user names the texts, or where the model cannot write,
 // there are no documents, and the fit does without.
@@ -43,7 +51,7 @@ func LoadOwn(ctx context.Context, s *source.Source, q Request, sink progress.Sin
 		}
 	}
 	length := source.DefaultContext(q.Text.Context, s.Model.Info())
-	total := max(ownLeast*length, min(ownMost, int(ownShare*float64(q.Options.Tokens))))
+	total := max(ownLeast*length, OwnTokens(q))
 	bar := sink.Start("the model writes text for the fit", int64(total))
 	defer bar.Stop()
 	var texts []string

@@ -19,6 +19,7 @@ import (
 	"github.com/ggufprune/ggufprune/internal/repairlog"
 	"github.com/ggufprune/ggufprune/internal/source"
 	"github.com/ggufprune/ggufprune/layout"
+	"github.com/ggufprune/ggufprune/perplexity"
 )
 
 // Run re-fits what stays of the loaded model without q.Removed. From now on sessions of src run with the new weights. Where the
@@ -124,10 +125,19 @@ func refit(ctx context.Context, s *source.Source, q Request, sink progress.Sink)
 	}
 	runner, nSeq, pieces := m.runner, m.nSeq, m.pieces
 	request := fit.Request{
-		Removed: blockmask.New(q.Removed.Blocks()...), Widths: q.Widths, Kept: q.kept(), Method: r.Method, Fit: pieces.Fit, Held: pieces.Held, Trial: q.Trial,
+		Removed: blockmask.New(q.Removed.Blocks()...), Widths: q.Widths, Kept: q.kept(), Method: r.Method, Fit: pieces.Fit, Held: pieces.Held, Trial: q.Trial, Judge: q.Judge,
 	}
 	if q.narrow() {
 		request.HeldOf = pieces.HeldOf
+	}
+	if q.Compare {
+		for _, batch := range pieces.Held {
+			compared, err := perplexity.Compared(ctx, m.session, batch, perplexity.TopTokens)
+			if err != nil {
+				return nil, nil, nil, fmt.Errorf("what the whole model predicts: %w", err)
+			}
+			request.Compared = append(request.Compared, compared)
+		}
 	}
 	if !q.Trial {
 		if log, err = newLog(s, q, nSeq, fit.Digest(pieces.Fit, pieces.Held), sink); err != nil {

@@ -1,6 +1,8 @@
 package repair
 
 import (
+	"context"
+
 	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/fit"
 	"github.com/ggufprune/ggufprune/gguf"
@@ -15,8 +17,10 @@ type Options struct {
 	Method fit.Method // Off or "": not at all
 	Files  []string   // texts to fit on; none: the calibration text and the one that comes with the program
 	Tokens int        // positions in all
-	Usual  bool       // the default, not asked for: where it cannot be done the file is written without
-	Type   *gguf.Type // what lower types of the tensors that it changes are raised to; nil: none are
+
+	TokensGiven bool       // Tokens is the user's number, not the default
+	Usual       bool       // the default, not asked for: where it cannot be done the file is written without
+	Type        *gguf.Type // what lower types of the tensors that it changes are raised to; nil: none are
 }
 
 // DefaultTokens is how many positions a repair is fitted on and chosen by.
@@ -35,12 +39,14 @@ type Request struct {
 	Widths  map[blockmask.Block]int // FFNs that lose channels which the fit chooses: how many each keeps
 	Options Options
 	Text    corpus.Text
-	Tool    string             // version of this program
-	Anew    bool               // what another repair of the same output has left is replaced
-	Twin    Twin               // that is loaded
-	Own     *perplexity.Corpus // text of the model's own for a fit of channels; nil: it is still to be written
-	Trial   bool               // only to see what is lost: the model stays as it is
-	Output  string             // the file that the repair is for: what is done is kept beside it until it is written; "": in the current folder
+	Tool    string                      // version of this program
+	Anew    bool                        // what another repair of the same output has left is replaced
+	Twin    Twin                        // that is loaded
+	Own     *perplexity.Corpus          // text of the model's own for a fit of channels; nil: it is still to be written
+	Trial   bool                        // only to see what is lost: the model stays as it is
+	Judge   func(context.Context) error // is called while the loaded model has the fit's weights; nil: it is not
+	Compare bool                        // the divergence from the whole model is measured, too
+	Output  string                      // the file that the repair is for: what is done is kept beside it until it is written; "": in the current folder
 }
 
 // Done is a repair that was made, or was not.

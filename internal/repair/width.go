@@ -155,6 +155,8 @@ func some(all [][]engine.Sequence, positions int) (out [][]engine.Sequence) {
 const (
 	trialFit  = 6144
 	trialHeld = 4096
+
+	TrialPositions = trialFit + trialHeld
 )
 
 // shorten leaves a trial's part of the text, each kind with its share.

@@ -38,6 +38,7 @@ type planJSON struct {
 	HeldOut     *HeldOut        `json:"held_out,omitempty"`
 	Shapes      []Shape         `json:"shapes,omitempty"`
 	Kinds       []Kind          `json:"kinds,omitempty"`
+	Tasks       []Task          `json:"tasks,omitempty"`
 	Steps       []stepJSON      `json:"steps"`
 }
 
@@ -112,7 +113,7 @@ func explain(data []byte, err error) error {
 func (f *planJSON) plan() (*Plan, error) {
 	p := &Plan{
 		Tool: f.Tool, LlamaCpp: f.LlamaCpp, Model: f.Model, Calibration: f.Calibration, Metric: f.Metric,
-		Settings: f.Settings, Base: f.Base.Value(), Audit: f.Audit, Refine: f.Refine, HeldOut: f.HeldOut, Shapes: f.Shapes, Kinds: f.Kinds,
+		Settings: f.Settings, Base: f.Base.Value(), Audit: f.Audit, Refine: f.Refine, HeldOut: f.HeldOut, Shapes: f.Shapes, Kinds: f.Kinds, Tasks: f.Tasks,
 	}
 	if n := len(p.Model.Blocks); n > maxBlocks || len(f.Steps) > n {
 		return nil, fmt.Errorf("%d steps on %d blocks; no model is like that", len(f.Steps), n)
@@ -161,7 +162,7 @@ func (p *Plan) file() *planJSON {
 	f := &planJSON{
 		Format: format, Version: p.fileVersion(), Tool: p.Tool, LlamaCpp: p.LlamaCpp, Model: p.Model,
 		Calibration: p.Calibration, Metric: p.Metric, Settings: p.Settings, Base: jsonnum.Ptr(p.Base), Audit: p.Audit, Refine: p.Refine,
-		HeldOut: p.HeldOut, Shapes: p.Shapes, Kinds: p.Kinds,
+		HeldOut: p.HeldOut, Shapes: p.Shapes, Kinds: p.Kinds, Tasks: p.Tasks,
 		Steps: []stepJSON{},
 	}
 	for _, s := range p.Steps {

@@ -26,6 +26,7 @@ type Plan struct {
 
 	Shapes []Shape // that were tried where FFNs are narrowed
 	Kinds  []Kind  // of the fit's text there
+	Tasks  []Task  // that shapes were judged by there, of the whole model and of the fitted one
 
 	HeldOut *HeldOut // nil where nothing was held out
 }

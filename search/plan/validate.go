@@ -34,8 +34,8 @@ func (p *Plan) validate() error {
 		return fmt.Errorf("base_score is missing")
 	case p.Metric == perplexity.NLL.String() && p.Base < leastPPL:
 		return fmt.Errorf("base_score %v is no perplexity", p.Base)
-	case !checkShapes(p.Shapes, p.Kinds):
-		return fmt.Errorf("shapes or kinds: a number is out of range")
+	case !checkShapes(p.Shapes, p.Kinds, p.Tasks):
+		return fmt.Errorf("shapes, kinds or tasks: a number is out of range")
 	case p.Settings.Unit != blockmask.Auto && p.Settings.Unit != blockmask.Width && !slices.Contains(blockmask.Units(), p.Settings.Unit):
 		return fmt.Errorf("settings.kind %.80q is unknown", p.Settings.Unit)
 	}

@@ -1,8 +1,6 @@
 package commands
 
 import (
-	"strings"
-
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
@@ -39,17 +37,15 @@ With a mask, it is the accuracy of the model with those blocks left out.`,
 // evalOptions are the flags of eval.
 type evalOptions struct {
 	model                                 flags.Model
-	tasks                                 []string
+	tasks                                 flags.Tasks
 	hellaSwag, winoGrande, multipleChoice int
-	limit, context, batch, ubatch         int
+	context, batch, ubatch                int
 	mask                                  string
 }
 
 func (o *evalOptions) addFlags(fs *pflag.FlagSet) {
 	flags.Section(fs, "Tasks", func(fs *pflag.FlagSet) {
-		fs.StringArrayVar(&o.tasks, "task", nil, "`NAME=FILE` a task; NAME is hellaswag, winogrande, piqa, arc-easy or arc-challenge; with a binary multiple-choice "+
-			"file any name")
-		fs.IntVar(&o.limit, "limit", 0, "`N` only the first N items of each file")
+		o.tasks.AddFlags(fs, "a task")
 		fs.IntVar(&o.hellaSwag, "hellaswag-tasks", 0, "`N` only N items of each HellaSwag file in llama.cpp's form, those that llama-perplexity draws (default: all; "+
 			"llama-perplexity takes 400)")
 		fs.IntVar(&o.winoGrande, "winogrande-tasks", 0, "`N` the same of each WinoGrande file (default: all)")
@@ -84,14 +80,16 @@ func (o *evalOptions) job() (j evaluate.TasksJob, err error) {
 	if j.Spec, err = o.model.Resolve(); err != nil {
 		return j, err
 	}
-	if j.Tasks, err = parseTasks(o.tasks); err != nil {
+	if j.Tasks, j.First, err = o.tasks.Resolve(); err != nil {
 		return j, err
+	}
+	if len(j.Tasks) == 0 {
+		return j, flags.Errorf("no task given; name one with --task NAME=FILE, such as --task piqa=piqa_valid.jsonl")
 	}
 	for _, f := range []struct {
 		name            string
 		value, min, max int
 	}{
-		{"limit", o.limit, 0, 1 << 30},
 		{"hellaswag-tasks", o.hellaSwag, 0, 1 << 30},
 		{"winogrande-tasks", o.winoGrande, 0, 1 << 30},
 		{"multiple-choice-tasks", o.multipleChoice, 0, 1 << 30},
@@ -109,22 +107,6 @@ func (o *evalOptions) job() (j evaluate.TasksJob, err error) {
 	j.Draw = map[tasks.Convention]int{
 		tasks.LlamaHellaSwag: o.hellaSwag, tasks.LlamaWinoGrande: o.winoGrande, tasks.LlamaMultipleChoice: o.multipleChoice,
 	}
-	j.First, j.Context, j.Batch, j.UBatch = o.limit, o.context, o.batch, o.ubatch
+	j.Context, j.Batch, j.UBatch = o.context, o.batch, o.ubatch
 	return j, nil
-}
-
-// parseTasks reads the values of --task.
-func parseTasks(values []string) ([]evaluate.TaskFile, error) {
-	if len(values) == 0 {
-		return nil, flags.Errorf("no task given; name one with --task NAME=FILE, such as --task piqa=piqa_valid.jsonl")
-	}
-	var out []evaluate.TaskFile
-	for _, v := range values {
-		name, path, ok := strings.Cut(v, "=")
-		if !ok || name == "" || path == "" {
-			return nil, flags.Errorf("--task is %q; give NAME=FILE, such as piqa=piqa_valid.jsonl", v)
-		}
-		out = append(out, evaluate.TaskFile{Name: name, Path: path})
-	}
-	return out, nil
 }

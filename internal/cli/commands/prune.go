@@ -41,6 +41,7 @@ type pruneOptions struct {
 	quantize flags.Quantize
 	compare  flags.Compare
 	report   flags.Report
+	tasks    flags.Tasks
 	plan     string
 }
 
@@ -52,6 +53,9 @@ func (o *pruneOptions) addFlags(fs *pflag.FlagSet) {
 	})
 	o.ollama.AddFlags(fs)
 	o.repair.AddFlags(fs)
+	flags.Section(fs, "What else to choose by", func(fs *pflag.FlagSet) {
+		o.tasks.AddFlags(fs, "with channels: of the shapes tried, one that answers this task clearly better is preferred, and the file's accuracy is printed")
+	})
 	o.quantize.AddFlags(fs)
 	o.compare.AddFlags(fs)
 	o.report.AddFlags(fs)
@@ -64,7 +68,7 @@ func (o *pruneOptions) run(cmd *cobra.Command, _ []string, u *ui.UI) error {
 		return err
 	}
 	flags.Tell(j.Spec, u)
-	if flags.DefaultRepair != fit.Off && j.Method.Time > 0 && !o.repair.Asked() {
+	if flags.DefaultRepair != fit.Off && j.Method.Time > 0 && !j.Repair.Wanted() && !o.repair.Asked() {
 		u.Notef("no repair, whose time --time does not plan; --repair auto adds one")
 	}
 	files, err := o.report.Resolve(j.Output)
@@ -101,12 +105,23 @@ func (o *pruneOptions) job() (j prune.Job, err error) {
 	if o.method.Asked("kind") == "" && o.checkWidth(j) == nil {
 		j.Unit = blockmask.Auto
 	}
-	if j.Unit == blockmask.Width || j.Unit == blockmask.Auto {
+	if j.Tasks.Tasks, j.Tasks.First, err = o.tasks.Resolve(); err != nil {
+		return j, err
+	}
+	j.Tasks.Batch, j.Tasks.UBatch = flags.DefaultBatch, flags.DefaultUBatch
+	switch {
+	case j.Unit == blockmask.Width || j.Unit == blockmask.Auto:
 		if err := o.checkWidth(j); err != nil {
 			return j, err
 		}
+	case len(j.Tasks.Tasks) > 0:
+		return j, flags.Errorf("--task is for --kind auto and width; measure the file by ggufprune eval")
 	}
-	if j.Repair, err = o.repair.Resolve(j.Method, o.quantize.Type, j.Goal); err != nil {
+	method := j.Method
+	if j.Unit == blockmask.Width || j.Unit == blockmask.Auto {
+		method.Time = 0 // it plans the fit, too
+	}
+	if j.Repair, err = o.repair.Resolve(method, o.quantize.Type, j.Goal); err != nil {
 		return j, err
 	}
 	if j.Repair.Method == "" && j.Method.Spec().Repairs {
@@ -133,12 +148,14 @@ func (o *pruneOptions) job() (j prune.Job, err error) {
 
 // checkWidth refuses the flags of searches: --kind width makes none.
 func (o *pruneOptions) checkWidth(j prune.Job) error {
-	if name := o.method.Asked("strategy", "metric", "confidence", "time"); name != "" {
+	if name := o.method.Asked("strategy", "metric", "confidence"); name != "" {
 		return flags.Errorf("--%s is for searches, and --kind %s makes none; leave it out", name, j.Unit)
 	}
 	switch {
-	case j.Goal.Ratio == 0 && j.Goal.Size == 0 && j.Goal.Speedup == 0:
-		return flags.Errorf("--kind %s removes an amount; give --ratio, --target-size or --target-speedup", j.Unit)
+	case j.Goal.Blocks > 0:
+		return flags.Errorf("--blocks counts whole blocks, and --kind %s narrows FFNs; give --ratio, --target-size, --target-speedup or a bound of quality", j.Unit)
+	case j.Method.Time > 0 && j.Goal.OfQuality():
+		return flags.Errorf("--time cannot be planned with a bound of quality and --kind %s; leave one of them out", j.Unit)
 	case o.repair.Chosen():
 		return flags.Errorf("--kind %s has a fit of its own; leave --repair out", j.Unit)
 	case j.Layout == layout.Zeros:

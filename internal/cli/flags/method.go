@@ -32,10 +32,10 @@ func (m *Method) AddFlags(fs *pflag.FlagSet) {
 			"oneshot, bi, magnitude, random: baselines to compare with")
 		fs.StringVar(&m.kind, "kind", "", "`KIND` what goes. Without a search: auto (channels of FFNs, or these and whole attentions; a few shapes are fitted "+
 			"and the best is taken) or width (channels of FFNs). By a search, block by block: mix (attention or FFN), attn, ffn, layer, or pair "+
-			"(default: auto where prune can, with --ratio or --target-size; else mix)")
+			"(default: auto in prune, where the model's FFNs can be narrowed; mix with --blocks and in search)")
 		fs.StringVar(&m.metric, "metric", "", "`NAME` what a candidate is judged by: ppl, or kld, the KL divergence from the whole model (default: ppl)")
-		fs.DurationVar(&m.time, "time", 0, "`T` have the result after about T: 30m, 2h; for fast and refine (with a bound of quality, which does not "+
-			"say how far it goes, only an aim)")
+		fs.DurationVar(&m.time, "time", 0, "`T` have the result after about T: 30m, 2h. With channels it says how many shapes are tried, and how much text is fitted on; "+
+			"of searches it is for fast and refine, without the repair (with a bound of quality, which does not say how far it goes, only an aim)")
 		fs.Float64Var(&m.confidence, "confidence", strategy.DefaultConfidence, "`P` of each race of fast and refine")
 		Choices(fs, "strategy", strategy.Names()...)
 		Choices(fs, "kind", append([]blockmask.Unit{blockmask.Auto, blockmask.Width}, blockmask.Units()...)...)

@@ -67,7 +67,7 @@ func (r *Repair) Resolve(how find.Method, quantize string, goals ...search.Goal)
 	if usual && how.Time > 0 {
 		return none, nil
 	}
-	out := repair.Options{Method: method, Files: r.texts, Tokens: r.tokens, Usual: usual}
+	out := repair.Options{Method: method, Files: r.texts, Tokens: r.tokens, TokensGiven: r.fs.Changed("repair-tokens"), Usual: usual}
 	if r.typ != "" {
 		t, err := repair.ParseType(r.typ)
 		if err != nil {

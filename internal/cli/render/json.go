@@ -33,6 +33,7 @@ type resultJSON struct {
 	HeldOut     *plan.HeldOut    `json:"held_out,omitempty"`
 	Shapes      []plan.Shape     `json:"shapes,omitempty"`
 	Kinds       []plan.Kind      `json:"kinds,omitempty"`
+	Tasks       []plan.Task      `json:"tasks,omitempty"`
 	Steps       []stepJSON       `json:"steps"`
 	Mask        blockmask.Mask   `json:"mask"`
 	Plan        string           `json:"plan,omitempty"`
@@ -137,7 +138,7 @@ func newResultJSON(command string, out *prune.Outcome, plan string) resultJSON {
 			r.BasePPL = r.BaseScore
 		}
 		r.Audit, r.Refine, r.HeldOut = p.Audit, newRefineJSON(p.Refine), out.HeldOut()
-		r.Shapes, r.Kinds = p.Shapes, p.Kinds
+		r.Shapes, r.Kinds, r.Tasks = p.Shapes, p.Kinds, p.Tasks
 	}
 	for _, s := range out.Steps {
 		r.Steps = append(r.Steps, stepJSON{

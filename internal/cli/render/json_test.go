@@ -57,6 +57,8 @@ func TestJSONIsDocumented(t *testing.T) {
 		{"### Step", stepJSON{}},
 		{"### Shape", plan.Shape{}},
 		{"### Kind of text", plan.Kind{}},
+		{"### Task", plan.Task{}},
+		{"### Task", plan.Task{}},
 		{"### Audit", search.Audit{}},
 		{"### Refine", refineJSON{}},
 		{"### Held-out text", plan.HeldOut{}},

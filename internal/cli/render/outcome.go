@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/ggufprune/ggufprune/internal/format"
 	"github.com/ggufprune/ggufprune/internal/prune"
@@ -100,16 +101,24 @@ func Steps(u *ui.UI, out *prune.Outcome) {
 // printFit prints what was tried where FFNs are narrowed, and what kinds of text lose.
 func printFit(u *ui.UI, p *plan.Plan) {
 	if len(p.Shapes) > 0 {
+		accuracies := slices.ContainsFunc(p.Shapes, func(s plan.Shape) bool { return s.Accuracy != nil })
 		var rows [][]any
 		for _, s := range p.Shapes {
 			mark := ""
 			if s.Chosen {
 				mark = "*"
 			}
-			rows = append(rows, []any{mark, s.Name, s.Keeps, fmt.Sprintf("%.1f%%", 100*s.Ratio), predicted(s.Speedup), known(s.Mixers), fmt.Sprintf("x%.3f", math.Exp(s.Loss))})
+			row := []any{mark, s.Name, s.Keeps, percent(s.Ratio), predicted(s.Speedup), known(s.Mixers), fmt.Sprintf("x%.3f", math.Exp(s.Loss)), divergence(s.KLD)}
+			switch {
+			case s.Accuracy != nil:
+				row = append(row, percent(*s.Accuracy))
+			case accuracies:
+				row = append(row, "")
+			}
+			rows = append(rows, row)
 		}
 		u.Resultf("")
-		u.Table("Shapes tried, each after a short fit (* was taken):", []ui.Column{
+		columns := []ui.Column{
 			{Head: ""},
 			{Head: "shape"},
 			{Head: "every FFN keeps"},
@@ -117,12 +126,40 @@ func printFit(u *ui.UI, p *plan.Plan) {
 			{Head: "speed", Number: true},
 			{Head: "KV cache", Number: true},
 			{Head: "PPL", Number: true},
-		}, rows)
+			{Head: "KLD", Number: true},
+		}
+		if accuracies {
+			columns = append(columns, ui.Column{Head: "accuracy", Number: true})
+		}
+		u.Table("Shapes tried, each after a short fit (* was taken):", columns, rows)
 	}
+	printKinds(u, p)
+	if len(p.Tasks) > 0 {
+		var rows [][]any
+		before, after := 0.0, 0.0
+		for _, t := range p.Tasks {
+			before, after = before+t.Before/float64(len(p.Tasks)), after+t.After/float64(len(p.Tasks))
+			rows = append(rows, []any{t.Name, t.Items, percent(t.Before), percent(t.After)})
+		}
+		if len(rows) > 1 {
+			rows = append(rows, []any{"mean", "", percent(before), percent(after)})
+		}
+		u.Table("Accuracy:", []ui.Column{
+			{Head: "task"}, {Head: "items", Number: true}, {Head: "before", Number: true}, {Head: "after", Number: true},
+		}, rows)
+		u.Resultf("")
+	}
+}
+
+// percent is a part in percent.
+func percent(part float64) string { return fmt.Sprintf("%.1f%%", 100*part) }
+
+// printKinds prints what kinds of text lose.
+func printKinds(u *ui.UI, p *plan.Plan) {
 	if len(p.Kinds) > 0 {
 		var rows [][]any
 		for _, k := range p.Kinds {
-			rows = append(rows, []any{k.Name, fmt.Sprintf("%.2f", k.Before), fmt.Sprintf("%.2f", k.After), fmt.Sprintf("x%.3f", k.After/k.Before)})
+			rows = append(rows, []any{k.Describe(), fmt.Sprintf("%.2f", k.Before), fmt.Sprintf("%.2f", k.After), fmt.Sprintf("x%.3f", k.Ratio())})
 		}
 		u.Resultf("")
 		u.Table("Text held back from the fit:", []ui.Column{
@@ -138,6 +175,14 @@ func predicted(speedup float64) string {
 		return ""
 	}
 	return fmt.Sprintf("x%.2f", speedup)
+}
+
+// divergence is one in nats, "" for an unknown one.
+func divergence(kld float64) string {
+	if kld == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%.3f", kld)
 }
 
 // known is a part in percent, "" for an unknown one.

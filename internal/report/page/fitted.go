@@ -3,6 +3,7 @@ package page
 import (
 	"fmt"
 	"math"
+	"strconv"
 )
 
 // fittedTables are what the plan says of the fits that narrowed FFNs: the shapes that were tried, and what kinds of text lost.
@@ -13,15 +14,19 @@ func (in Input) fittedTables() (out []Table) {
 	}
 	if len(p.Shapes) > 1 {
 		t := Table{
-			Title: "Shapes tried", Caption: "each fitted on a part of the text, and judged on another part", Columns: []string{"an FFN keeps", "parameters gone", "perplexity"},
+			Title: "Shapes tried", Caption: "each fitted on a part of the text, and judged on another part", Columns: []string{"an FFN keeps", "parameters gone", "perplexity", "KLD"},
 			Note: "The one with a star was taken.",
 		}
 		for _, s := range p.Shapes {
+			kld := ""
+			if s.KLD > 0 {
+				kld = fmt.Sprintf("%.3f", s.KLD)
+			}
 			name := clean(s.Name)
 			if s.Chosen {
 				name += " *"
 			}
-			t.Rows = append(t.Rows, Row{name, []string{clean(s.Keeps), percent(s.Ratio), fmt.Sprintf("×%.3f", math.Exp(s.Loss))}})
+			t.Rows = append(t.Rows, Row{name, []string{clean(s.Keeps), percent(s.Ratio), fmt.Sprintf("×%.3f", math.Exp(s.Loss)), kld}})
 		}
 		out = append(out, t)
 	}
@@ -31,7 +36,14 @@ func (in Input) fittedTables() (out []Table) {
 			Note: "A fit spoils what it does not see: text of a kind that is not here may lose more.",
 		}
 		for _, k := range p.Kinds {
-			t.Rows = append(t.Rows, Row{clean(k.Name), []string{scoreText(k.Before, false), scoreText(k.After, false), fmt.Sprintf("×%.3f", k.After/k.Before)}})
+			t.Rows = append(t.Rows, Row{clean(k.Describe()), []string{scoreText(k.Before, false), scoreText(k.After, false), fmt.Sprintf("×%.3f", k.Ratio())}})
+		}
+		out = append(out, t)
+	}
+	if len(p.Tasks) > 0 {
+		t := Table{Title: "Accuracy", Caption: "on the tasks that were given", Columns: []string{"items", "before", "after"}}
+		for _, k := range p.Tasks {
+			t.Rows = append(t.Rows, Row{clean(k.Name), []string{strconv.Itoa(k.Items), percent(k.Before), percent(k.After)}})
 		}
 		out = append(out, t)
 	}

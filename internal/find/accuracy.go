@@ -1,0 +1,59 @@
+package find
+
+import (
+	"context"
+
+	"github.com/ggufprune/ggufprune/blockmask"
+	"github.com/ggufprune/ggufprune/internal/evaluate"
+	"github.com/ggufprune/ggufprune/internal/tasks"
+	"github.com/ggufprune/ggufprune/search/plan"
+)
+
+// Tasks are what shapes are judged by beside their losses. The sets are read already.
+type Tasks struct {
+	Job  evaluate.TasksJob // without a model and a mask
+	Sets []*tasks.Task
+}
+
+// answer has the loaded model answer the tasks without removed; nil where there are none.
+func (n *narrower) answer(ctx context.Context, removed blockmask.Mask) (tasks.Rights, error) {
+	if len(n.Tasks.Sets) == 0 {
+		return nil, nil
+	}
+	j := n.Tasks.Job
+	j.Mask = removed
+	out, err := j.On(ctx, n.src, n.Tasks.Sets, n.sink)
+	if err != nil {
+		return nil, err
+	}
+	return tasks.RightsOf(out.Results), nil
+}
+
+// clearly is how many standard errors of accuracy are not chance: then they count more than a loss.
+const clearly = 2
+
+// pick is the trial that loses the least, among those that no other one is clearly more accurate than.
+func pick(trials []trial, loss func(plan.Shape) float64) int {
+	best := -1
+	for i, t := range trials {
+		beaten := false
+		for _, other := range trials {
+			if t.Answers != nil && other.Answers != nil {
+				ahead, stderr := other.Answers.Ahead(t.Answers)
+				beaten = beaten || ahead > clearly*stderr && ahead > 0
+			}
+		}
+		if !beaten && (best < 0 || loss(t.Shape) < loss(trials[best].Shape)) {
+			best = i
+		}
+	}
+	return max(0, best)
+}
+
+// taskResults are the tasks' accuracies before and after.
+func (n *narrower) taskResults(before, after tasks.Rights) (out []plan.Task) {
+	for i, t := range n.Tasks.Sets {
+		out = append(out, plan.Task{Name: t.Name, Items: len(before[i]), Before: before.Part(i), After: after.Part(i)})
+	}
+	return out
+}

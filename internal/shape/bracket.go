@@ -1,0 +1,54 @@
+package shape
+
+import (
+	"cmp"
+	"math"
+	"slices"
+)
+
+// growth: the loss grows about with this power of what goes, until two amounts say it better.
+const growth = 1.5
+
+// Point is what removing a part of the parameters takes of a bound of quality: 1 is all of it.
+type Point struct{ Ratio, Used float64 }
+
+// Bracket is what is known of how much can go: points in the order of their ratios.
+type Bracket []Point
+
+// Add adds a point.
+func (b *Bracket) Add(p Point) {
+	*b = append(*b, p)
+	slices.SortFunc(*b, func(x, y Point) int { return cmp.Compare(x.Ratio, y.Ratio) })
+}
+
+// Next is the ratio that is likely to take all of the bound: by the two points around it, or by the nearest one.
+func (b Bracket) Next() float64 {
+	at := slices.IndexFunc(b, func(p Point) bool { return p.Used > 1 })
+	power := growth
+	near := len(b) - 1
+	switch {
+	case at == 0:
+		near = 0
+	case at > 0:
+		lo, hi := b[at-1], b[at]
+		if lo.Used > 0 && !math.IsInf(hi.Used, 0) {
+			power = math.Log(hi.Used/lo.Used) / math.Log(hi.Ratio/lo.Ratio)
+		}
+		near = at - 1
+		r := scaled(lo, power)
+		if !(r > lo.Ratio && r < hi.Ratio) {
+			r = math.Sqrt(lo.Ratio * hi.Ratio)
+		}
+		return r
+	}
+	return min(0.9, scaled(b[near], power))
+}
+
+// scaled is the ratio that takes all of the bound, if what it takes grows with power. A point that takes next to nothing, or far too
+// much, says little: the step from it is bounded.
+func scaled(p Point, power float64) float64 {
+	return p.Ratio * min(3, max(1./4, math.Pow(max(p.Used, 1e-9), -1/power)))
+}
+
+// Scaled is the ratio that is likely to take all of the bound, by one point alone.
+func (p Point) Scaled() float64 { return scaled(p, growth) }
