@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -32,6 +33,9 @@ func run() (code int) {
 			code = fail(fmt.Errorf("internal error: %v; please report it with the command line and the model's name", p))
 		}
 	}()
+	if llamabind.StdoutClosed() {
+		return fail(errors.New("standard output is closed, so that results would be lost; redirect it to a file, or to /dev/null"))
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	flag := new(interrupt.Flag)

@@ -15,6 +15,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/ggufprune/ggufprune/gguf"
+	"github.com/ggufprune/ggufprune/gguf/gguftest"
 	"github.com/ggufprune/ggufprune/internal/imatrix/imatrixtest"
 )
 
@@ -166,11 +167,21 @@ func writeBadModels(dir string) error {
 		"other.gguf":   {"general.name": "Another model"},
 		"tokens.gguf":  {"tokenizer.ggml.add_bos_token": false},
 		"chat.gguf":    {"tokenizer.chat_template": chatTemplate},
+		"named.gguf":   {"tokenizer.chat_template": "chatml"},
+		"word.gguf":    {"tokenizer.chat_template": "default"},
 		"nochat.gguf":  {"tokenizer.chat_template": "{{ messages | no_such_filter }}"},
 	} {
 		if err := rewrite(filepath.Join(dir, name), set); err != nil {
 			return err
 		}
+	}
+	for name, m := range notModels() {
+		if err := os.WriteFile(filepath.Join(dir, name), gguftest.Build(m), 0o644); err != nil {
+			return err
+		}
+	}
+	if err := writeTinyAs(dir); err != nil {
+		return err
 	}
 	return writeShard(filepath.Join(dir, "split-00001-of-00002.gguf"))
 }

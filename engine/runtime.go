@@ -9,7 +9,7 @@ import (
 type Runtime interface {
 	// Load loads the GGUF file at path (the first shard of a split one).
 	Load(ctx context.Context, path string, p ModelParams) (Model, error)
-	// NewChatTemplate parses a template in Jinja. bos and eos are the texts of these tokens, "" for none.
+	// NewChatTemplate parses a template in Jinja, or takes the name of one that the runtime has. bos and eos are the texts of these tokens, "" for none.
 	NewChatTemplate(source, bos, eos string) (ChatTemplate, error)
 	Codec
 	Quantizer

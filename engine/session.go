@@ -2,13 +2,15 @@ package engine
 
 import "context"
 
-// SessionParams sizes a session. One batch holds up to NSeq x SeqLen tokens and is computed as one graph.
+// SessionParams sizes a session. One batch holds up to NSeq x SeqLen tokens and is computed as one graph, unless Batch or UBatch say
+// otherwise.
 type SessionParams struct {
 	NSeq, SeqLen int
 	Threads      int    // 0: one for each physical core
 	FlashAttn    string // "auto" (default), "on", "off"
 	Unedited     bool   // a stock llama.cpp context: nothing can be left out
-	UBatch       int    // -ub, in an unedited session: tokens per graph; 0 = the whole batch
+	Batch        int    // -b, in an unedited session: tokens per decode, of which several make a longer sequence; 0 = the whole batch
+	UBatch       int    // -ub, likewise: tokens per graph; at most Batch
 }
 
 // Runner runs sequences through a model of which blocks can be left out.

@@ -61,6 +61,17 @@ func (f *File) open(path string) error {
 	return crossCheck(f.shards[0].path, headers)
 }
 
+// Shards returns the paths of all files of the model at path, in order: path alone, unless it is named as one of several and the first of
+// them is there.
+func Shards(path string) []string {
+	if paths := shardPaths(path); len(paths) > 1 {
+		if _, err := os.Stat(paths[0]); err == nil {
+			return paths
+		}
+	}
+	return []string{path}
+}
+
 // add opens one file and reads its header.
 func (f *File) add(path string) (*header, error) {
 	st, err := os.Stat(path)

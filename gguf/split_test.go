@@ -57,6 +57,23 @@ func TestSplitEqualsWhole(t *testing.T) {
 	}
 }
 
+// Shards names the files of a split model by any of them, and else the one that was given.
+func TestShards(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	paths := gguftest.WriteSplit(t, dir, "m", gguftest.Llama(2, 1), 3)
+	for _, p := range paths {
+		if got := Shards(p); !slices.Equal(got, paths) {
+			t.Errorf("%s: %v", p, got)
+		}
+	}
+	for _, p := range []string{filepath.Join(dir, "m.gguf"), filepath.Join(dir, "n-00002-of-00003.gguf"), filepath.Join(dir, "m-00002-of-00000.gguf"), ""} {
+		if got := Shards(p); !slices.Equal(got, []string{p}) {
+			t.Errorf("%s: %v", p, got)
+		}
+	}
+}
+
 func TestEvilSplits(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {

@@ -123,6 +123,28 @@ func TestDefaultName(t *testing.T) {
 		{withType(9999), meta("general.size_label", "90K", "general.finetune", "pruned"), "source-90K-pruned-v1.0-F32.gguf"},
 		{withType(2), meta("general.basename", "../a b/c", "general.size_label", "1B", "general.finetune", "x:y?"), "a-b-c-1B-x-y-v1.0-Q4_0.gguf"},
 	}
+	// Names that are none: the next source of one is taken, and the file's name begins with a letter or a digit.
+	size := []any{"general.size_label", "90K", "general.finetune", "pruned"}
+	for _, tt := range []struct {
+		key, name, known, want string
+	}{
+		{"general.base_model.0.name", ".", "", "source-90K-pruned-v1.0-Q8_0.gguf"},
+		{"general.base_model.0.name", "..", "own", "own-90K-pruned-v1.0-Q8_0.gguf"},
+		{"general.base_model.0.name", "\U0001f999", "", "source-90K-pruned-v1.0-Q8_0.gguf"},
+		{"general.base_model.0.name", "7B", "", "source-90K-pruned-v1.0-Q8_0.gguf"},
+		{"general.basename", "-rf", "", "rf-90K-pruned-v1.0-Q8_0.gguf"},
+		{"general.basename", "__init__", "", "init__-90K-pruned-v1.0-Q8_0.gguf"},
+		{"general.basename", "./", "own", "own-90K-pruned-v1.0-Q8_0.gguf"},
+		{"general.basename", "模型", "", "模型-90K-pruned-v1.0-Q8_0.gguf"},
+		{"general.basename", strings.Repeat("é", 300), "", strings.Repeat("é", 40) + "-90K-pruned-v1.0-Q8_0.gguf"},
+	} {
+		if got := nameOf(withType(7), meta(append(size, tt.key, tt.name)...), tt.known); got != tt.want {
+			t.Errorf("%s %q: %s, want %s", tt.key, tt.name, got, tt.want)
+		}
+	}
+	if got := nameOf(withType(7), meta("general.basename", "A", "general.size_label", ".", "general.finetune", "-"), ""); got != "A-v1.0-Q8_0.gguf" {
+		t.Errorf("%s of parts that are none", got)
+	}
 	unnamed := meta("general.size_label", "90K", "general.finetune", "pruned")
 	if got, want := nameOf(withType(7), unnamed, "llama3.2"), "llama3.2-90K-pruned-v1.0-Q8_0.gguf"; got != want {
 		t.Errorf("%s for a model that a program calls llama3.2, want %s", got, want)

@@ -1,6 +1,9 @@
 // Chat templates, rendered by llama.cpp's own template engine (common/jinja) as common/chat.cpp does it for a conversation
-// without tools. A template needs no model: its text and those of BOS and EOS are all.
+// without tools. A template needs no model: its text and those of BOS and EOS are all. A text that is the name of a template
+// of libllama's, such as "chatml", stands for that one (src/llama-chat.cpp).
 #include "edge.h"
+
+#include "llama.h"
 
 // The engine's headers define static functions that not every file uses.
 #pragma GCC diagnostic push
@@ -12,9 +15,12 @@
 #include "json.h"
 #pragma GCC diagnostic pop
 
+#include <algorithm>
 #include <memory>
+#include <vector>
 
 struct bp_chat {
+    bool           named = false; // source is the name of a template of libllama's
     std::string    source, bos, eos;
     jinja::program program;
     jinja::caps    caps;
@@ -59,11 +65,36 @@ json messages_for(const bp_chat * c, const char * const * roles, const char * co
     return out;
 }
 
+bool is_name(const std::string & source) {
+    std::vector<const char *> names(llama_chat_builtin_templates(nullptr, 0));
+    llama_chat_builtin_templates(names.data(), names.size());
+    return std::any_of(names.begin(), names.end(), [&](const char * name) { return source == name; });
+}
+
+// Renders by a template of libllama's, as common/chat.cpp does without --jinja.
+void apply_named(bp_chat * c, const char * const * roles, const char * const * contents, int32_t n, bool open) {
+    std::vector<llama_chat_message> turns;
+    for (int32_t i = 0; i < n; i++) turns.push_back({roles[i], contents[i]});
+    for (int32_t need = 0;;) {
+        c->text.resize(need);
+        const int32_t len = llama_chat_apply_template(c->source.c_str(), turns.data(), turns.size(), open, c->text.data(), need);
+        if (len < 0) throw bp::Error(BP_BAD_INPUT, "llama.cpp's template " + c->source + " cannot be applied");
+        if (len <= need) return c->text.resize(len);
+        need = len;
+    }
+}
+
 } // namespace
 
 bp_status bp_chat_open(const char * source, const char * bos, const char * eos, bp_chat ** out, bp_err * err) {
     return bp::guarded(err, BP_BAD_INPUT, [&] {
         auto c = std::make_unique<bp_chat>();
+        if (is_name(source)) {
+            c->named  = true;
+            c->source = source;
+            *out = c.release();
+            return;
+        }
         jinja::lexer lexer;
         auto tokens = lexer.tokenize(source);
         c->program = jinja::parse_from_tokens(tokens);
@@ -80,6 +111,12 @@ void bp_chat_close(bp_chat * c) { delete c; }
 bp_status bp_chat_apply(bp_chat * c, const char * const * roles, const char * const * contents, int32_t n, bool add_generation_prompt,
                         const char ** text, size_t * len, bp_err * err) {
     return bp::guarded(err, BP_BAD_INPUT, [&] {
+        if (c->named) {
+            apply_named(c, roles, contents, n, add_generation_prompt);
+            *text = c->text.data();
+            *len  = c->text.size();
+            return;
+        }
         json in = json::object();
         in["messages"]        = messages_for(c, roles, contents, n);
         in["bos_token"]       = c->bos;

@@ -11,11 +11,38 @@
 
 namespace bp {
 
+// Decodes a batch of more than n_batch tokens as llama-perplexity does, piece after piece on the memory of those before.
+static void decode_pieces(bp_session * s) {
+    const int32_t n_vocab = llama_vocab_n_tokens(llama_model_get_vocab(s->model->model.get()));
+    s->pieces.reserve(s->row_targets.size() * size_t(n_vocab));
+    llama_batch piece = s->batch;
+    for (int32_t left = s->batch.n_tokens; left > 0; left -= piece.n_tokens) {
+        piece.n_tokens = std::min(left, s->params.n_batch);
+        check_cancelled(s->cancel);
+        int rc;
+        {
+            Armed armed(&s->editor, nullptr);
+            rc = llama_decode(s->ctx.get(), piece);
+        }
+        check_decoded(rc, s->cancel);
+        llama_synchronize(s->ctx.get());
+        if (const auto n = std::count_if(piece.logits, piece.logits + piece.n_tokens, [](int8_t l) { return l != 0; }); n > 0) {
+            const float * rows = llama_get_logits(s->ctx.get());
+            if (!rows) throw Error(BP_DECODE, "llama.cpp returned no logits");
+            s->pieces.insert(s->pieces.end(), rows, rows + size_t(n) * n_vocab);
+        }
+        piece.token += piece.n_tokens, piece.pos += piece.n_tokens, piece.n_seq_id += piece.n_tokens;
+        piece.seq_id += piece.n_tokens, piece.logits += piece.n_tokens;
+    }
+}
+
 void decode(bp_session * s, Request * req) {
     check_cancelled(s->cancel);
     if (s->row_targets.empty()) throw Error(BP_BAD_INPUT, "the batch has no scored position");
     llama_memory_t mem = llama_get_memory(s->ctx.get());
     if (mem) llama_memory_clear(mem, true);
+    s->pieces.clear();
+    if (!req && s->params.unedited && s->params.n_batch > 0 && s->batch.n_tokens > s->params.n_batch) return decode_pieces(s);
     int rc;
     {
         Armed armed(&s->editor, req);
@@ -64,8 +91,8 @@ llama_context_params context_params(const bp_session & s) {
     const bp_session_params & p = s.params;
     llama_context_params c = llama_context_default_params();
     c.n_ctx           = uint32_t(p.n_seq) * p.seq_len;
-    c.n_batch         = c.n_ctx;
-    c.n_ubatch        = p.unedited && p.n_ubatch > 0 ? std::min<uint32_t>(p.n_ubatch, c.n_ctx) : c.n_ctx;
+    c.n_batch         = p.unedited && p.n_batch > 0 ? std::min<uint32_t>(p.n_batch, c.n_ctx) : c.n_ctx;
+    c.n_ubatch        = p.unedited && p.n_ubatch > 0 ? std::min<uint32_t>(p.n_ubatch, c.n_batch) : c.n_batch;
     c.n_seq_max       = p.n_seq;
     c.n_threads       = p.n_threads;
     c.n_threads_batch = p.n_threads;
@@ -93,7 +120,7 @@ void logits(bp_session * s, const std::vector<uint8_t> * removed, const float **
     req.removed = removed;
     decode(s, removed ? &req : nullptr);
     *n_rows = int32_t(s->row_targets.size());
-    *rows   = llama_get_logits(s->ctx.get());
+    *rows   = s->pieces.empty() ? llama_get_logits(s->ctx.get()) : s->pieces.data();
     if (!*rows) throw Error(BP_DECODE, "llama.cpp returned no logits");
 }
 

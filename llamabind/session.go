@@ -40,7 +40,7 @@ func (m *Model) NewSession(ctx context.Context, p engine.SessionParams) (*Sessio
 		p.Threads = PhysicalCores()
 	}
 	cp := C.bp_session_params{
-		n_seq: C.int32_t(p.NSeq), seq_len: C.int32_t(p.SeqLen), n_ubatch: C.int32_t(p.UBatch),
+		n_seq: C.int32_t(p.NSeq), seq_len: C.int32_t(p.SeqLen), n_batch: C.int32_t(p.Batch), n_ubatch: C.int32_t(p.UBatch),
 		n_threads: C.int32_t(p.Threads), flash_attn: fa, unedited: C.bool(p.Unedited),
 	}
 	s := &Session{model: m, params: p, cancel: newCancel(), weights: map[engine.Block][]string{}}

@@ -21,6 +21,8 @@ struct bp_session {
     std::vector<int32_t> ref_ids;  // (n_rows, k)
     std::vector<float>   ref_logp; // (n_rows, k)
 
+    std::vector<float> pieces; // (n_rows, n_vocab): logits of a batch that was decoded in pieces; empty: llama.cpp has them
+
     std::vector<bp::Tap> taps; // of the last segment: copies, until the next decode
 
     ggml_backend_ptr products; // where matrix products of the repair run

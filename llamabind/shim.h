@@ -37,6 +37,8 @@ typedef struct {
 typedef void (*bp_log_fn)(int level, const char * text);
 void         bp_init(bp_log_fn log);
 
+bool         bp_stdout_closed(void); // when the process began
+
 size_t    bp_n_devices(void);
 // What a device does not tell stays "", -1 and 0.
 void      bp_device(size_t i, const char ** name, const char ** desc, int * type, size_t * mem_free, size_t * mem_total);
@@ -160,7 +162,8 @@ typedef struct bp_session bp_session;
 typedef struct {
     int32_t n_seq;      // sequences per batch
     int32_t seq_len;    // tokens per sequence
-    int32_t n_ubatch;   // 0: n_seq*seq_len. An edited session always uses 0.
+    int32_t n_batch;    // most tokens of one llama_decode; 0: n_seq*seq_len. An edited session always uses 0.
+    int32_t n_ubatch;   // likewise of one graph
     int32_t n_threads;
     int32_t flash_attn; // -1 auto, 0 off, 1 on
     bool    unedited;   // a stock context: no hook, no analysis

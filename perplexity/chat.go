@@ -1,6 +1,7 @@
 package perplexity
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -20,16 +21,16 @@ func (c *Corpus) Conversations() int {
 }
 
 // Chat returns the corpus with its conversations and instructions rendered by render, a model's chat template, instead of the form
-// that [Read] gives them; other documents stay as they are. Conversations that render refuses are left out: refused says how
-// many, and why the first. In what was rendered the names of special tokens mean these tokens, as in llama.cpp's own chats.
+// that [Read] gives them; other documents stay as they are. Conversations that render refuses, or of which it leaves
+// out a message, are left out: refused says how many, and why the first. In what was rendered the names of special tokens mean these tokens, as in llama.cpp's own chats.
 func (c *Corpus) Chat(render func([]engine.Message) (string, error)) (out *Corpus, refused int, why error) {
 	out = &Corpus{Name: c.Name, Continuous: c.Continuous}
 	for i, doc := range c.Documents {
 		special := i < len(c.Turns) && c.Turns[i] != nil
 		if special {
 			text, err := render(c.Turns[i])
-			if err == nil && strings.TrimSpace(text) == "" {
-				err = fmt.Errorf("the template renders it to nothing")
+			if err == nil {
+				err = holds(text, c.Turns[i])
 			}
 			if err != nil {
 				if refused++; why == nil {
@@ -44,6 +45,26 @@ func (c *Corpus) Chat(render func([]engine.Message) (string, error)) (out *Corpu
 	return out, refused, why
 }
 
+// holds returns an error if a message is not in its rendering. A template may leave out white space, what a reply begins with
+// as thoughts, and the system's text; one that leaves out more is none for these messages.
+func holds(text string, turns []engine.Message) error {
+	if strings.TrimSpace(text) == "" {
+		return errors.New("the template renders it to nothing")
+	}
+	for _, m := range turns {
+		words := m.Content
+		if m.Role == "assistant" {
+			if i := strings.LastIndex(words, "</think>"); i >= 0 {
+				words = words[i+len("</think>"):]
+			}
+		}
+		if m.Role != "system" && !strings.Contains(text, strings.TrimSpace(words)) {
+			return fmt.Errorf("the template leaves out what the %s says", m.Role)
+		}
+	}
+	return nil
+}
+
 // Special returns a corpus of documents in which the names of special tokens mean these tokens, such as texts that a model
 // wrote itself.
 func Special(name string, documents []string) *Corpus {
@@ -56,36 +77,4 @@ func (c *Corpus) parsesSpecial(i int) bool { return i < len(c.special) && c.spec
 // AllSpecial reports whether they do in all documents.
 func (c *Corpus) AllSpecial() bool {
 	return len(c.special) == len(c.Documents) && !slices.Contains(c.special, false)
-}
-
-// messages returns the record's turns with the roles that chat templates know, nil for a text. What Alpaca calls the input
-// follows the instruction in the user's turn.
-func (r *record) messages(as Format) []engine.Message {
-	switch as {
-	case Alpaca:
-		ask := *r.Instruction
-		if r.Input != "" {
-			ask += "\n\n" + r.Input
-		}
-		return []engine.Message{{Role: "user", Content: ask}, {Role: "assistant", Content: r.Output}}
-	case ShareGPT:
-		out := []engine.Message{}
-		for _, t := range r.Conversations {
-			out = append(out, engine.Message{Role: t.role(), Content: t.Value})
-		}
-		return out
-	}
-	return nil
-}
-
-// role returns the chat role of a turn, whatever its source called it.
-func (t turn) role() string {
-	switch role := strings.ToLower(t.From); role {
-	case "human":
-		return "user"
-	case "gpt", "chatgpt", "bing", "bard":
-		return "assistant"
-	default:
-		return role
-	}
 }

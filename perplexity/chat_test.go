@@ -35,9 +35,13 @@ func TestChat(t *testing.T) {
 		if m[0].Role == "assistant" {
 			return "", no
 		}
-		return "<" + m[0].Content + ">", nil
+		text := ""
+		for _, turn := range m {
+			text += "<" + turn.Content + ">"
+		}
+		return text, nil
 	})
-	if refused != 1 || why != no || strings.Join(out.Documents, "|") != "<Add.\n\n1 2>|<Be kind.>|plain" {
+	if refused != 1 || why != no || strings.Join(out.Documents, "|") != "<Add.\n\n1 2><3>|<Be kind.><Hi><Hello>|plain" {
 		t.Errorf("%q, %d refused: %v", out.Documents, refused, why)
 	}
 	if !out.parsesSpecial(0) || out.parsesSpecial(2) || out.parsesSpecial(9) {
@@ -45,6 +49,31 @@ func TestChat(t *testing.T) {
 	}
 	if out.Conversations() != 0 {
 		t.Error("what is rendered would be rendered again")
+	}
+}
+
+// A rendering that lacks what somebody says is refused; white space, thoughts and the system's text may go.
+func TestChatHoldsTheMessages(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ rendered, want string }{
+		{"chatml", "leaves out what the user says"},
+		{"", "renders it to nothing"},
+		{"[Why?]", "leaves out what the assistant says"},
+		{"[Because.]", "leaves out what the user says"},
+		{"[Be kind. Why?][<think>hm</think>Because. ]", ""},
+		{"[Why?][Because.]", ""},
+	} {
+		c := &Corpus{Name: "c", Documents: []string{"d"}, Turns: [][]engine.Message{{
+			{Role: "system", Content: "Be kind."}, {Role: "user", Content: " Why?\n"}, {Role: "assistant", Content: "<think>hm</think>\n\nBecause. "},
+		}}}
+		out, refused, why := c.Chat(func([]engine.Message) (string, error) { return tt.rendered, nil })
+		if tt.want == "" {
+			if refused != 0 || len(out.Documents) != 1 {
+				t.Errorf("%q: refused, %v", tt.rendered, why)
+			}
+		} else if refused != 1 || why == nil || !strings.Contains(why.Error(), tt.want) || len(out.Documents) != 0 {
+			t.Errorf("%q: %v, want %q", tt.rendered, why, tt.want)
+		}
 	}
 }
 

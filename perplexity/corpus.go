@@ -11,9 +11,10 @@ import (
 	"unicode/utf8"
 
 	"github.com/ggufprune/ggufprune/engine"
+	"github.com/ggufprune/ggufprune/perplexity/forms"
 )
 
-// Corpus is text to evaluate on: documents that belong to nothing before or after them.
+// Corpus is text to evaluate on: documents that belong to nothing before or after them. The forms of files are in docs/FORMATS.md.
 type Corpus struct {
 	Name      string   // where it comes from, for errors and reports
 	Documents []string // in the order of the file, none of them blank
@@ -36,11 +37,11 @@ type Format string
 
 // The formats. The JSON ones take one record after another (JSONL) or one array of records.
 const (
-	Auto     Format = "auto"     // by the file's extension, else by its content
-	Plain    Format = "text"     // UTF-8 text
-	Alpaca   Format = "alpaca"   // {"instruction", "input", "output"}
-	ShareGPT Format = "sharegpt" // {"conversations": [{"from", "value"}, ...]}
-	JSONText Format = "jsonl"    // {"text"}
+	Auto     Format = "auto" // by the file's extension, else by its content
+	Plain    Format = "text" // UTF-8 text
+	Alpaca   Format = Format(forms.Alpaca)
+	ShareGPT Format = Format(forms.ShareGPT)
+	JSONText Format = Format(forms.JSONText)
 )
 
 // ErrEmptyCorpus is wrapped by errors about text without content.
@@ -79,7 +80,7 @@ func Read(r io.Reader, name string, format Format) (*Corpus, error) {
 	if format == Plain {
 		c.Continuous = true
 		c.Documents = []string{strings.TrimSuffix(string(data), "\n")}
-	} else if c.Documents, c.Turns, err = readRecords(name, data, format); err != nil {
+	} else if c.Documents, c.Turns, err = forms.Read(name, data, forms.Form(format)); err != nil {
 		return nil, err
 	}
 	if strings.TrimSpace(strings.Join(c.Documents, "")) == "" {
@@ -110,7 +111,10 @@ func checkText(name string, data []byte) error {
 func invalidAt(data []byte) int {
 	for i := 0; i < len(data); {
 		r, n := utf8.DecodeRune(data[i:])
-		if r == utf8.RuneError && n == 1 && utf8.FullRune(data[i:]) {
+		if r == utf8.RuneError && n == 1 {
+			if !utf8.FullRune(data[i:]) {
+				break
+			}
 			return i
 		}
 		i += n
@@ -124,7 +128,7 @@ func lineOf(data []byte, offset int) int {
 }
 
 // detect chooses Plain or a JSON form ("" is whichever each record has). The extension decides where it says something;
-// other names are JSON only if the text begins with a record that can be read, since source code may begin with a brace.
+// other names are JSON only if the text begins with an object of a known field, since source code may begin with a brace.
 func detect(name string, data []byte) Format {
 	switch strings.ToLower(filepath.Ext(name)) {
 	case ".json", ".jsonl", ".ndjson":
@@ -132,10 +136,8 @@ func detect(name string, data []byte) Format {
 	case ".txt", ".text", ".md", ".raw":
 		return Plain
 	}
-	if rec := newRecords(name, data); rec.opens() {
-		if _, _, err := rec.next(""); err == nil {
-			return ""
-		}
+	if forms.Detect(name, data) {
+		return ""
 	}
 	return Plain
 }

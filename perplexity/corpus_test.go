@@ -28,8 +28,7 @@ func TestReadForms(t *testing.T) {
 		{"a.json", "{\n \"text\":\n \"pretty\"\n}", Auto, []string{"pretty"}},
 		{"a.jsonl", `{"instruction": "Add.", "input": "1 2", "output": "3"}`, Auto, []string{withInput}},
 		{"a.jsonl", `{"instruction": "Say hi.", "input": "", "output": "hi"}`, Alpaca, []string{without}},
-		{"a.jsonl", `{"instruction": "Say hi.", "output": "hi", "text": "own"}`, Auto, []string{without}},
-		{"a.jsonl", `{"instruction": "Say hi.", "output": "hi", "text": "own"}`, JSONText, []string{"own"}},
+		{"a.jsonl", `{"instruction": "Say hi.", "output": "hi", "text": "Q: Say hi. A: hi"}`, Auto, []string{without}},
 		{
 			"a.jsonl", `{"conversations": [{"from": "system", "value": "Be kind."}, {"from": "human", "value": "Hi"},` +
 				` {"from": "gpt", "value": "Hello"}, {"from": "tool", "value": "x"}]}`, Auto,
@@ -41,6 +40,8 @@ func TestReadForms(t *testing.T) {
 		{"stdin", "plain", "", []string{"plain"}},
 		{"x.jsonl", "plain by force", Plain, []string{"plain by force"}},
 		{"cut.txt", "caf\xc3", Auto, []string{"caf\xc3"}},
+		{"cut.txt", "10 \xe2\x82", Auto, []string{"10 \xe2\x82"}},
+		{"cut.txt", "ok \xf0\x9f\x98", Auto, []string{"ok \xf0\x9f\x98"}},
 	} {
 		c, err := Read(strings.NewReader(tt.data), tt.name, tt.format)
 		if err != nil {
@@ -86,6 +87,8 @@ func TestReadErrorsAreOneLineWithThePlace(t *testing.T) {
 		{"m.bin", "abc\x00def", Auto, "is binary"},
 		{"u.txt", "\xff\xfea\x00b\x00", Auto, "is UTF-16"},
 		{"l.txt", "ok\nfa\xe7ade\n", Auto, "no valid UTF-8 (line 2)"},
+		{"l.txt", "ok\n\xe2\x82.", Auto, "no valid UTF-8 (line 2)"},
+		{"l.txt", "ok\n\x82\x82", Auto, "no valid UTF-8 (line 2)"},
 	} {
 		_, err := Read(strings.NewReader(tt.data), tt.name, tt.format)
 		if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "\n") {

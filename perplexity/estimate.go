@@ -42,25 +42,28 @@ func sumOf(seq engine.Sequence, nll []float64) Sum {
 type Estimate struct {
 	Convention Convention
 	PPL        float64 // +Inf for a broken model
-	StdErr     float64 // standard error of PPL; 0 where one observation leaves it unknown
+	StdErr     float64 // standard error of PPL; NaN where it is unknown: of one observation, or of a broken model
 	Sequences  int
 	Scored     int // positions
 }
 
-// String returns the line with which llama-perplexity ends. Only with [Windows] are its digits comparable.
+// String returns the line with which llama-perplexity ends. Only with [Windows] are its digits comparable. An unknown error is left out.
 func (e Estimate) String() string {
+	if math.IsNaN(e.StdErr) {
+		return fmt.Sprintf("Final estimate: PPL = %.4f", e.PPL)
+	}
 	return fmt.Sprintf("Final estimate: PPL = %.4f +/- %.5f", e.PPL, e.StdErr)
 }
 
 // estimate returns the perplexity of the sequences whose sums are given, in the order of the set.
 func estimate(c Convention, sums []Sum) Estimate {
-	e := Estimate{Convention: c, Sequences: len(sums)}
+	e := Estimate{Convention: c, Sequences: len(sums), StdErr: math.NaN()}
 	obs := observations(c, sums)
 	mean := obs.Mean()
 	e.PPL = math.Exp(mean)
 	// The variance of the mean: (E[x^2] - E[x]^2) / (n-1), as llama-perplexity has it.
-	if v := obs.Squares/float64(obs.Count) - mean*mean; v > 0 && obs.Count > 1 && !math.IsInf(v, 1) {
-		e.StdErr = e.PPL * math.Sqrt(v/float64(obs.Count-1))
+	if v := obs.Squares/float64(obs.Count) - mean*mean; obs.Count > 1 && !math.IsInf(v, 1) {
+		e.StdErr = e.PPL * math.Sqrt(max(0, v)/float64(obs.Count-1))
 	}
 	for _, s := range sums {
 		e.Scored += s.Count

@@ -74,8 +74,15 @@ func TestEstimateIsLlamaPerplexitys(t *testing.T) {
 func TestEstimateOfOneObservation(t *testing.T) {
 	t.Parallel()
 	for _, c := range []Convention{Samples, Windows} {
-		if e := estimate(c, sums([]float64{2})); e.StdErr != 0 || e.PPL != math.Exp(2) {
+		if e := estimate(c, sums([]float64{2})); !math.IsNaN(e.StdErr) || e.String() != "Final estimate: PPL = 7.3891" {
 			t.Errorf("%s: %+v", c, e)
+		}
+		// Two that are the same have an error of zero, and a broken model has none that is known.
+		if e := estimate(c, sums([]float64{0.1}, []float64{0.1})); e.StdErr != 0 {
+			t.Errorf("%s, two of the same: %+v", c, e)
+		}
+		if e := estimate(c, sums([]float64{2}, []float64{math.NaN()})); !math.IsInf(e.PPL, 1) || !math.IsNaN(e.StdErr) {
+			t.Errorf("%s, broken: %+v", c, e)
 		}
 	}
 }

@@ -191,7 +191,7 @@ func TestExplodingMaskScoresInf(t *testing.T) {
 				t.Errorf("%s %v: base %v, scores %v, %v", conv, bad, base, scores, err)
 			}
 			est, err := v.Estimate(t.Context(), mask(t, "ffn:0"), nil)
-			if err != nil || !math.IsInf(est.PPL, 1) || math.IsNaN(est.StdErr) {
+			if err != nil || !math.IsInf(est.PPL, 1) || !math.IsNaN(est.StdErr) {
 				t.Errorf("%s %v: %+v, %v", conv, bad, est, err)
 			}
 		}

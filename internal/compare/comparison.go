@@ -172,7 +172,7 @@ func (c *comparer) open() error {
 func (c *comparer) inputs() []string {
 	in := []string{c.j.Text.File}
 	for _, m := range c.j.Models {
-		in = append(in, m.Path)
+		in = append(in, gguf.Shards(m.Path)...)
 	}
 	return in
 }
@@ -215,7 +215,7 @@ func (c *comparer) finish() {
 	o := c.out
 	o.Context, o.Windows = c.shape.Context, c.shape.Windows()
 	nSeq, seqLen := c.j.Text.Shape(o.Context)
-	o.Batch, o.UBatch = nSeq*seqLen, c.ubatch(nSeq, seqLen)
+	o.Batch, o.UBatch = c.batch(nSeq, seqLen), c.ubatch(nSeq, seqLen)
 	o.Positions = o.Windows * c.shape.Rows()
 	for _, r := range o.Rows {
 		if r.KL != nil {
@@ -226,9 +226,10 @@ func (c *comparer) finish() {
 	o.Verdict = c.verdict()
 }
 
-func (c *comparer) ubatch(nSeq, seqLen int) int {
-	return min(c.j.UBatch, c.j.Text.Batch, nSeq*seqLen)
-}
+// batch is the most tokens of a decode, -b, and ubatch of a graph, -ub.
+func (c *comparer) batch(nSeq, seqLen int) int { return min(c.j.Text.Batch, nSeq*seqLen) }
+
+func (c *comparer) ubatch(nSeq, seqLen int) int { return min(c.j.UBatch, c.batch(nSeq, seqLen)) }
 
 func (c *comparer) close() {
 	if c.reference != nil {

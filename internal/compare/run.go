@@ -49,7 +49,7 @@ func (c *comparer) load(ctx context.Context, m Contender, f *gguf.File) (*runner
 		model, err = c.j.Spec.Load(ctx, m.Path)
 	}
 	if err != nil {
-		return nil, c.j.Spec.LoadError(m.Path, f.Arch(), err)
+		return nil, c.j.Spec.LoadError(m.Path, f, err)
 	}
 	r := &runner{label: m.Label, path: m.Path, removed: m.Removed, model: model}
 	if err := c.checkTokens(r); err != nil {
@@ -166,6 +166,9 @@ func (c *comparer) writeBase(ctx context.Context, r *runner, w io.Writer) error 
 		return err
 	}
 	if err := c.run(ctx, r, b.Window); err != nil {
+		if errors.Is(err, kld.ErrNoNumbers) {
+			return fmt.Errorf("%s: %w, so that nothing can be compared with it; is the file damaged?", r.path, err)
+		}
 		return err
 	}
 	return b.Close()
@@ -179,9 +182,15 @@ func (c *comparer) measure(ctx context.Context, r *runner) (*kld.Report, error) 
 	}
 	m := kld.NewMeter(base)
 	if err := c.run(ctx, r, m.Window); err != nil {
+		if errors.Is(err, kld.ErrDamaged) && c.j.BaseLogits != "" {
+			return nil, fmt.Errorf("base logits %s: %w; make them anew with llama-perplexity --kl-divergence-base", c.j.BaseLogits, err)
+		}
 		return nil, err
 	}
 	report := m.Report()
+	if !report.Finite() {
+		c.sink.Warnf("%s: its predictions are no numbers (NaN or infinite), so that nothing can be said of it; is the file damaged?", r.path)
+	}
 	return &report, nil
 }
 
@@ -191,11 +200,11 @@ func (c *comparer) run(ctx context.Context, r *runner, window func(rows [][]floa
 	nSeq, seqLen := c.j.Text.Shape(c.shape.Context)
 	p := engine.SessionParams{
 		NSeq: nSeq, SeqLen: seqLen, Threads: c.j.Spec.Threads, FlashAttn: c.j.Spec.FlashAttn,
-		Unedited: true, UBatch: c.ubatch(nSeq, seqLen),
+		Unedited: true, Batch: c.batch(nSeq, seqLen), UBatch: c.ubatch(nSeq, seqLen),
 	}
 	if r.removed.Len() > 0 { // an edited session makes one graph of a batch: of as many tokens as the others' graphs
 		nSeq = max(1, p.UBatch/seqLen)
-		p.NSeq, p.Unedited, p.UBatch = nSeq, false, 0
+		p.NSeq, p.Unedited, p.Batch, p.UBatch = nSeq, false, 0, 0
 	}
 	s, err := r.model.NewSession(ctx, p)
 	if err != nil {

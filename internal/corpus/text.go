@@ -18,6 +18,7 @@ const BuiltIn = "built-in calibration text"
 // Text says what a job measures perplexity on, and in which pieces.
 type Text struct {
 	File       string // the user's text; "" is the corpus that comes with the program
+	Files      *Files // what is kept of the user's texts; nil reads them anew each time
 	Convention perplexity.Convention
 	Context    int    // n_ctx: tokens of a window, most tokens of a sample
 	Batch      int    // tokens of one decode; at least one sequence always fits
@@ -30,7 +31,7 @@ func (t Text) Read() (*perplexity.Corpus, error) {
 	if t.File == "" {
 		return perplexity.Read(bytes.NewReader(Calibration()), BuiltIn, perplexity.Auto)
 	}
-	c, err := perplexity.ReadFile(t.File, perplexity.Auto)
+	c, err := t.Files.corpus(t.File)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
 		return nil, fmt.Errorf("text %s: %w; check the path given with -f", t.File, outfile.Plain(err))
 	}

@@ -138,7 +138,7 @@ func watched(seen *[]engine.SessionParams, broken bool) enginetest.Runtime {
 func TestShapes(t *testing.T) {
 	t.Parallel()
 	for removed, want := range map[string]engine.SessionParams{
-		"":      {NSeq: 4, SeqLen: 64, FlashAttn: "auto", Unedited: true, UBatch: 128},
+		"":      {NSeq: 4, SeqLen: 64, FlashAttn: "auto", Unedited: true, Batch: 256, UBatch: 128},
 		"ffn:1": {NSeq: 2, SeqLen: 64, FlashAttn: "auto"},
 	} {
 		var seen []engine.SessionParams
@@ -146,6 +146,20 @@ func TestShapes(t *testing.T) {
 		j.Spec, j.Mask = spec(watched(&seen, false)), mask(t, removed)
 		if _, err := PPL(t.Context(), j, new(progresstest.Listener)); err != nil || len(seen) != 1 || seen[0] != want {
 			t.Errorf("without %q: %+v, %v", removed, seen, err)
+		}
+	}
+}
+
+// A batch smaller than a window is one of pieces, and a graph is never larger than a batch.
+func TestSmallBatches(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ b, ub, nSeq, batch, ubatch int }{{40, 128, 1, 40, 40}, {40, 16, 1, 40, 16}, {64, 512, 1, 64, 64}, {200, 150, 3, 192, 150}} {
+		var seen []engine.SessionParams
+		j := pplJob(perplexity.Windows)
+		j.Spec, j.Text.Batch, j.UBatch = spec(watched(&seen, false)), c.b, c.ub
+		want := engine.SessionParams{NSeq: c.nSeq, SeqLen: 64, FlashAttn: "auto", Unedited: true, Batch: c.batch, UBatch: c.ubatch}
+		if _, err := PPL(t.Context(), j, new(progresstest.Listener)); err != nil || len(seen) != 1 || seen[0] != want {
+			t.Errorf("-b %d -ub %d: %+v, %v", c.b, c.ub, seen, err)
 		}
 	}
 }

@@ -46,7 +46,9 @@ func (m measurer) session(ctx context.Context, src *source.Source, longest int) 
 	nSeq, seqLen := corpus.Text{Batch: m.batch}.Shape(longest)
 	p := engine.SessionParams{NSeq: nSeq, SeqLen: seqLen, Threads: m.spec.Threads, FlashAttn: m.spec.FlashAttn}
 	if m.mask.Len() == 0 {
-		p.Unedited, p.UBatch = true, min(m.ubatch, nSeq*seqLen)
+		// llama.cpp makes graphs of at most -ub tokens of decodes of at most -b.
+		p.Unedited, p.Batch = true, min(m.batch, nSeq*seqLen)
+		p.UBatch = min(m.ubatch, p.Batch)
 		s, err := src.Model.NewSession(ctx, p)
 		if err != nil {
 			return nil, nil, err

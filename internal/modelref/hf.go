@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 )
 
 // FindHF finds the model of llama.cpp's -hf user/repo[:quant] in the caches of llama.cpp and of Hugging Face. file, unless
@@ -15,7 +16,9 @@ import (
 //
 // The rules are llama.cpp's (common/download.cpp, find_best_model): the first GGUF model whose name has the quant in front of a
 // dot or a dash, in upper or lower case; without a quant Q4_K_M, else Q8_0, else the first; of a split model the first file.
-// Where llama.cpp takes a folder's order, which is random, names are sorted here, as the hub lists them.
+// By these rules F16 is found in BF16 and Q4_K_M in IQ4_K_M, so a file of just this quant comes first. Where llama.cpp takes a
+// folder's order, which is random, names are sorted here, as the hub lists them. It looks into the snapshot of one ref only;
+// here the others are looked into after that.
 func (p Places) FindHF(name, file string) (*Ref, error) {
 	repo, quant, _ := strings.Cut(name, ":")
 	if !validRepo(repo) || strings.Contains(quant, ":") {
@@ -23,11 +26,19 @@ func (p Places) FindHF(name, file string) (*Ref, error) {
 	}
 	roots := existing(p.hubs())
 	flat := existing(p.llamaCaches())
+	caches := slices.Concat(hubFiles(roots, repo), flatFiles(flat, repo))
+	found, ok := choose(caches, quant, file)
+	if ok && found.gone {
+		return nil, fmt.Errorf("model -hf %s: the cache has a link to it and not the file; get it again with: %s; the link is %s", name, downloadCommand(name, file), found.path)
+	}
+	if ok {
+		return &Ref{
+			Given: "-hf " + name, Path: found.path, Name: strings.TrimSuffix(repo[strings.Index(repo, "/")+1:], "-GGUF"),
+			Again: downloadCommand(name, file), Note: found.note,
+		}, nil
+	}
 	var files []string // of all caches, by their names in the repository
-	for _, c := range slices.Concat(hubFiles(roots, repo), flatFiles(flat, repo)) {
-		if path, ok := c.best(quant, file); ok {
-			return &Ref{Given: "-hf " + name, Path: path, Name: strings.TrimSuffix(repo[strings.Index(repo, "/")+1:], "-GGUF"), Again: downloadCommand(name, file)}, nil
-		}
+	for _, c := range caches {
 		files = append(files, c.models()...)
 	}
 	e := &NotFoundError{Given: "-hf " + name, Looked: slices.Concat(roots, except(flat, roots)), Hint: "download it with: " + downloadCommand(name, file)}
@@ -90,33 +101,55 @@ func (p Places) llamaCaches() []string {
 	return append(out, p.homePath(".cache", "llama.cpp"))
 }
 
-// cached are a repository's files in one cache: their names in the repository and their paths, sorted by name.
-type cached []struct{ name, path string }
+// cachedFile is a file of a repository.
+type cachedFile struct {
+	name, path string // in the repository, on this machine
+	gone       bool   // a link that leads nowhere
+	note       string // what is worth telling of its choice; may be ""
+}
+
+// cached are a repository's files in one snapshot or cache, sorted by name.
+type cached []cachedFile
 
 // hubFiles lists the repository's files in caches of the hub's layout: models--user--repo/snapshots/COMMIT/..., where
 // refs/main has the commit.
 func hubFiles(roots []string, repo string) (out []cached) {
 	for _, root := range roots {
 		dir := filepath.Join(root, "models--"+strings.ReplaceAll(repo, "/", "--"))
-		for _, commit := range commits(dir) {
-			snapshot := filepath.Join(dir, "snapshots", commit)
-			var c cached
-			// A folder that cannot be read has no models for us.
-			_ = filepath.WalkDir(snapshot, func(path string, e fs.DirEntry, err error) error {
-				if err == nil && !e.IsDir() && isFile(path) { // a link to a blob that is gone is no file
-					if name, err := filepath.Rel(snapshot, path); err == nil {
-						c = append(c, struct{ name, path string }{filepath.ToSlash(name), path})
-					}
-				}
-				return nil
-			})
-			out = append(out, c)
+		named := commits(dir)
+		for _, commit := range slices.Concat(named, strays(dir, named)) {
+			note := ""
+			if !slices.Contains(named, commit) {
+				note = "it is of the snapshot " + commit + ", which no branch or tag in the cache names"
+			}
+			out = append(out, snapshot(filepath.Join(dir, "snapshots", commit), note))
 		}
 	}
 	return out
 }
 
-// commits returns the snapshots of a repository's folder to look into: that of refs/main, then those of other refs by name.
+// snapshot lists the files below dir, which may be a link to a folder elsewhere.
+func snapshot(dir, note string) (c cached) {
+	real, err := filepath.EvalSymlinks(dir)
+	if err != nil {
+		return nil
+	}
+	// A folder that cannot be read has no models for us.
+	_ = filepath.WalkDir(real, func(path string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() {
+			return nil
+		}
+		name, err := filepath.Rel(real, path)
+		gone := e.Type()&fs.ModeSymlink != 0 && isGone(path)
+		if err == nil && (gone || isFile(path)) {
+			c = append(c, cachedFile{name: filepath.ToSlash(name), path: filepath.Join(dir, name), gone: gone, note: note})
+		}
+		return nil
+	})
+	return c
+}
+
+// commits returns the snapshots of a repository's folder to look into first: that of refs/main, then those of other refs by name.
 func commits(dir string) []string {
 	refs, err := os.ReadDir(filepath.Join(dir, "refs"))
 	if err != nil {
@@ -135,12 +168,30 @@ func commits(dir string) []string {
 	for _, r := range refs {
 		text, err := readLimited(filepath.Join(dir, "refs", r.Name()))
 		line, _, _ := strings.Cut(string(text), "\n")
-		commit := strings.TrimSpace(line)
-		if err == nil && len(commit) == 40 && strings.Trim(commit, "0123456789abcdefABCDEF") == "" && !slices.Contains(out, commit) {
+		if commit := strings.TrimSpace(line); err == nil && isCommit(commit) && !slices.Contains(out, commit) {
 			out = append(out, commit)
 		}
 	}
 	return out
+}
+
+// strays returns the snapshots that no ref leads to, the newest first: a download by commit makes no ref, and a ref that moved on
+// leaves the older snapshot behind.
+func strays(dir string, named []string) (out []string) {
+	made := map[string]time.Time{}
+	for _, name := range names(filepath.Join(dir, "snapshots")) {
+		if info, err := os.Stat(filepath.Join(dir, "snapshots", name)); err == nil && isCommit(name) && !slices.Contains(named, name) {
+			made[name] = info.ModTime()
+			out = append(out, name)
+		}
+	}
+	slices.SortStableFunc(out, func(a, b string) int { return made[b].Compare(made[a]) })
+	return out
+}
+
+// isCommit reports whether s is a commit's hash.
+func isCommit(s string) bool {
+	return len(s) == 40 && strings.Trim(s, "0123456789abcdefABCDEF") == ""
 }
 
 // flatFiles lists the repository's files in llama.cpp's old layout: user_repo_file.gguf, with slashes of the file's name turned
@@ -156,7 +207,7 @@ func flatFiles(dirs []string, repo string) (out []cached) {
 		for _, e := range entries {
 			name, ok := strings.CutPrefix(e.Name(), prefix)
 			if path := filepath.Join(dir, e.Name()); ok && isFile(path) {
-				c = append(c, struct{ name, path string }{name, path})
+				c = append(c, cachedFile{name: name, path: path})
 			}
 		}
 		out = append(out, c)
@@ -164,35 +215,77 @@ func flatFiles(dirs []string, repo string) (out []cached) {
 	return out
 }
 
-// best chooses by llama.cpp's rules.
-func (c cached) best(quant, file string) (string, bool) {
-	if file != "" {
-		for _, f := range c {
-			if f.name == file || f.name == strings.ReplaceAll(file, "/", "_") {
-				return f.path, true
+// choose returns the file that is asked for. A file that is there goes before a link that leads nowhere, and a quant's own file
+// before one that has its name as a part of another, whichever cache they are in.
+func choose(caches []cached, quant, file string) (cachedFile, bool) {
+	var rules []func(c cached) cached
+	switch {
+	case file != "":
+		rules = append(rules, func(c cached) cached { return c.called(file) })
+	case quant != "":
+		rules = append(rules, func(c cached) cached { return c.just(quant) }, func(c cached) cached { return c.within(quant) })
+	default:
+		rules = append(rules, func(c cached) cached {
+			return slices.Concat(c.just("Q4_K_M"), c.within("Q4_K_M"), c.just("Q8_0"), c.within("Q8_0"), c.within(""))
+		})
+	}
+	for _, rule := range rules {
+		for _, gone := range []bool{false, true} {
+			for _, c := range caches {
+				for _, f := range rule(c) {
+					if f.gone == gone {
+						return f, true
+					}
+				}
 			}
 		}
-		return "", false
 	}
-	patterns := []string{quant}
+	return cachedFile{}, false
+}
+
+// called returns the file of this name.
+func (c cached) called(name string) cached {
+	return c.that(func(f cachedFile) bool { return f.name == name || f.name == strings.ReplaceAll(name, "/", "_") })
+}
+
+// just returns the models whose names end in the quant, as the tag of llama.cpp's get_gguf_split_info does.
+func (c cached) just(quant string) cached {
+	match := regexp.MustCompile(`(?i)(^|[-./])` + regexp.QuoteMeta(quant) + `(-\d{5}-of-\d{5})?\.gguf$`)
+	return c.that(func(f cachedFile) bool { return isModel(f.name) && match.MatchString(f.name) })
+}
+
+// within returns the models whose names have the quant in front of a dot or a dash, as llama.cpp takes them. Those that have it as
+// the end of a longer word stand last, with a note. An empty quant is in all.
+func (c cached) within(quant string) cached {
 	if quant == "" {
-		patterns = []string{"Q4_K_M", "Q8_0", ""}
+		return c.that(func(f cachedFile) bool { return isModel(f.name) })
 	}
-	for _, q := range patterns {
-		match := regexp.MustCompile(`(?i)` + regexp.QuoteMeta(q) + `[.-]`)
-		for _, f := range c {
-			if isModel(f.name) && match.MatchString(f.name) {
-				return f.path, true
-			}
+	match := regexp.MustCompile(`(?i)` + regexp.QuoteMeta(quant) + `[.-]`)
+	word := regexp.MustCompile(`(?i)(^|[^a-z0-9_])` + regexp.QuoteMeta(quant) + `[.-]`)
+	out := c.that(func(f cachedFile) bool { return isModel(f.name) && word.MatchString(f.name) })
+	for _, f := range c.that(func(f cachedFile) bool {
+		return isModel(f.name) && match.MatchString(f.name) && !word.MatchString(f.name)
+	}) {
+		f.note = "its name only contains " + quant + "; llama.cpp takes it, too"
+		out = append(out, f)
+	}
+	return out
+}
+
+// that returns the files of which ok says so.
+func (c cached) that(ok func(cachedFile) bool) (out cached) {
+	for _, f := range c {
+		if ok(f) {
+			out = append(out, f)
 		}
 	}
-	return "", false
+	return out
 }
 
 // models are the names that best chooses from.
 func (c cached) models() (out []string) {
 	for _, f := range c {
-		if isModel(f.name) {
+		if isModel(f.name) && !f.gone {
 			out = append(out, f.name)
 		}
 	}

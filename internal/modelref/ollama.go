@@ -80,12 +80,18 @@ func (p Places) ollama(given, name string) (*Ref, error) {
 		}
 		return nil, fmt.Errorf("model %s: %w", given, err)
 	}
+	if n.Tag == "cloud" || strings.HasSuffix(n.Tag, "-cloud") {
+		return nil, &NotFoundError{Given: given, Looked: stores, Detail: otherTags(stores, n), Hint: cloudHint}
+	}
 	hint := "get it with: ollama pull " + short
 	if len(stores) == 0 {
 		hint += ", or set OLLAMA_MODELS to the folder of Ollama's models"
 	}
 	return nil, &NotFoundError{Given: given, Looked: stores, Detail: otherTags(stores, n), Hint: hint}
 }
+
+// cloudHint is what to do about a model that runs elsewhere: to pull it brings no weights.
+const cloudHint = "a cloud model has no weights that could be pulled; name one that runs on this machine"
 
 // shortName is the name without what Ollama adds by itself.
 func shortName(n model.Name) string { return n.DisplayShortest() }
@@ -166,10 +172,16 @@ func (s ollamaStore) read(given, modelName, path string) (*Ref, error) {
 			return nil, err
 		}
 	}
-	if ref.Path == "" {
+	remote, err := s.config(ref.Ollama, m.Config)
+	switch {
+	case err != nil:
+		return nil, err
+	case ref.Path == "" && remote != "":
+		return nil, fmt.Errorf("model %s runs on %s, Ollama's manifest of it is a reference: %s", given, remote, cloudHint)
+	case ref.Path == "":
 		return nil, s.broken("its manifest %s lists no GGUF model", path)
 	}
-	return ref, s.config(ref.Ollama, m.Config)
+	return ref, nil
 }
 
 // take puts one layer into ref.

@@ -124,6 +124,21 @@ func TestOllamaUnfit(t *testing.T) {
 	}
 }
 
+// A cloud model is a reference: no advice to pull what has no weights, whether it is in the store or not.
+func TestOllamaCloud(t *testing.T) {
+	t.Parallel()
+	p := places(t, nil)
+	putModel(t, filepath.Join(p.Home, ".ollama", "models"), "registry.ollama.ai/library/big/120b-cloud",
+		part{"config", `{"model_format":"","remote_host":"https://ollama.com:443","remote_model":"big:120b"}`})
+	for name, want := range map[string]string{"big:120b-cloud": "runs on https://ollama.com:443", "other:cloud": "is not on this machine"} {
+		_, err := p.Find("ollama:" + name)
+		says(t, err, "model ollama:"+name, want, "a cloud model has no weights that could be pulled; name one that runs on this machine")
+		if err != nil && strings.Contains(err.Error(), "ollama pull") {
+			t.Error(err)
+		}
+	}
+}
+
 // blobOf returns the path of the blob that holds text.
 func blobOf(t *testing.T, store, text string) string {
 	t.Helper()

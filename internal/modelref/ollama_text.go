@@ -25,28 +25,30 @@ func (s ollamaStore) text(blob string, l layer) ([]byte, error) {
 	return text, nil
 }
 
-// config reads what Ollama keeps in the model's configuration. An old model may have none.
-func (s ollamaStore) config(o *Ollama, l layer) error {
+// config reads what Ollama keeps in the model's configuration. An old model may have none. remote is the host that runs a cloud
+// model, which has no weights here.
+func (s ollamaStore) config(o *Ollama, l layer) (remote string, err error) {
 	if l.Digest == "" {
-		return nil
+		return "", nil
 	}
 	blob, err := s.blob(l)
 	if err != nil {
-		return err
+		return "", err
 	}
 	text, err := s.text(blob, l)
 	if err != nil {
-		return err
+		return "", err
 	}
 	var c struct {
 		Renderer string `json:"renderer"`
 		Parser   string `json:"parser"`
+		Host     string `json:"remote_host"`
 	}
 	if err := json.Unmarshal(text, &c); err != nil {
-		return s.broken("its configuration %s is damaged: %v", blob, err)
+		return "", s.broken("its configuration %s is damaged: %v", blob, err)
 	}
 	o.Renderer, o.Parser = c.Renderer, c.Parser
-	return nil
+	return c.Host, nil
 }
 
 // readLimited reads a file that ought to be small.

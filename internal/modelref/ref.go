@@ -1,7 +1,9 @@
 package modelref
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -21,6 +23,8 @@ type Ref struct {
 
 	// Again is the command that gets the file again, for messages about a damaged one; "" for a path.
 	Again string
+
+	Note string // what else is worth telling of how it was found; "" for nothing
 
 	Ollama *Ollama // what Ollama keeps with the model; nil where it is not from there
 }
@@ -92,6 +96,12 @@ func isDir(path string) bool {
 func isFile(path string) bool {
 	info, err := os.Stat(path)
 	return path != "" && err == nil && info.Mode().IsRegular()
+}
+
+// isGone reports whether path is a link that leads nowhere.
+func isGone(path string) bool {
+	_, err := os.Stat(path)
+	return errors.Is(err, fs.ErrNotExist)
 }
 
 // existing returns the paths that are folders, without repetitions.

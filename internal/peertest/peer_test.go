@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -226,6 +227,21 @@ func TestRepairedFilesInLlamaPerplexity(t *testing.T) {
 		got := fmt.Sprintf("Final estimate: PPL = %.4f +/- %.5f", *o.Check.Written, *o.Check.StdErr)
 		if want := llamaPerplexity(t, out, text, "-c", strconv.Itoa(o.Check.Context), "-b", strconv.Itoa(o.Check.Batch), "--chunks", "6"); got != want {
 			t.Errorf("%s, layout %s: the tool %q, llama-perplexity on its file %q", c.kind, o.Output.Layout, got, want)
+		}
+	}
+}
+
+// The same for any -c, -b and -ub: a batch may be smaller than a window, a graph is never larger than a batch, and neither needs to
+// divide anything.
+func TestAnyBatchIsLlamaPerplexitys(t *testing.T) {
+	rng := rand.New(rand.NewPCG(5, 17))
+	for range 12 {
+		c := 16 + rng.IntN(200)
+		b, ub := 1+rng.IntN(2*c), 1+rng.IntN(2*c)
+		args := []string{"-c", strconv.Itoa(c), "-b", strconv.Itoa(b), "-ub", strconv.Itoa(ub), "--chunks", "4"}
+		want := llamaPerplexity(t, models["Q8_0"], text, args...)
+		if got := ggufprune(t, append([]string{"ppl", "-m", models["Q8_0"], "-f", text}, args...)...); strings.TrimSpace(got) != want {
+			t.Errorf("%v: ggufprune %q, llama-perplexity %q", args, got, want)
 		}
 	}
 }

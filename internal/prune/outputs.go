@@ -14,7 +14,7 @@ import (
 
 // inputs are the files that the job reads: nothing that is read is ever overwritten, with --force either.
 func (c Common) inputs() []string {
-	in := []string{c.Spec.Path}
+	in := c.Spec.Files()
 	if c.Text.File != "" {
 		in = append(in, c.Text.File)
 	}

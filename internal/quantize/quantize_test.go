@@ -149,9 +149,15 @@ func TestRefusals(t *testing.T) {
 		change  func(j *Job)
 		want    string
 	}{
-		"it is quantised":         {tinyModel, "Q4_0", func(*Job) {}, "is quantised already"},
-		"another alignment":       {plain(t, 64), "Q8_0", func(*Job) {}, "are aligned to 64 bytes"},
-		"no matrix where needed":  {good, "IQ3_M", func(*Job) {}, "IQ3_M needs an importance matrix for"},
+		"it is quantised":        {tinyModel, "Q4_0", func(*Job) {}, "is quantised already"},
+		"another alignment":      {plain(t, 64), "Q8_0", func(*Job) {}, "are aligned to 64 bytes"},
+		"no matrix where needed": {good, "IQ3_M", func(*Job) {}, "IQ3_M needs an importance matrix for"},
+		"a rule for no tensor": {good, "Q8_0", func(j *Job) {
+			j.Options.Params.TensorTypes = []engine.TensorRule{{Pattern: "ffn_up", Type: uint32(gguf.Q6_K)}, {Pattern: "atn_v", Type: uint32(gguf.Q6_K)}}
+		}, `--tensor-type: "atn_v" is found in no name of a matrix of ` + good + "; the names are such as blk.0.attn_v.weight"},
+		"a rule for norms only": {good, "Q8_0", func(j *Job) {
+			j.Options.Params.TensorTypes = []engine.TensorRule{{Pattern: "norm", Type: uint32(gguf.Q6_K)}}
+		}, `"norm" is found in no name of a matrix`},
 		"a matrix that is not":    {good, "Q8_0", func(j *Job) { j.Options.IMatrix = "no.imatrix" }, "no.imatrix"},
 		"a matrix of another":     {tinyModel, "Q8_0", func(j *Job) { j.Options.IMatrix = im }, "importance matrix"},
 		"the matrix is no matrix": {good, "Q8_0", func(j *Job) { j.Options.IMatrix = good }, "importance matrix"},
@@ -227,6 +233,10 @@ func TestIMatrix(t *testing.T) {
 	j.Options.IMatrix, j.Options.IMatrixOut = im, filepath.Join(filepath.Dir(j.Out), "im.gguf")
 	// llama-imatrix has no entry for the embedding.
 	if _, err := Run(t.Context(), j, new(progresstest.Listener)); err == nil || !strings.Contains(err.Error(), "for token_embd.weight (") {
+		t.Errorf("%v", err)
+	}
+	if _, err := Run(t.Context(), j, new(progresstest.Listener)); !strings.Contains(err.Error(), "the importance matrix "+im+" has no entry for") ||
+		!strings.Contains(err.Error(), "--tensor-type token_embd=q4_K") {
 		t.Errorf("%v", err)
 	}
 	j.Options.Params.TensorTypes = []engine.TensorRule{{Pattern: "token_embd", Type: uint32(gguf.F32)}}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -70,9 +71,38 @@ func (q Options) Prepare(ctx context.Context, e engine.Quantizer, f *gguf.File, 
 	if q.Params.Type.Name == "" {
 		return z, nil
 	}
+	if err := q.checkRules(f); err != nil {
+		return nil, err
+	}
 	var err error
 	z.types, _, err = z.plan(ctx, f, z.matrix)
 	return z, err
+}
+
+// checkRules refuses rules for tensors that are not there. llama.cpp ignores them. What is no regular expression in Go may be one in
+// C++, and llama.cpp says so if it is not.
+func (q Options) checkRules(f *gguf.File) error {
+	for _, rule := range q.Params.TensorTypes {
+		re, err := regexp.Compile(rule.Pattern)
+		if err == nil && !slices.ContainsFunc(f.Tensors(), func(t gguf.Tensor) bool { return len(t.Dims) > 1 && re.MatchString(t.Name) }) {
+			return fmt.Errorf("--tensor-type: %q is found in no name of a matrix of %s; the names are such as %s", rule.Pattern, f.Paths()[0], exampleName(f))
+		}
+	}
+	return nil
+}
+
+// exampleName is the name of a matrix in a layer, or of any tensor.
+func exampleName(f *gguf.File) string {
+	name := "blk.0.attn_v.weight"
+	for i, t := range f.Tensors() {
+		if i == 0 || len(t.Dims) > 1 && strings.HasPrefix(t.Name, "blk.") {
+			name = t.Name
+			if i > 0 {
+				break
+			}
+		}
+	}
+	return name
 }
 
 // Types are those that the source's tensors would have in a quantised file, by their names; nil where none is written.
@@ -118,7 +148,7 @@ func (z *Quantizer) params(m *imatrix.Matrix) engine.QuantizeParams {
 
 // plan returns what each tensor of f becomes with the importances m, and the bytes of the file, or why it is impossible.
 func (z *Quantizer) plan(ctx context.Context, f *gguf.File, m *imatrix.Matrix) (map[string]gguf.Type, int64, error) {
-	name, p := z.Params.Type.Name, z.params(m)
+	p := z.params(m)
 	if a := f.Alignment(); a != 32 {
 		// It copies general.alignment, and aligns to GGUF_DEFAULT_ALIGNMENT nevertheless: nothing could read that.
 		return nil, 0, fmt.Errorf("the tensors of %s are aligned to %d bytes, and llama.cpp's quantiser writes none but 32; convert the model anew", f.Paths()[0], a)
@@ -129,6 +159,7 @@ func (z *Quantizer) plan(ctx context.Context, f *gguf.File, m *imatrix.Matrix) (
 	}
 	types := map[string]gguf.Type{}
 	size := f.Bytes()
+	var without []string // tensors that would need importances and have none
 	for _, t := range tensors {
 		have, ok := f.Tensor(t.Name)
 		if !ok {
@@ -146,11 +177,28 @@ func (z *Quantizer) plan(ctx context.Context, f *gguf.File, m *imatrix.Matrix) (
 				f.Paths()[0], t.Name, have.Type.Name())
 		}
 		if _, ok := p.IMatrix[t.Name]; !ok && z.engine.NeedsIMatrix(t, z.Params.Type) {
-			return nil, 0, fmt.Errorf("type %s needs an importance matrix for %s (%s), and there is none; give one made by llama-imatrix with --imatrix, or a larger type",
-				name, t.Name, typ.Name())
+			without = append(without, fmt.Sprintf("%s (%s)", t.Name, typ.Name()))
 		}
 	}
+	if len(without) > 0 {
+		return nil, 0, z.unweighted(without)
+	}
 	return types, size, nil
+}
+
+// unweighted is the error for tensors, named with their types, that llama.cpp quantises by importances only and that have none.
+func (z *Quantizer) unweighted(tensors []string) error {
+	text := strings.Join(tensors[:min(3, len(tensors))], ", ")
+	if n := len(tensors) - 3; n > 0 {
+		text += fmt.Sprintf(" and %d more", n)
+	}
+	if z.matrix == nil {
+		return fmt.Errorf("type %s needs an importance matrix for %s; give one made by llama-imatrix with --imatrix, or a larger type", z.Params.Type.Name, text)
+	}
+	first, _, _ := strings.Cut(tensors[0], " ")
+	return fmt.Errorf("the importance matrix %s has no entry for %s, and type %s needs one; give them another type, as by --tensor-type %s=q4_K, "+
+		"or make the matrix anew on more text (llama-imatrix never runs layers that predict further tokens, or the embedding)",
+		z.IMatrix, text, z.Params.Type.Name, strings.TrimSuffix(first, ".weight"))
 }
 
 // Run quantises the file f, whose importances are m, into a temporary file beside path.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/gguf"
+	"github.com/ggufprune/ggufprune/internal/jsonnum"
 	"github.com/ggufprune/ggufprune/internal/planfile"
 	"github.com/ggufprune/ggufprune/internal/prune"
 	"github.com/ggufprune/ggufprune/internal/report/page"
@@ -53,10 +54,14 @@ func ofCheck(c *write.Check) *page.Check {
 	if c == nil {
 		return nil
 	}
-	return &page.Check{
+	out := &page.Check{
 		Positions: c.Rows, MaxAbsDiff: c.MaxAbsDiff, NMSE: c.NMSE, Text: c.Text, Convention: string(c.Written.Convention), Context: c.Context,
-		Sequences: c.Written.Sequences, Masked: c.Masked.PPL, Written: c.Written.PPL, StdErr: c.Written.StdErr,
+		Sequences: c.Written.Sequences, Masked: c.Masked.PPL, Written: c.Written.PPL,
 	}
+	if jsonnum.Finite(c.Written.StdErr) {
+		out.StdErr = c.Written.StdErr
+	}
+	return out
 }
 
 // readWhole reads what the whole model's file says, and makes sure that the plan is for it.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/ggufprune/ggufprune/engine"
@@ -51,17 +52,58 @@ func checkNumbers(f *gguf.File) error {
 	return nil
 }
 
-// LoadError tells an architecture that this llama.cpp does not have from other failures.
-func (s Spec) LoadError(path, arch string, err error) error {
+// LoadError names the file, at path, that could not be loaded, and tells what llama.cpp does not know from what is damaged. f is its
+// header.
+func (s Spec) LoadError(path string, f *gguf.File, err error) error {
 	var e *engine.Error
-	if errors.As(err, &e) && e.Code == engine.LoadFailed && strings.Contains(e.Text, "unknown model architecture") {
-		return &UnsupportedError{fmt.Sprintf("%s: llama.cpp %s does not know the architecture %q; give a model that it runs", path, s.Engine.Version().Tag, arch)}
+	if !errors.As(err, &e) || e.Code != engine.LoadFailed && e.Code != engine.OOM {
+		return err
 	}
-	return err
+	if path == s.Path && s.Given() != "" {
+		path = s.Given() + " (" + path + ")"
+	}
+	switch {
+	case strings.Contains(e.Text, "unknown model architecture"):
+		return &UnsupportedError{fmt.Sprintf("%s: llama.cpp %s does not know the architecture %q; give a model that it runs", path, s.Engine.Version().Tag, f.Arch())}
+	case strings.Contains(e.Text, "wrong number of tensors") && isFused(f):
+		return &UnsupportedError{fmt.Sprintf("%s is a multimodal model in the form of Ollama's own engine: the tensors of its image or sound encoder are in the "+
+			"language model's file, which llama.cpp does not load; take one whose encoder is a file of its own (mmproj), such as from Hugging Face with -hf", path)}
+	}
+	return fmt.Errorf("%s: %w", path, err)
+}
+
+// isFused reports whether the file has tensors of an encoder, by the names that llama.cpp's projectors give them, beside a language
+// model's.
+func isFused(f *gguf.File) bool {
+	return slices.ContainsFunc(f.Tensors(), func(t gguf.Tensor) bool {
+		first, _, _ := strings.Cut(t.Name, ".")
+		return slices.Contains([]string{"v", "mm", "a"}, first)
+	})
+}
+
+// notModel says what a file is that holds no language model, and what to do; "" for what may be one.
+func notModel(f *gguf.File) string {
+	_, adapter := f.KV("adapter.type")
+	switch typ := Text(f, "general.type"); {
+	case typ == "adapter" || adapter:
+		return "an adapter (LoRA), which changes another model; merge it into that first (llama-export-lora)"
+	case typ == "mmproj" || f.Arch() == "clip":
+		return "a projector (mmproj), the image or sound encoder of a multimodal model; give the file of its language model"
+	case typ == "imatrix":
+		return "an importance matrix; give it with --imatrix, beside its model"
+	case f.Arch() == "controlvector":
+		return "a control vector, which changes another model while it runs; give that model"
+	case f.Arch() != "" && len(f.Tensors()) == 0:
+		return "a vocabulary without weights: it has no tensors; give the whole model"
+	}
+	return ""
 }
 
 // CheckDecoder refuses files whose metadata say that they hold no language model that predicts the next token.
 func CheckDecoder(f *gguf.File) error {
+	if what := notModel(f); what != "" {
+		return &UnsupportedError{fmt.Sprintf("%s is %s", f.Paths()[0], what)}
+	}
 	if f.Arch() == "" {
 		return &UnsupportedError{fmt.Sprintf("%s has no general.architecture; it is no model that llama.cpp runs", f.Paths()[0])}
 	}

@@ -2,6 +2,7 @@ package source
 
 import (
 	"context"
+	"errors"
 	"fmt"
 )
 
@@ -11,6 +12,15 @@ func (s Spec) Given() string {
 		return ""
 	}
 	return s.Ref.Given
+}
+
+// named adds to an error about the kind of model the name that led to it.
+func (s Spec) named(err error) error {
+	var unsupported *UnsupportedError
+	if s.Given() == "" || !errors.As(err, &unsupported) {
+		return err
+	}
+	return &UnsupportedError{"model " + s.Given() + ": " + unsupported.Text}
 }
 
 // damaged adds to an error about the model's file how to get it again, where that is known.
@@ -39,7 +49,7 @@ func (s *Source) loadChecked(ctx context.Context) error {
 		return err
 	}
 	if err != nil {
-		return spec.LoadError(spec.Path, s.File.Arch(), err)
+		return spec.LoadError(spec.Path, s.File, err)
 	}
 	return nil
 }

@@ -90,7 +90,8 @@ func TestDecoders(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	write := func(name string, kvs ...gguftest.KV) string {
-		return gguftest.Write(t, dir, name, gguftest.Model{KVs: kvs})
+		weight := gguftest.Tensor{Name: "token_embd.weight", Dims: []uint64{2, 2}, Data: make([]byte, 16)}
+		return gguftest.Write(t, dir, name, gguftest.Model{KVs: kvs, Tensors: []gguftest.Tensor{weight}})
 	}
 	arch := gguftest.KV{Key: "general.architecture", Value: "test"}
 	inVain := enginetest.Runtime{OnLoad: func(string) error { return errors.New("loaded in vain") }}
@@ -122,6 +123,82 @@ func TestDecoders(t *testing.T) {
 	if _, err := Open(t.Context(), Spec{Engine: inVain, Path: write("odd.gguf", arch, gguftest.KV{Key: "test.attention.causal", Value: "yes"})}); err == nil ||
 		errors.As(err, &unsupported) || strings.Contains(err.Error(), "in vain") {
 		t.Errorf("attention.causal is a text: %v", err)
+	}
+}
+
+// GGUF files that hold no model, or one that llama.cpp does not load: what they are is told, and what to do.
+func TestNoModels(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	kv := func(key string, v any) gguftest.KV { return gguftest.KV{Key: key, Value: v} }
+	weights := func(names ...string) (out []gguftest.Tensor) {
+		for _, n := range names {
+			out = append(out, gguftest.Tensor{Name: n, Dims: []uint64{2, 2}, Data: make([]byte, 16)})
+		}
+		return out
+	}
+	arch := kv("general.architecture", "test")
+	for name, c := range map[string]struct {
+		m           gguftest.Model
+		fails, want string
+	}{
+		"lora":     {gguftest.Model{KVs: []gguftest.KV{arch, kv("general.type", "adapter")}, Tensors: weights("blk.0.attn_q.weight.lora_a")}, "", "is an adapter (LoRA)"},
+		"old-lora": {gguftest.Model{KVs: []gguftest.KV{arch, kv("adapter.type", "lora")}, Tensors: weights("blk.0.attn_q.weight.lora_a")}, "", "is an adapter (LoRA)"},
+		"mmproj":   {gguftest.Model{KVs: []gguftest.KV{kv("general.architecture", "clip"), kv("clip.projector_type", "mlp")}, Tensors: weights("v.blk.0.attn_q.weight")}, "", "is a projector (mmproj)"},
+		"imatrix":  {gguftest.Model{KVs: []gguftest.KV{kv("general.type", "imatrix")}, Tensors: weights("a.in_sum2")}, "", "give it with --imatrix"},
+		"steer":    {gguftest.Model{KVs: []gguftest.KV{kv("general.architecture", "controlvector")}, Tensors: weights("direction.1")}, "", "is a control vector"},
+		"vocab":    {gguftest.Model{KVs: []gguftest.KV{arch}}, "", "is a vocabulary without weights"},
+		"fused": {
+			gguftest.Model{KVs: []gguftest.KV{arch}, Tensors: weights("token_embd.weight", "v.blk.0.attn_q.weight", "mm.0.weight")},
+			"done_getting_tensors: wrong number of tensors; expected 3, got 1", "is a multimodal model in the form of Ollama's own engine",
+		},
+	} {
+		path := gguftest.Write(t, dir, name+".gguf", c.m)
+		e := enginetest.Runtime{OnLoad: func(string) error {
+			if c.fails == "" {
+				return errors.New("loaded in vain")
+			}
+			return &engine.Error{Code: engine.LoadFailed, Op: "load model", Text: c.fails}
+		}}
+		_, err := Open(t.Context(), Spec{Engine: e, Path: path})
+		var unsupported *UnsupportedError
+		if !errors.As(err, &unsupported) || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), path) {
+			t.Errorf("%s: %v", name, err)
+		}
+		_, err = Open(t.Context(), Spec{Engine: e, Path: path, Ref: &modelref.Ref{Given: "ollama:seer", Path: path}})
+		if !errors.As(err, &unsupported) || !strings.Contains(err.Error(), "ollama:seer") {
+			t.Errorf("%s by a name: %v", name, err)
+		}
+	}
+	// Whatever else llama.cpp says, the file is named.
+	plain := gguftest.Write(t, dir, "plain.gguf", gguftest.Model{KVs: []gguftest.KV{arch}, Tensors: weights("token_embd.weight")})
+	e := enginetest.Runtime{OnLoad: func(string) error {
+		return &engine.Error{Code: engine.LoadFailed, Op: "load model", Text: "wrong number of tensors; expected 3, got 1"}
+	}}
+	var of *engine.Error
+	if _, err := Open(t.Context(), Spec{Engine: e, Path: plain}); !errors.As(err, &of) || !strings.HasPrefix(err.Error(), plain+": load model: ") {
+		t.Errorf("%v", err)
+	}
+}
+
+// Any file of a split model leads to its first, which llama.cpp wants.
+func TestSplit(t *testing.T) {
+	t.Parallel()
+	paths := gguftest.WriteSplit(t, t.TempDir(), "m", gguftest.Llama(2, 1), 3)
+	for _, path := range paths {
+		var loaded string
+		e := enginetest.Runtime{OnLoad: func(path string) error {
+			loaded = path
+			return nil
+		}}
+		s, err := Open(t.Context(), Spec{Engine: e, Path: path})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Close()
+		if loaded != paths[0] || len(s.Spec.Files()) != 3 || s.Spec.Path != path {
+			t.Errorf("%s: %s was loaded, files %v", path, loaded, s.Spec.Files())
+		}
 	}
 }
 

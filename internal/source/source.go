@@ -35,7 +35,7 @@ func Open(ctx context.Context, spec Spec) (*Source, error) {
 	}
 	if err := CheckDecoder(f); err != nil {
 		f.Close()
-		return nil, err
+		return nil, spec.named(err)
 	}
 	s := &Source{Spec: spec, File: f}
 	// An interrupted search still wants the hash, for the plan so far: Close ends the hashing, not ctx.
@@ -67,7 +67,7 @@ func (s *Source) Reload(ctx context.Context) error {
 	}
 	m, err := s.Spec.Load(ctx, s.Spec.Path)
 	if err != nil {
-		return s.Spec.LoadError(s.Spec.Path, s.File.Arch(), err)
+		return s.Spec.LoadError(s.Spec.Path, s.File, err)
 	}
 	s.Model, s.fresh, s.types = m, true, nil
 	return nil

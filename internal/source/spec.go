@@ -6,6 +6,7 @@ import (
 
 	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/engine"
+	"github.com/ggufprune/ggufprune/gguf"
 	"github.com/ggufprune/ggufprune/internal/modelref"
 )
 
@@ -19,10 +20,13 @@ type Spec struct {
 	FlashAttn string // auto, on or off
 }
 
-// Load loads the model at path, which is Path or a file written from it.
+// Load loads the model at path, which is Path or a file written from it. llama.cpp wants a split model's first file.
 func (s Spec) Load(ctx context.Context, path string) (engine.Model, error) {
-	return s.Engine.Load(ctx, path, s.Model)
+	return s.Engine.Load(ctx, gguf.Shards(path)[0], s.Model)
 }
+
+// Files are the paths of the model's files: several of a split one.
+func (s Spec) Files() []string { return gguf.Shards(s.Path) }
 
 // PlainRunner evaluates by the plain path, which edited and stock contexts have in common: the check compares like with
 // like.

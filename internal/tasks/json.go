@@ -15,7 +15,8 @@ import (
 type row map[string]json.RawMessage
 
 // parseJSON reads JSON lines, an array of objects, or the {"rows": [{"row": {...}}]} of the Hugging Face datasets server.
-func parseJSON(name string, data []byte) (*Task, error) {
+// Rows without the field for the right answer take it from beside, if they can.
+func parseJSON(name string, data []byte, beside *labels) (*Task, error) {
 	build, ok := builders[name]
 	if !ok {
 		return nil, &FormError{name, "it is JSON, for which a prompt is needed"}
@@ -30,6 +31,12 @@ func parseJSON(name string, data []byte) (*Task, error) {
 	}
 	for i, r := range rows {
 		choices, right, err := build(r)
+		var missing *noLabel
+		if errors.As(err, &missing) && beside != nil {
+			if err = beside.give(r, missing, i, len(rows)); err == nil {
+				choices, right, err = build(r)
+			}
+		}
 		if err == nil && (right < 0 || right >= len(choices)) {
 			err = fmt.Errorf("it has %d choices and none is the right one", len(choices))
 		}
@@ -130,7 +137,7 @@ func (r row) texts(keys ...string) ([]string, error) {
 func (r row) label(key string) (int, error) {
 	raw, ok := r[key]
 	if !ok {
-		return 0, fmt.Errorf("there is no %q among its fields (%s); take a split whose answers are public, validation for most sets", key, r.fields())
+		return 0, &noLabel{key, r.fields()}
 	}
 	var s string
 	if json.Unmarshal(raw, &s) != nil {

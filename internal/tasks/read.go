@@ -12,7 +12,8 @@ import (
 const maxFile = 1 << 30
 
 // ReadFile reads the evaluation set name from the file at path, whose form is seen from what it holds. An error names the file
-// once; one that says that the form is wrong wraps a [FormError].
+// once; one that says that the form is wrong wraps a [FormError]. Where JSON items lack their right answers, these are read from
+// the file beside it: of valid.jsonl, valid-labels.lst.
 func ReadFile(name, path string) (*Task, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -26,7 +27,7 @@ func ReadFile(name, path string) (*Task, error) {
 	if len(data) > maxFile {
 		return nil, fmt.Errorf("%s is larger than %d MiB; it is no evaluation set", filepath.Base(path), maxFile>>20)
 	}
-	t, err := Parse(name, data)
+	t, err := parseWith(name, data, labelsBeside(path))
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
@@ -34,10 +35,13 @@ func ReadFile(name, path string) (*Task, error) {
 }
 
 // Parse reads an evaluation set from a file's content.
-func Parse(name string, data []byte) (*Task, error) {
+func Parse(name string, data []byte) (*Task, error) { return parseWith(name, data, nil) }
+
+// parseWith is Parse with the labels that are beside the file, if any.
+func parseWith(name string, data []byte, beside *labels) (*Task, error) {
 	name = CanonicalName(name)
 	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
-	t, err := parse(name, data)
+	t, err := parse(name, data, beside)
 	if err != nil {
 		return nil, err
 	}
@@ -48,7 +52,7 @@ func Parse(name string, data []byte) (*Task, error) {
 	return t, nil
 }
 
-func parse(name string, data []byte) (*Task, error) {
+func parse(name string, data []byte, beside *labels) (*Task, error) {
 	text := bytes.TrimLeft(data, " \t\r\n")
 	switch {
 	case len(text) == 0:
@@ -58,7 +62,7 @@ func parse(name string, data []byte) (*Task, error) {
 	case bytes.IndexByte(data[:min(len(data), 64)], 0) >= 0:
 		return parseBinary(name, data)
 	case text[0] == '{' || text[0] == '[':
-		return parseJSON(name, data)
+		return parseJSON(name, data, beside)
 	case name == HellaSwag:
 		return parseHellaSwagText(string(data))
 	case name == WinoGrande:

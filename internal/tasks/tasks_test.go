@@ -3,6 +3,7 @@ package tasks
 import (
 	"errors"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -151,6 +152,52 @@ func TestWrongForms(t *testing.T) {
 		}
 		if err != nil && strings.Contains(err.Error(), "\n") {
 			t.Errorf("%s, %.60q: more than one line: %v", c.name, c.data, err)
+		}
+	}
+}
+
+// Right answers in a file of their own, as PIQA's and WinoGrande's authors publish them; what is wrong with it names it.
+func TestLabelsBeside(t *testing.T) {
+	t.Parallel()
+	const two = `{"goal":"To dry","sol1":"wait","sol2":"sun"}` + "\n" + `{"goal":"To wet","sol1":"rain","sol2":"sand"}` + "\n"
+	for _, c := range []struct {
+		name, data, labels string
+		right              []int
+		want               string
+	}{
+		{name: PIQA, data: two, labels: "1\n0\n", right: []int{1, 0}},
+		{name: WinoGrande, data: `{"sentence":"A _ b.","option1":"x","option2":"y"}`, labels: "2", right: []int{1}},
+		{name: PIQA, data: strings.ReplaceAll(two, "}", `,"label":1}`), labels: "0\n0\n", right: []int{1, 1}},
+		{name: PIQA, data: two, want: `there is no "label" among its fields (goal, sol1, sol2), and no file dev-labels.lst beside it`},
+		{name: PIQA, data: two, labels: "1\n", want: "the labels beside it, dev-labels.lst, are 1, for 2 items"},
+		{name: PIQA, data: two, labels: "1\n7\n", want: "item 2: it has 2 choices and none is the right one"},
+		{name: PIQA, data: two, labels: "1\nright\n", want: "not a number"},
+	} {
+		dir := t.TempDir()
+		path := filepath.Join(dir, "dev.jsonl")
+		if err := os.WriteFile(path, []byte(c.data), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if c.labels != "" {
+			if err := os.WriteFile(filepath.Join(dir, "dev-labels.lst"), []byte(c.labels), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		task, err := ReadFile(c.name, path)
+		if c.want != "" {
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("%s with %q: %v, want %q", c.name, c.labels, err, c.want)
+			}
+			continue
+		}
+		if err != nil {
+			t.Errorf("%s with %q: %v", c.name, c.labels, err)
+			continue
+		}
+		for i, want := range c.right {
+			if got := right(task.Items[i]); got != want {
+				t.Errorf("%s with %q: item %d has %d for right, want %d", c.name, c.labels, i, got, want)
+			}
 		}
 	}
 }

@@ -12,3 +12,14 @@ func TestRounded(t *testing.T) {
 		}
 	}
 }
+
+func TestTitle(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ name, want string }{
+		{"Llama 3.2 3B Instruct", "Llama 3.2 2.6B Instruct pruned"}, {"My Model", "My Model pruned"}, {"Twice Pruned", "Twice Pruned"}, {".", "."}, {" ", " "},
+	} {
+		if got := Title(tt.name, "3B", "2.6B"); got != tt.want {
+			t.Errorf("%q: %q, want %q", tt.name, got, tt.want)
+		}
+	}
+}

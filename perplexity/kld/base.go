@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 
 	"github.com/ggufprune/ggufprune/engine"
@@ -80,13 +81,19 @@ func (b *BaseWriter) Window(rows [][]float32) error {
 	inParallel(len(rows), func(i int) {
 		out[i] = quantizeRow(make([]byte, 0, 2*rowWords(b.shape.Vocab)), rows[i])
 	})
-	for _, row := range out {
+	for i, row := range out {
+		if q := parseRow(row, b.shape.Vocab); !(q.scale >= 0 && q.scale <= logitRange && q.least <= 0 && q.least >= -math.MaxFloat32) {
+			return fmt.Errorf("%w: position %d of window %d", ErrNoNumbers, b.shape.Context/2+i, b.next)
+		}
 		if _, err := b.w.Write(row); err != nil {
 			return err
 		}
 	}
 	return nil
 }
+
+// ErrNoNumbers is wrapped by errors about predictions that are NaN or infinite.
+var ErrNoNumbers = errors.New("its predictions are no numbers")
 
 // Close ends the file, which it does not close.
 func (b *BaseWriter) Close() error {

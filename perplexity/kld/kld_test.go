@@ -316,3 +316,18 @@ func TestMeterNotFinite(t *testing.T) {
 		t.Errorf("finite: %+v", k)
 	}
 }
+
+// Of ten positions, as in llama-perplexity, no error is known.
+func TestErrorOfFewPositions(t *testing.T) {
+	t.Parallel()
+	for n, want := range map[int]float64{1: math.NaN(), 10: math.NaN(), 11: 0.1} {
+		sum := float64(n)
+		got := meanOf(sum, sum+0.1*0.1*sum*float64(n-1), n)
+		if got.Value != 1 || math.Abs(got.StdErr-want) > 1e-12 || math.IsNaN(got.StdErr) != math.IsNaN(want) {
+			t.Errorf("%d positions: %+v, want an error of %v", n, got, want)
+		}
+	}
+	if got := meanOf(11, 11, 11); got.StdErr != 0 {
+		t.Errorf("the same at each position: %+v", got)
+	}
+}

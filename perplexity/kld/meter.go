@@ -1,6 +1,7 @@
 package kld
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"runtime"
@@ -36,12 +37,26 @@ func (m *Meter) Window(rows [][]float32) error {
 		got[i] = comparePosition(rows[i], want[i], b.Tokens[first+i+1])
 	})
 	// In the order of the text, so that the sums are the same every time.
-	for _, p := range got {
+	for i, p := range got {
+		if !isDistribution(p.mass, b.Vocab) {
+			return fmt.Errorf("%w: in window %d of %d, the probabilities of position %d add up to %.3g", ErrDamaged, m.next, b.Windows(), b.Context/2+i, p.mass)
+		}
 		m.sums.add(p)
 		m.klds = append(m.klds, float32(p.kld))
 		m.deltas = append(m.deltas, p.deltaP)
 	}
 	return nil
+}
+
+// ErrDamaged is wrapped by errors about a base file with rows that are no probabilities: its size is right, so that only its content
+// tells.
+var ErrDamaged = errors.New("damaged")
+
+// isDistribution reports whether probabilities of a base file add up to 1, as far as its form allows: it raises what is
+// logitRange below the likeliest token to that, and what is below leastLogProb is not in mass.
+func isDistribution(mass float32, vocab int) bool {
+	off := math.Abs(float64(mass) - 1)
+	return off <= 0.05+2*math.Exp(leastLogProb)*float64(vocab)
 }
 
 // Report returns the statistics of the windows so far.

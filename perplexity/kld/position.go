@@ -15,6 +15,8 @@ type position struct {
 	kld          float64 // in nats
 	deltaP       float32 // change of that token's probability
 	sameTop      bool    // both find the same token likeliest
+
+	mass float32 // what the base's probabilities add up to, but for the least
 }
 
 // comparePosition compares logits with the base's prediction of the same position, over the whole vocabulary, in the
@@ -39,7 +41,9 @@ func comparePosition(logits []float32, base quantizedRow, target engine.Token) p
 			baseTop, baseBest = lp, i
 		}
 		if lp > leastLogProb {
-			p.kld += float64(expf(lp) * (lp - l + norm))
+			e := expf(lp)
+			p.mass += e
+			p.kld += float64(e * (lp - l + norm))
 		}
 	}
 	p.sameTop = best == baseBest
@@ -74,7 +78,7 @@ func (s *sums) add(p position) {
 	s.count++
 }
 
-// Mean is a mean and its standard error, 0 where the observations are too few to tell.
+// Mean is a mean and its standard error, NaN where the observations are too few to tell.
 type Mean struct{ Value, StdErr float64 }
 
 // meanOf returns the mean of n observations from their sum and the sum of their squares.
@@ -82,9 +86,9 @@ func meanOf(sum, squares float64, n int) Mean {
 	if n < 1 {
 		return Mean{}
 	}
-	m := Mean{Value: sum / float64(n)}
-	if v := squares/float64(n) - m.Value*m.Value; v > 0 && n > 10 {
-		m.StdErr = math.Sqrt(v / float64(n-1))
+	m := Mean{sum / float64(n), math.NaN()}
+	if v := squares/float64(n) - m.Value*m.Value; n > 10 { // llama-perplexity's bound
+		m.StdErr = math.Sqrt(max(0, v) / float64(n-1))
 	}
 	return m
 }

@@ -68,6 +68,7 @@ func (o *applyOptions) run(cmd *cobra.Command, _ []string, u *ui.UI) error {
 	if err != nil {
 		return err
 	}
+	flags.Tell(j.Spec, u)
 	if o.all || len(goals) > 1 {
 		series := render.NewSeries(u)
 		return series.Done(prune.ApplyAll(cmd.Context(), j, goals, u, series.Add))
@@ -109,6 +110,9 @@ func (o *applyOptions) job() (j prune.ApplyJob, goals []search.Goal, err error) 
 		return j, nil, err
 	}
 	if j.Repair, err = o.repair.Resolve(find.Method{}, o.quantize.Type, goals...); err != nil {
+		return j, nil, err
+	}
+	if err := j.Text.Keep(j.Repair.Files...); err != nil {
 		return j, nil, err
 	}
 	j.Plan, j.Output, j.Force, j.NoCheck = o.plan, o.output.Path, o.output.Force, o.output.NoCheck

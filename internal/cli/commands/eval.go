@@ -67,6 +67,7 @@ func (o *evalOptions) run(cmd *cobra.Command, _ []string, u *ui.UI) error {
 	if err != nil {
 		return err
 	}
+	flags.Tell(j.Spec, u)
 	out, err := evaluate.Tasks(cmd.Context(), j, u)
 	if err != nil {
 		return err

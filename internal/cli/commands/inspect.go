@@ -64,6 +64,7 @@ func (o *inspectOptions) run(cmd *cobra.Command, _ []string, u *ui.UI) error {
 	if err != nil {
 		return err
 	}
+	flags.Tell(r, u)
 	in, err := inspect.Run(cmd.Context(), r, inspect.Query{Mask: mask, Plan: o.plan, Kind: kind})
 	if err != nil {
 		return err

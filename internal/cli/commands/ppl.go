@@ -52,6 +52,7 @@ func (o *pplOptions) run(cmd *cobra.Command, _ []string, u *ui.UI) (err error) {
 	if j.Mask, err = blockmask.Parse(o.mask); err != nil {
 		return flags.Errorf("--mask: %v", err)
 	}
+	flags.Tell(j.Spec, u)
 	out, err := evaluate.PPL(cmd.Context(), j, u)
 	if err != nil {
 		return err

@@ -67,6 +67,7 @@ func (o *pruneOptions) run(cmd *cobra.Command, _ []string, u *ui.UI) error {
 	if err != nil {
 		return err
 	}
+	flags.Tell(j.Spec, u)
 	if flags.DefaultRepair != fit.Off && j.Method.Time > 0 && !j.Repair.Wanted() && !o.repair.Asked() {
 		u.Notef("no repair, whose time --time does not plan; --repair auto adds one")
 	}
@@ -138,7 +139,10 @@ func (o *pruneOptions) job() (j prune.Job, err error) {
 	if j.Layout == layout.Native && slices.Contains([]blockmask.Unit{blockmask.Mix, blockmask.Attn, blockmask.Ffn}, j.Unit) {
 		return j, flags.Errorf("--layout native needs full layers; add --kind layer, pair or width, or leave the layout to auto")
 	}
-	j.Compare, err = o.compare.Resolve()
+	if err := j.Text.Keep(j.Repair.Files...); err != nil {
+		return j, err
+	}
+	j.Compare, err = o.compare.Resolve(j.Text.Files)
 	return j, err
 }
 
@@ -163,7 +167,7 @@ func (o *pruneOptions) checkWidth(j prune.Job) error {
 // jobFiles are the files that a job reads and writes.
 func jobFiles(j prune.Job) []string {
 	var out []string
-	for _, path := range []string{j.Spec.Path, j.Text.File, j.SavePlan, j.Output} {
+	for _, path := range append(j.Spec.Files(), j.Text.File, j.SavePlan, j.Output) {
 		if path != "" {
 			out = append(out, path)
 		}

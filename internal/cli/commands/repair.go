@@ -67,6 +67,7 @@ func (o *repairOptions) run(cmd *cobra.Command, args []string, u *ui.UI) error {
 		return err
 	}
 	j.MaskOf = args[1]
+	flags.Tell(j.Spec, u)
 	out, err := prune.Apply(cmd.Context(), j, u)
 	if err != nil {
 		return err
@@ -84,6 +85,9 @@ func (o *repairOptions) job() (j prune.ApplyJob, err error) {
 		return j, err
 	}
 	if j.Repair, err = o.repair.Resolve(find.Method{}, ""); err != nil {
+		return j, err
+	}
+	if err := j.Text.Keep(j.Repair.Files...); err != nil {
 		return j, err
 	}
 	j.Repair.Usual = false

@@ -64,6 +64,7 @@ func (o *searchOptions) run(cmd *cobra.Command, _ []string, u *ui.UI) error {
 		return flags.Errorf("--layout: %v", err)
 	}
 	j.SavePlan, j.Force = o.plan, o.force
+	flags.Tell(j.Spec, u)
 	out, err := prune.Search(cmd.Context(), j, u)
 	if err != nil {
 		return err

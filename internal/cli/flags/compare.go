@@ -39,8 +39,8 @@ const (
 	shortLimit    = 30 * time.Second // of each pair of models
 )
 
-// Resolve returns what is to be compared, nil for nothing.
-func (c *Compare) Resolve() (*compare.Job, error) {
+// Resolve returns what is to be compared, nil for nothing. files are those of the job.
+func (c *Compare) Resolve(files *corpus.Files) (*compare.Job, error) {
 	rival, err := compare.ParseRival(c.rival)
 	if err != nil {
 		return nil, Errorf("--rival-quant: %v", err)
@@ -49,7 +49,7 @@ func (c *Compare) Resolve() (*compare.Job, error) {
 		return nil, nil
 	}
 	j := &compare.Job{
-		Text:   corpus.Text{File: c.text, Convention: perplexity.Windows, Batch: DefaultBatch},
+		Text:   corpus.Text{File: c.text, Files: files, Convention: perplexity.Windows, Batch: DefaultBatch},
 		UBatch: DefaultUBatch, Rival: rival,
 		Speed: &compare.SpeedTest{Prompt: shortPrompt, Generate: shortGenerate, Repeats: defaultRepeats, Limit: shortLimit},
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/ggufprune/ggufprune/engine"
 	"github.com/ggufprune/ggufprune/internal/modelref"
+	"github.com/ggufprune/ggufprune/internal/progress"
 	"github.com/ggufprune/ggufprune/internal/source"
 )
 
@@ -155,6 +156,18 @@ func (m *Model) find(r *source.Spec) error {
 		r.Ref = ref
 	}
 	return nil
+}
+
+// Tell tells which file the name in r stands for, where the name does not say it.
+func Tell(r source.Spec, sink progress.Sink) {
+	if r.Ref == nil || r.Ref.Ollama != nil {
+		return // an Ollama model's file has its hash for a name
+	}
+	text := r.Ref.Given + " is " + r.Path
+	if r.Ref.Note != "" {
+		text += ": " + r.Ref.Note
+	}
+	sink.Notef("%s", text)
 }
 
 // didYouMean recognises the name of an Ollama model where a path was expected.

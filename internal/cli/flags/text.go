@@ -37,7 +37,7 @@ const (
 func (t *Text) AddFlags(fs *pflag.FlagSet) {
 	t.fs = fs
 	Section(fs, "Text, as in llama-perplexity", func(fs *pflag.FlagSet) {
-		fs.StringVarP(&t.file, "file", "f", "", "`FILE` the text: plain, or JSONL in Alpaca's, ShareGPT's or {\"text\"} form (default: one that comes with the program)")
+		fs.StringVarP(&t.file, "file", "f", "", "`FILE` the text: plain, or JSONL in Alpaca's, ShareGPT's, OpenAI's or {\"text\"} form, and others (default: one that comes with the program)")
 		if !t.Self {
 			fs.StringVar(&t.calib, "calib", "", "`FILE` the same as --file")
 		}
@@ -90,7 +90,7 @@ func (t *Text) text() (corpus.Text, error) {
 	}
 	file, err := t.path()
 	return corpus.Text{
-		File: file, Convention: c, Context: max(0, t.context), Batch: min(t.batch, t.UBatch), Max: most,
+		File: file, Files: corpus.NewFiles(), Convention: c, Context: max(0, t.context), Batch: min(t.batch, t.UBatch), Max: most,
 		Seed: uint64(max(0, t.seed)),
 	}, err
 }
@@ -126,7 +126,7 @@ func (c *Calibration) AddFlags(fs *pflag.FlagSet) {
 	c.fs = fs
 	Section(fs, calibrationHeading, func(fs *pflag.FlagSet) {
 		fs.Float64Var(&c.temp, "temp", 1, "`T` the temperature at which the model writes for --calib self (default: 1, its own distribution)")
-		fs.StringVar(&c.chat, "chat", string(calibrate.ChatAuto), "`MODE` conversations and instructions (ShareGPT's and Alpaca's form) in the "+
+		fs.StringVar(&c.chat, "chat", string(calibrate.ChatAuto), "`MODE` conversations and instructions (ShareGPT's, OpenAI's and Alpaca's form) in the "+
 			"model's own chat template: on, off, or auto, where the model has one that llama.cpp can apply")
 		fs.Float64Var(&c.heldOut, "held-out", 0.1, "`PART` how much of your text the search may not see: the result is judged on it, with a "+
 			"warning if it is worse there (default: 0.1; 0 for none)")

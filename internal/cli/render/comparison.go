@@ -2,12 +2,14 @@ package render
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/ggufprune/ggufprune/internal/compare"
 	"github.com/ggufprune/ggufprune/internal/format"
+	"github.com/ggufprune/ggufprune/internal/jsonnum"
 	"github.com/ggufprune/ggufprune/internal/report/page"
 	"github.com/ggufprune/ggufprune/internal/ui"
 	"github.com/ggufprune/ggufprune/perplexity/kld"
@@ -82,7 +84,10 @@ func ComparisonTable(c *compare.Comparison) page.Table {
 func Measured(c *compare.Comparison) []page.Measured {
 	var out []page.Measured
 	for i, r := range c.Rows {
-		m := page.Measured{Role: page.Pruned, Name: r.Label, Bytes: r.Bytes, PPL: r.PPL.Value, StdErr: r.PPL.StdErr}
+		m := page.Measured{Role: page.Pruned, Name: r.Label, Bytes: r.Bytes, PPL: r.PPL.Value}
+		if jsonnum.Finite(r.PPL.StdErr) {
+			m.StdErr = r.PPL.StdErr
+		}
 		switch {
 		case i == 0:
 			m.Role = page.Original
@@ -177,8 +182,11 @@ func speedLines(line lines, t *compare.SpeedTest) {
 	speed("load time", func(s *compare.Speed) string { return fmt.Sprintf("%.2f s", s.Load.Round(time.Millisecond).Seconds()) })
 }
 
-// plusMinus prints a mean and its error with the same digits, both times scale.
+// plusMinus prints a mean and its error with the same digits, both times scale; an unknown error is left out.
 func plusMinus(format string, m kld.Mean, scale float64, unit string) string {
+	if math.IsNaN(m.StdErr) {
+		return fmt.Sprintf(format, scale*m.Value) + unit
+	}
 	return fmt.Sprintf(format+" +/- "+format, scale*m.Value, scale*m.StdErr) + unit
 }
 

@@ -181,7 +181,7 @@ func (in Input) heldOut() *chart.Curve {
 		c.Points = append(c.Points, chart.Point{
 			X: c.X(xs[i]), Y: c.Y(m.PPL), Label: string(m.Role), Shape: roleShapes[m.Role],
 			Low: c.Y(m.PPL - m.StdErr), High: c.Y(m.PPL + m.StdErr), Error: m.StdErr > 0,
-			Tip: []string{clean(m.Name), fmt.Sprintf("PPL %.4f ± %.4f", m.PPL, m.StdErr), format.Size(m.Bytes)},
+			Tip: []string{clean(m.Name), "PPL " + withError("%.4f", m.PPL, m.StdErr), format.Size(m.Bytes)},
 		})
 	}
 	return c.Finish()

@@ -73,7 +73,7 @@ func (in Input) prunedFacts() factGroup {
 			found = fmt.Sprintf("log-probabilities differ by at most %.2g, NMSE %.2g", c.MaxAbsDiff, c.NMSE)
 		}
 		g.add("check", fmt.Sprintf("passed: %s over %d positions, written file against the original with these blocks left out", found, c.Positions))
-		g.add("perplexity in the check", fmt.Sprintf("%.4f ± %.4f written, %.4f masked original", c.Written, c.StdErr, c.Masked))
+		g.add("perplexity in the check", withError("%.4f", c.Written, c.StdErr)+fmt.Sprintf(" written, %.4f masked original", c.Masked))
 		g.add("text of the check", fmt.Sprintf("%s, convention %s, context %d, %d sequences", c.Text, c.Convention, c.Context, c.Sequences))
 	}
 	return g

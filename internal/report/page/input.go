@@ -65,7 +65,7 @@ type Check struct {
 	Sequences  int
 	Masked     float64 // perplexity of the original with the blocks left out
 	Written    float64 // of the written file
-	StdErr     float64 // of Written
+	StdErr     float64 // of Written; 0 is unknown
 }
 
 // Table is a comparison: a column for each model and a row for each quantity, as text.

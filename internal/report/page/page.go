@@ -229,9 +229,11 @@ func (in Input) verdict() string {
 		return ""
 	}
 	d, noise := pruned.PPL-rival.PPL, math.Hypot(pruned.StdErr, rival.StdErr)
-	text := fmt.Sprintf("The pruned model (%s) has perplexity %.3f ± %.3f; the unpruned model in a smaller quantisation, %s (%s), has %.3f ± %.3f. ",
-		format.Size(pruned.Bytes), pruned.PPL, pruned.StdErr, clean(rival.Name), format.Size(rival.Bytes), rival.PPL, rival.StdErr)
+	text := fmt.Sprintf("The pruned model (%s) has perplexity %s; the unpruned model in a smaller quantisation, %s (%s), has %s. ",
+		format.Size(pruned.Bytes), withError("%.3f", pruned.PPL, pruned.StdErr), clean(rival.Name), format.Size(rival.Bytes), withError("%.3f", rival.PPL, rival.StdErr))
 	switch {
+	case !(pruned.StdErr > 0 && rival.StdErr > 0):
+		text += "Their standard errors are unknown: on this text neither is shown to be better."
 	case math.Abs(d) <= 2*noise:
 		text += "The difference is within two standard errors: on this text neither is shown to be better."
 	case d < 0:

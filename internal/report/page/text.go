@@ -91,6 +91,14 @@ func scoreText(v float64, estimated bool) string {
 	return text
 }
 
+// withError writes a number and its standard error, where that is known, with the same verb.
+func withError(verb string, v, err float64) string {
+	if !(err > 0) {
+		return fmt.Sprintf(verb, v)
+	}
+	return fmt.Sprintf(verb+" ± "+verb, v, err)
+}
+
 // percent writes a part of one.
 func percent(v float64) string { return fmt.Sprintf("%.1f%%", 100*v) }
 

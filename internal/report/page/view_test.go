@@ -92,6 +92,7 @@ func TestVerdict(t *testing.T) {
 		{7, 6, 0.1, "smaller quantisation is the better buy"},
 		{6, 7, 0.1, "pruning is the better buy"},
 		{6.5, 6.6, 0.1, "within two standard errors"},
+		{7, 6, 0, "has 6.000. Their standard errors are unknown"},
 	} {
 		in := Input{Measured: []Measured{{Role: Pruned, PPL: c.pruned, StdErr: c.err}, {Role: Rival, PPL: c.rival, StdErr: c.err}}}
 		if got := in.verdict(); !strings.Contains(got, c.want) {

@@ -1,0 +1,194 @@
+package forms
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// fields are those of a JSON object, by their names in lower case: what has a value that is not null.
+type fields struct {
+	names  []string // in the order of the file, as the file spells them
+	values map[string]json.RawMessage
+	used   map[string]bool // that were read
+}
+
+// decodeFields reads an object. A name that comes twice is refused: one of its values would be lost.
+func decodeFields(data json.RawMessage) (*fields, error) {
+	dec := json.NewDecoder(bytes.NewReader(data))
+	if t, err := dec.Token(); err != nil {
+		return nil, err
+	} else if t != json.Delim('{') {
+		return nil, errors.New("no object")
+	}
+	f := &fields{values: map[string]json.RawMessage{}, used: map[string]bool{}}
+	seen := map[string]bool{}
+	for dec.More() {
+		name, err := dec.Token()
+		if err != nil {
+			return nil, err
+		}
+		var value json.RawMessage
+		if err := dec.Decode(&value); err != nil {
+			return nil, err
+		}
+		key := strings.ToLower(name.(string))
+		if seen[key] {
+			return nil, fmt.Errorf("%q is there twice", name)
+		}
+		if seen[key] = true; string(value) != "null" {
+			f.names, f.values[key] = append(f.names, name.(string)), value
+		}
+	}
+	return f, nil
+}
+
+func (f *fields) has(names ...string) bool {
+	return !slices.ContainsFunc(names, func(n string) bool { return f.values[n] == nil })
+}
+
+// first returns the first of names that is there, "" for none.
+func (f *fields) first(names ...string) string {
+	for _, n := range names {
+		if f.has(n) {
+			return n
+		}
+	}
+	return ""
+}
+
+// text returns the text of a field, "" where it is not there.
+func (f *fields) text(name string) (string, error) {
+	f.used[name] = true
+	value, ok := f.values[name]
+	if !ok {
+		return "", nil
+	}
+	var s string
+	if json.Unmarshal(value, &s) != nil {
+		return "", wrongKind(name, value)
+	}
+	return s, nil
+}
+
+// list returns the elements of a field.
+func (f *fields) list(name string) ([]json.RawMessage, error) {
+	f.used[name] = true
+	var out []json.RawMessage
+	if json.Unmarshal(f.values[name], &out) != nil {
+		return nil, wrongKind(name, f.values[name])
+	}
+	return out, nil
+}
+
+func wrongKind(name string, value json.RawMessage) error {
+	return fmt.Errorf("%q must not be a %s", name, kindOf(value))
+}
+
+// kindOf is what encoding/json calls the value.
+func kindOf(value json.RawMessage) string {
+	switch value[0] {
+	case '"':
+		return "string"
+	case '{':
+		return "object"
+	case '[':
+		return "array"
+	case 't', 'f':
+		return "bool"
+	case 'n':
+		return "null"
+	}
+	return "number"
+}
+
+// unread returns an error if a field that was not read carries text: a number that is measured on half of a record would look like
+// any other. Fields that only say where a record is from may have text, and so may those whose text stands in what was read, as
+// a turn or as a part of one. but is a name that is no such field here.
+func (f *fields) unread(but string, read ...string) error {
+	for _, name := range f.names {
+		key := strings.ToLower(name)
+		if f.used[key] || aboutRecord(key) && key != but {
+			continue
+		}
+		for _, text := range texts(f.values[key]) {
+			text = strings.TrimSpace(text)
+			again := func(s string) bool {
+				return text == strings.TrimSpace(s) || len(text) >= notByChance && strings.Contains(s, text)
+			}
+			if !slices.ContainsFunc(read, again) {
+				return unreadError(name)
+			}
+		}
+	}
+	return nil
+}
+
+// notByChance is how many bytes of a text do not stand in another one by chance.
+const notByChance = 24
+
+func unreadError(name string) error {
+	why := "text that no form known here has"
+	switch strings.ToLower(name) {
+	case "chosen", "rejected":
+		why = "one of two answers of a preference set; keep one as the assistant's, and"
+	case "tools", "tool_calls", "function_call", "functions":
+		why = "tools, which are not rendered here; take records without them, or"
+	case "thinking", "reasoning_content", "reasoning":
+		why = `thoughts apart from the answer; put them into it, as "<think>...</think>", or`
+	case "images", "image", "videos", "audios":
+		why = "the names of images or sounds, which are not read; take records without them, or"
+	default:
+		why += ":"
+	}
+	return fmt.Errorf("%q holds %s drop the field (jq -c 'del(.. | .%s?)' does it)", name, why, name)
+}
+
+// texts returns the texts in a value that are more than white space or an empty list.
+func texts(value json.RawMessage) (out []string) {
+	var v any
+	if json.Unmarshal(value, &v) != nil {
+		return nil
+	}
+	var walk func(any)
+	walk = func(v any) {
+		switch v := v.(type) {
+		case string:
+			if s := strings.TrimSpace(v); s != "" && s != "[]" && s != "{}" {
+				out = append(out, v)
+			}
+		case []any:
+			for _, e := range v {
+				walk(e)
+			}
+		case map[string]any:
+			for _, e := range v {
+				walk(e)
+			}
+		}
+	}
+	walk(v)
+	return out
+}
+
+// about are names of fields that say what a record is and where it is from, in published sets. Their text is none that a model
+// is to read.
+var about = map[string]bool{}
+
+func init() {
+	for name := range strings.FieldsSeq(`id ids idx index uuid guid hash sha256 md5 source src sources origin dataset dataset_name data_source subset
+		split config domain url urls link links license licence lang language languages category categories tag tags topic topics
+		full_topic task task_type task_name difficulty quality score scores rating model model_name model_id generator author date
+		created created_at added updated_at timestamp time dump meta metadata path file filename file_path version audience format
+		red_pajama_subset pile_set_name kto_tag label labels weight train training train_detail`) {
+		about[name] = true
+	}
+}
+
+// aboutRecord reports whether a field's name, in lower case, is one of about, or an identity.
+func aboutRecord(name string) bool {
+	return about[name] || strings.HasSuffix(name, "_id") || strings.HasSuffix(name, "_url") || strings.HasSuffix(name, "_hash")
+}
