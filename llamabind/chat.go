@@ -17,7 +17,8 @@ type ChatTemplate struct{ c *C.bp_chat }
 // maxTemplate is far above the templates that there are, the largest of which have 30 KB.
 const maxTemplate = 1 << 20
 
-// NewChatTemplate parses a template in Jinja with llama.cpp's engine. The name of one of llama.cpp's own, such as chatml, stands for that. bos and eos are the texts of these tokens, "" for none.
+// NewChatTemplate parses a template in Jinja with llama.cpp's engine. The name of one of llama.cpp's own, such as chatml, stands for
+// that. bos and eos are the texts of these tokens, "" for none.
 func NewChatTemplate(source, bos, eos string) (*ChatTemplate, error) {
 	const op = "chat template"
 	start()

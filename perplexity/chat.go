@@ -21,8 +21,9 @@ func (c *Corpus) Conversations() int {
 }
 
 // Chat returns the corpus with its conversations and instructions rendered by render, a model's chat template, instead of the form
-// that [Read] gives them; other documents stay as they are. Conversations that render refuses, or of which it leaves
-// out a message, are left out: refused says how many, and why the first. In what was rendered the names of special tokens mean these tokens, as in llama.cpp's own chats.
+// that [Read] gives them; other documents stay as they are. Conversations that render refuses, or of which it leaves out a message, are
+// left out: refused says how many, and why the first. In what was rendered the names of special tokens mean these tokens, as in
+// llama.cpp's own chats.
 func (c *Corpus) Chat(render func([]engine.Message) (string, error)) (out *Corpus, refused int, why error) {
 	out = &Corpus{Name: c.Name, Continuous: c.Continuous}
 	for i, doc := range c.Documents {

@@ -176,17 +176,17 @@ func texts(value json.RawMessage) (out []string) {
 
 // about are names of fields that say what a record is and where it is from, in published sets. Their text is none that a model
 // is to read.
-var about = map[string]bool{}
-
-func init() {
+var about = func() map[string]bool {
+	out := map[string]bool{}
 	for name := range strings.FieldsSeq(`id ids idx index uuid guid hash sha256 md5 source src sources origin dataset dataset_name data_source subset
 		split config domain url urls link links license licence lang language languages category categories tag tags topic topics
 		full_topic task task_type task_name difficulty quality score scores rating model model_name model_id generator author date
 		created created_at added updated_at timestamp time dump meta metadata path file filename file_path version audience format
 		red_pajama_subset pile_set_name kto_tag label labels weight train training train_detail`) {
-		about[name] = true
+		out[name] = true
 	}
-}
+	return out
+}()
 
 // aboutRecord reports whether a field's name, in lower case, is one of about, or an identity.
 func aboutRecord(name string) bool {
