@@ -22,7 +22,7 @@ func Run(ctx context.Context, src *source.Source, j Job, c *perplexity.Corpus, s
 		j.Text.Max = calibrate.SelfDocuments
 	}
 	f := &finder{Job: j, src: src, sink: sink}
-	narrow, err := f.narrows(ctx)
+	narrower, err := f.narrows(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -43,8 +43,8 @@ func Run(ctx context.Context, src *source.Source, j Job, c *perplexity.Corpus, s
 	src.StartHash()
 	f.blocks = source.LayoutBlocks(f.session)
 	sink.Notef("%s: %s, %d layers, %d blocks; %s", src.Spec.Path, src.File.Arch(), src.Model.Info().NLayer, len(f.blocks), f.set.Describe())
-	if narrow != nil {
-		return narrow.run(ctx, calib)
+	if narrower != nil {
+		return f.narrow(ctx, calib, narrower)
 	}
 	if f.journal, err = f.openJournal(); err != nil {
 		return nil, err

@@ -9,6 +9,7 @@ import (
 	"github.com/ggufprune/ggufprune/internal/calibrate"
 	"github.com/ggufprune/ggufprune/internal/corpus"
 	"github.com/ggufprune/ggufprune/internal/journal"
+	"github.com/ggufprune/ggufprune/internal/narrow"
 	"github.com/ggufprune/ggufprune/internal/progress"
 	"github.com/ggufprune/ggufprune/internal/repair"
 	"github.com/ggufprune/ggufprune/internal/source"
@@ -37,7 +38,7 @@ type Job struct {
 	Tool   string               // version of this program
 	Types  map[string]gguf.Type // that tensors are quantised to when the file is written; nil: they stay as they are
 	After  int                  // positions that what follows the search runs through the model, beside the check: for Method.Time
-	Tasks  Tasks                // that shapes of FFNs are judged by, too; none where there are no sets
+	Tasks  narrow.Tasks         // that shapes of FFNs are judged by, too; none where there are no sets
 	Output string               // the file that is to be written: a fit that is part of the search is kept beside it; "" has no name yet
 }
 

@@ -23,8 +23,8 @@ type unseen struct {
 }
 
 // unseen measures the whole model on the kinds of text that come with the program, where the user's texts take their place in the fit.
-func (n *narrower) unseen(ctx context.Context) (out []unseen, err error) {
-	if len(n.Repair.Files) == 0 {
+func (f *finder) unseen(ctx context.Context) (out []unseen, err error) {
+	if len(f.Repair.Files) == 0 {
 		return nil, nil
 	}
 	for _, k := range corpus.Kinds() {
@@ -32,8 +32,8 @@ func (n *narrower) unseen(ctx context.Context) (out []unseen, err error) {
 		if err != nil {
 			return nil, err
 		}
-		set, err := perplexity.NewSet(perplexity.Samples, c, n.src.Model, perplexity.SetOptions{
-			Context: min(unseenLength, n.set.Longest()), Max: unseenSequences, Seed: 1,
+		set, err := perplexity.NewSet(perplexity.Samples, c, f.src.Model, perplexity.SetOptions{
+			Context: min(unseenLength, f.set.Longest()), Max: unseenSequences, Seed: 1,
 		})
 		if errors.Is(err, perplexity.ErrTooShort) {
 			continue
@@ -42,7 +42,7 @@ func (n *narrower) unseen(ctx context.Context) (out []unseen, err error) {
 			return nil, err
 		}
 		u := unseen{set: set}
-		if u.before, err = n.pplOn(ctx, set, "whole model on other text"); err != nil {
+		if u.before, err = f.pplOn(ctx, set, "whole model on other text"); err != nil {
 			return nil, err
 		}
 		out = append(out, u)
@@ -51,9 +51,9 @@ func (n *narrower) unseen(ctx context.Context) (out []unseen, err error) {
 }
 
 // kindsOf measures the narrowed model on them.
-func (n *narrower) kindsOf(ctx context.Context, all []unseen) (out []plan.Kind, err error) {
+func (f *finder) kindsOf(ctx context.Context, all []unseen) (out []plan.Kind, err error) {
 	for _, u := range all {
-		after, err := n.pplOn(ctx, u.set, "narrowed model on other text")
+		after, err := f.pplOn(ctx, u.set, "narrowed model on other text")
 		if err != nil {
 			return nil, err
 		}

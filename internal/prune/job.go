@@ -10,6 +10,7 @@ import (
 	"github.com/ggufprune/ggufprune/internal/corpus"
 	"github.com/ggufprune/ggufprune/internal/evaluate"
 	"github.com/ggufprune/ggufprune/internal/find"
+	"github.com/ggufprune/ggufprune/internal/narrow"
 	"github.com/ggufprune/ggufprune/internal/progress"
 	"github.com/ggufprune/ggufprune/internal/publish"
 	"github.com/ggufprune/ggufprune/internal/quantize"
@@ -172,7 +173,7 @@ func (j SearchJob) find(
 	j.Text.Context = source.DefaultContext(j.Text.Context, src.Model.Info())
 	found, err := find.Run(ctx, src, find.Job{
 		Options: j.Options, Text: j.Text, Layout: j.Layout, Repair: j.Repair, Plan: j.SavePlan, Tool: j.Tool, Output: output, Types: types, After: after,
-		Tasks: find.Tasks{Job: j.Tasks, Sets: sets},
+		Tasks: narrow.Tasks{Job: j.Tasks, Sets: sets},
 	}, text, sink)
 	if err != nil {
 		return nil, nil, err

@@ -1,4 +1,4 @@
-package find
+package narrow
 
 import (
 	"cmp"
@@ -28,7 +28,7 @@ const (
 )
 
 // used is what a loss takes of the goal's bound: 1 is all of it.
-func (n *narrower) used(loss float64) float64 {
+func (n *Narrower) used(loss float64) float64 {
 	if n.Goal.MaxKLD > 0 {
 		return loss / n.Goal.MaxKLD
 	}
@@ -37,8 +37,8 @@ func (n *narrower) used(loss float64) float64 {
 
 // chooseWithin finds the shape of the fewest parameters whose loss after a short fit is within the goal's bound. About how much can go
 // is seen with one width for all; of that amount all shapes are tried, and the best one comes nearer to the bound.
-func (n *narrower) chooseWithin(ctx context.Context) (shape.Shape, []plan.Shape, error) {
-	c := &choice{narrower: n, least: math.Inf(1)}
+func (n *Narrower) chooseWithin(ctx context.Context) (shape.Shape, []plan.Shape, error) {
+	c := &choice{Narrower: n, least: math.Inf(1)}
 	uniform := &seeker{choice: c, name: oneWidth}
 	ratio, err := uniform.seek(ctx, firstRatio, firstTries)
 	if err == nil && (!n.mixed || uniform.most == 0) {
@@ -76,7 +76,7 @@ func (n *narrower) chooseWithin(ctx context.Context) (shape.Shape, []plan.Shape,
 }
 
 // setAmount makes a part of the parameters what shapes must reach.
-func (n *narrower) setAmount(ratio float64) error {
+func (n *Narrower) setAmount(ratio float64) error {
 	n.amount = search.Goal{Ratio: ratio}
 	return n.oneWidth()
 }
@@ -141,7 +141,7 @@ func (s *seeker) tryAt(ctx context.Context, ratio float64) error {
 }
 
 // named is the shape of a name that reaches a ratio.
-func (n *narrower) named(ctx context.Context, name string, ratio float64) (shape.Shape, error) {
+func (n *Narrower) named(ctx context.Context, name string, ratio float64) (shape.Shape, error) {
 	if err := n.setAmount(ratio); err != nil {
 		return shape.Shape{}, err
 	}
@@ -164,7 +164,7 @@ func (n *narrower) named(ctx context.Context, name string, ratio float64) (shape
 }
 
 // found is what was found within the bound.
-func (s *seeker) found(n *narrower) (shape.Shape, []plan.Shape, error) {
+func (s *seeker) found(n *Narrower) (shape.Shape, []plan.Shape, error) {
 	if len(s.tried) == 0 {
 		return s.within, nil, n.Goal.Fail("the FFNs are too narrow to lose channels; use --kind mix")
 	}
@@ -180,7 +180,7 @@ func (s *seeker) found(n *narrower) (shape.Shape, []plan.Shape, error) {
 
 // fitWhole fits a shape on all of the text. Where that leaves the goal's bound, a smaller amount is fitted: the last one is what is
 // returned.
-func (n *narrower) fitWhole(ctx context.Context, s shape.Shape) (shape.Shape, *repair.Done, error) {
+func (n *Narrower) fitWhole(ctx context.Context, s shape.Shape) (shape.Shape, *repair.Done, error) {
 	ratio := n.amount.Ratio
 	for range wholeFits {
 		note := fmt.Sprintf("whole fit of %s of %g", s.Name, ratio)
@@ -222,7 +222,7 @@ func (n *narrower) fitWhole(ctx context.Context, s shape.Shape) (shape.Shape, *r
 }
 
 // reload loads the original again, after a fit of it.
-func (n *narrower) reload(ctx context.Context) (err error) {
+func (n *Narrower) reload(ctx context.Context) (err error) {
 	if err := n.src.LoadPlain(ctx); err != nil {
 		return err
 	}

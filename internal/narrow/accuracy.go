@@ -1,4 +1,4 @@
-package find
+package narrow
 
 import (
 	"context"
@@ -16,7 +16,7 @@ type Tasks struct {
 }
 
 // answer has the loaded model answer the tasks without removed; nil where there are none.
-func (n *narrower) answer(ctx context.Context, removed blockmask.Mask) (tasks.Rights, error) {
+func (n *Narrower) answer(ctx context.Context, removed blockmask.Mask) (tasks.Rights, error) {
 	if len(n.Tasks.Sets) == 0 {
 		return nil, nil
 	}
@@ -50,10 +50,14 @@ func pick(trials []trial, loss func(plan.Shape) float64) int {
 	return max(0, best)
 }
 
-// taskResults are the tasks' accuracies before and after.
-func (n *narrower) taskResults(before, after tasks.Rights) (out []plan.Task) {
-	for i, t := range n.Tasks.Sets {
-		out = append(out, plan.Task{Name: t.Name, Items: len(before[i]), Before: before.Part(i), After: after.Part(i)})
+// Accuracy has the fitted model answer the tasks, without removed, and returns the accuracies before and after.
+func (n *Narrower) Accuracy(ctx context.Context, removed blockmask.Mask) (out []plan.Task, err error) {
+	after, err := n.answer(ctx, removed)
+	if err != nil {
+		return nil, err
 	}
-	return out
+	for i, t := range n.Tasks.Sets {
+		out = append(out, plan.Task{Name: t.Name, Items: len(n.before[i]), Before: n.before.Part(i), After: after.Part(i)})
+	}
+	return out, nil
 }

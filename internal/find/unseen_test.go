@@ -1,27 +1,11 @@
 package find
 
 import (
-	"math"
 	"strings"
 	"testing"
 
-	"github.com/ggufprune/ggufprune/search"
 	"github.com/ggufprune/ggufprune/search/plan"
 )
-
-// What a bound is of, and what is chosen by, follow the goal.
-func TestUsed(t *testing.T) {
-	t.Parallel()
-	shape := plan.Shape{Loss: math.Log(1.1), KLD: 0.2}
-	ppl := &narrower{finder: &finder{Job: Job{Options: Options{Goal: search.Goal{MaxPPLRatio: 1.21}}}}}
-	if got := ppl.used(ppl.loss(shape)); math.Abs(got-0.5) > 1e-12 {
-		t.Errorf("a loss of half of the bound uses %v", got)
-	}
-	kld := &narrower{finder: &finder{Job: Job{Options: Options{Goal: search.Goal{MaxKLD: 0.1}}}}}
-	if got := kld.used(kld.loss(shape)); math.Abs(got-2) > 1e-12 {
-		t.Errorf("twice the divergence of the bound uses %v", got)
-	}
-}
 
 // The user is told of what the fit spoils: first of text that it has not seen.
 func TestSpoilt(t *testing.T) {

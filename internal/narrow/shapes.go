@@ -1,4 +1,4 @@
-package find
+package narrow
 
 import (
 	"context"
@@ -26,8 +26,8 @@ const (
 )
 
 // choose fits some shapes on a part of the text, and returns the one that loses the least on what is held back of it.
-func (n *narrower) choose(ctx context.Context) (shape.Shape, []plan.Shape, error) {
-	c := &choice{narrower: n, best: n.uniform, least: math.Inf(1)}
+func (n *Narrower) choose(ctx context.Context) (shape.Shape, []plan.Shape, error) {
+	c := &choice{Narrower: n, best: n.uniform, least: math.Inf(1)}
 	if !n.mixed {
 		n.sink.Notef("every FFN keeps %s", n.uniform.Describe(n.widest()))
 		return n.uniform, nil, nil
@@ -65,7 +65,7 @@ func chosenOf(tried []trial, which int) (out []plan.Shape) {
 
 // tryAll tries the shapes of the amount that is asked for.
 func (c *choice) tryAll(ctx context.Context) error {
-	n := c.narrower
+	n := c.Narrower
 	if err := c.try(ctx, n.uniform); err != nil {
 		return err
 	}
@@ -95,12 +95,12 @@ func (c *choice) tryAll(ctx context.Context) error {
 }
 
 // ends are the first FFN and the last.
-func (n *narrower) ends() []blockmask.Block {
+func (n *Narrower) ends() []blockmask.Block {
 	return []blockmask.Block{n.ffns[0], n.ffns[len(n.ffns)-1]}
 }
 
 // sparing is one width for all but the ends.
-func (n *narrower) sparing() (shape.Shape, error) {
+func (n *Narrower) sparing() (shape.Shape, error) {
 	if len(n.ffns) <= 4 {
 		return shape.Shape{}, errors.New("the model has too few FFNs to spare two of them")
 	}
@@ -119,7 +119,7 @@ const endsSpared = ", the ends spared"
 
 // choice is the best of some shapes.
 type choice struct {
-	*narrower
+	*Narrower
 	shapes []shape.Shape
 	tried  []trial
 	best   shape.Shape
@@ -133,7 +133,7 @@ func (c *choice) try(ctx context.Context, s shape.Shape) error {
 		return nil
 	}
 	c.shapes = append(c.shapes, s)
-	t, err := c.narrower.try(ctx, s)
+	t, err := c.Narrower.try(ctx, s)
 	if err != nil {
 		return fmt.Errorf("%s: %w", s.Name, err)
 	}
@@ -150,7 +150,7 @@ func (c *choice) try(ctx context.Context, s shape.Shape) error {
 }
 
 // loss is what shapes are chosen by: the loss, or the divergence where that is bounded.
-func (n *narrower) loss(t plan.Shape) float64 {
+func (n *Narrower) loss(t plan.Shape) float64 {
 	if n.Goal.MaxKLD > 0 {
 		return t.KLD
 	}
@@ -158,7 +158,7 @@ func (n *narrower) loss(t plan.Shape) float64 {
 }
 
 // try fits a shape on a part of the text, unless the journal knows what it loses.
-func (n *narrower) try(ctx context.Context, s shape.Shape) (t trial, err error) {
+func (n *Narrower) try(ctx context.Context, s shape.Shape) (t trial, err error) {
 	note := "trial " + s.Name
 	if n.Goal.OfQuality() {
 		note += fmt.Sprintf(" of %g", n.amount.Ratio)
@@ -182,7 +182,7 @@ func (n *narrower) try(ctx context.Context, s shape.Shape) (t trial, err error) 
 	if err != nil {
 		return t, err
 	}
-	step, err := n.widthStep(mask, 0)
+	step, err := n.Step(mask, 0)
 	if err != nil {
 		return t, err
 	}
@@ -199,7 +199,7 @@ func (n *narrower) try(ctx context.Context, s shape.Shape) (t trial, err error) 
 }
 
 // widest is the most channels of an FFN.
-func (n *narrower) widest() (most int) {
+func (n *Narrower) widest() (most int) {
 	for _, width := range n.full {
 		most = max(most, width)
 	}
@@ -207,7 +207,7 @@ func (n *narrower) widest() (most int) {
 }
 
 // shapes are those whose FFNs differ by what each was measured to be worth.
-func (n *narrower) shapes(ctx context.Context, spared []blockmask.Block) (out []shape.Shape, err error) {
+func (n *Narrower) shapes(ctx context.Context, spared []blockmask.Block) (out []shape.Shape, err error) {
 	found, err := n.probe(ctx)
 	if err != nil {
 		if ctx.Err() != nil {
@@ -235,9 +235,9 @@ func (n *narrower) shapes(ctx context.Context, spared []blockmask.Block) (out []
 }
 
 // mixersLeft is the part of the mixers that a shape keeps: of the KV cache, where they are attentions of one size.
-func (n *narrower) mixersLeft(s shape.Shape) float64 {
+func (n *Narrower) mixersLeft(s shape.Shape) float64 {
 	all, left := 0, 0
-	for _, b := range n.blocks {
+	for _, b := range n.Blocks {
 		if b.Kind != blockmask.Mixer {
 			continue
 		}
@@ -250,7 +250,7 @@ func (n *narrower) mixersLeft(s shape.Shape) float64 {
 }
 
 // writeOwn has the model write text for the fit, unless the journal has it: a fit that goes on must see the same one.
-func (n *narrower) writeOwn(ctx context.Context) (*perplexity.Corpus, error) {
+func (n *Narrower) writeOwn(ctx context.Context) (*perplexity.Corpus, error) {
 	const note = "own text"
 	var documents []string
 	if raw := n.journal.Note(note); raw != nil && json.Unmarshal(raw, &documents) == nil {
@@ -270,7 +270,15 @@ type probed struct {
 }
 
 // probe measures every FFN at some widths, and the model without each mixer, unless the journal knows it.
-func (n *narrower) probe(ctx context.Context) (out probed, err error) {
+func (n *Narrower) probe(ctx context.Context) (out probed, err error) {
+	if n.probed != nil {
+		return *n.probed, nil
+	}
+	defer func() {
+		if err == nil {
+			n.probed = &out
+		}
+	}()
 	if raw := n.journal.Note("probe"); raw != nil && json.Unmarshal(raw, &out) == nil {
 		return out, nil
 	}
@@ -280,10 +288,10 @@ func (n *narrower) probe(ctx context.Context) (out probed, err error) {
 	return out, n.journal.SetNote("probe", out)
 }
 
-func (n *narrower) measure(ctx context.Context) (out probed, err error) {
+func (n *Narrower) measure(ctx context.Context) (out probed, err error) {
 	widths := map[blockmask.Block][]int{}
 	var gone []blockmask.Block
-	for _, b := range n.blocks {
+	for _, b := range n.Blocks {
 		if b.Kind == blockmask.Mixer {
 			if n.Unit == blockmask.Auto && n.storable(shape.Shape{Widths: n.narrow(1).Widths, Removed: blockmask.New(b.Block)}) == nil {
 				gone = append(gone, b.Block)
@@ -300,13 +308,13 @@ func (n *narrower) measure(ctx context.Context) (out probed, err error) {
 			return out, fmt.Errorf("%s has %d channels, too few to choose from", b.Block, full)
 		}
 	}
-	q := repair.Request{Blocks: n.blocks, Options: n.Repair, Text: n.Text, Tool: n.Tool, Own: n.own}
+	q := repair.Request{Blocks: n.Blocks, Options: n.Repair, Text: n.Text, Tool: n.Tool, Own: n.own}
 	q.Options.Tokens = min(probeTokens, q.Options.Tokens)
 	got, err := repair.Probe(ctx, n.src, q, widths, gone, probeJudged, n.sink)
 	if err != nil {
 		return out, err
 	}
-	sizes := n.src.Sizes(n.blocks)
+	sizes := n.src.Sizes(n.Blocks)
 	for _, b := range n.ffns {
 		mask, err := (shape.Shape{Widths: map[blockmask.Block]int{b: widths[b][0]}}).Mask(n.full)
 		if err != nil {

@@ -1,4 +1,4 @@
-package find
+package narrow
 
 import (
 	"encoding/json"
@@ -82,7 +82,7 @@ func (p *pace) tokens(e effort, trials, after int, seconds float64) int {
 }
 
 // schedule says what the job is going to do: all of it, or what --time leaves time for. It tells how long that takes.
-func (n *narrower) schedule() error {
+func (n *Narrower) schedule() error {
 	n.effort = effort{allShapes, n.Repair.Tokens}
 	if !n.mixed {
 		n.effort.Shapes = oneShape
@@ -93,11 +93,11 @@ func (n *narrower) schedule() error {
 	}
 	own := float64(repair.OwnTokens(n.request(n.uniform))) * ownPasses * n.pace.position
 	whole := n.pace.cost(n.effort, n.trials(), n.After) + own
-	if n.Method.Time == 0 {
+	if n.Time == 0 {
 		n.sink.Notef("this takes about %s%s", about(whole), map[bool]string{true: "; --time 30m does with less text and fewer shapes"}[whole > 3600])
 		return nil
 	}
-	left := (n.Method.Time - time.Since(n.pace.began)).Seconds()
+	left := (n.Time - time.Since(n.pace.began)).Seconds()
 	done := false
 	for _, e := range efforts {
 		if e.shapes > n.effort.Shapes {
@@ -110,23 +110,23 @@ func (n *narrower) schedule() error {
 		}
 	}
 	if !done {
-		return fmt.Errorf("--time %v is too short for this model: give about %s at least, or %s for the best result", n.Method.Time,
+		return fmt.Errorf("--time %v is too short for this model: give about %s at least, or %s for the best result", n.Time,
 			about(n.pace.cost(effort{oneShape, leastTokens}, 0, n.After)+own), about(whole))
 	}
 	switch n.effort.Shapes {
 	case oneShape:
-		n.sink.Notef("to be done in %v: one shape, fitted on about %d tokens; with about %s several are tried", n.Method.Time, n.effort.Tokens, about(whole))
+		n.sink.Notef("to be done in %v: one shape, fitted on about %d tokens; with about %s several are tried", n.Time, n.effort.Tokens, about(whole))
 	case endsShapes:
-		n.sink.Notef("to be done in %v: two shapes are tried, and one is fitted on about %d tokens; with about %s more are", n.Method.Time, n.effort.Tokens, about(whole))
+		n.sink.Notef("to be done in %v: two shapes are tried, and one is fitted on about %d tokens; with about %s more are", n.Time, n.effort.Tokens, about(whole))
 	default:
-		n.sink.Notef("to be done in %v: shapes are tried, and one is fitted on about %d tokens", n.Method.Time, n.effort.Tokens)
+		n.sink.Notef("to be done in %v: shapes are tried, and one is fitted on about %d tokens", n.Time, n.effort.Tokens)
 	}
 	n.Repair.Tokens = n.effort.Tokens
 	return n.journal.SetNote("effort", n.effort)
 }
 
 // trials is how many shapes are tried.
-func (n *narrower) trials() int {
+func (n *Narrower) trials() int {
 	for _, e := range efforts {
 		if e.shapes == n.effort.Shapes {
 			return e.trials
@@ -136,7 +136,7 @@ func (n *narrower) trials() int {
 }
 
 // mostTokens is the most text that a fit takes with --time.
-func (n *narrower) mostTokens() int {
+func (n *Narrower) mostTokens() int {
 	if n.Repair.TokensGiven {
 		return n.Repair.Tokens
 	}
@@ -144,8 +144,8 @@ func (n *narrower) mostTokens() int {
 }
 
 // timeLast decides how much text the last fit sees, by what the trials took.
-func (n *narrower) timeLast() error {
-	if n.Method.Time == 0 || n.pace.trial == 0 {
+func (n *Narrower) timeLast() error {
+	if n.Time == 0 || n.pace.trial == 0 {
 		return nil
 	}
 	var known effort
@@ -153,7 +153,7 @@ func (n *narrower) timeLast() error {
 		n.Repair.Tokens = known.Tokens
 		return nil
 	}
-	left := (n.Method.Time - time.Since(n.pace.began)).Seconds()
+	left := (n.Time - time.Since(n.pace.began)).Seconds()
 	n.effort.Tokens = max(leastTokens, min(n.mostTokens(), n.pace.tokens(effort{}, 0, n.After, left)))
 	n.sink.Notef("%s are left: the shape is fitted on about %d tokens", about(left), n.effort.Tokens)
 	n.Repair.Tokens = n.effort.Tokens

@@ -1,4 +1,4 @@
-package find
+package narrow
 
 import (
 	"math"
@@ -6,18 +6,19 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ggufprune/ggufprune/internal/journal"
 	"github.com/ggufprune/ggufprune/internal/progress/progresstest"
 	"github.com/ggufprune/ggufprune/internal/repair"
 	"github.com/ggufprune/ggufprune/internal/tasks"
+	"github.com/ggufprune/ggufprune/search"
 	"github.com/ggufprune/ggufprune/search/plan"
 )
 
-func paced(limit time.Duration) *narrower {
-	f := &finder{sink: &progresstest.Listener{}}
-	f.Method.Time = limit
-	f.Repair.Tokens = repair.DefaultTokens
-	f.Repair.Files = []string{"mine.txt"} // the model writes nothing
-	return &narrower{finder: f, mixed: true, pace: pace{began: time.Now(), position: 0.004}}
+func paced(limit time.Duration) *Narrower {
+	j := Job{Time: limit}
+	j.Repair.Tokens = repair.DefaultTokens
+	j.Repair.Files = []string{"mine.txt"} // the model writes nothing
+	return &Narrower{Job: j, sink: &progresstest.Listener{}, journal: (*journal.Journal[search.Measurement])(nil), mixed: true, pace: pace{began: time.Now(), position: 0.004}}
 }
 
 // More time buys shapes first and then text; what is planned is what it costs; too little time is refused, with what would do.
@@ -70,7 +71,7 @@ func TestTimeLast(t *testing.T) {
 	if got := float64(n.Repair.Tokens); math.Abs(got-want) > stepTokens {
 		t.Errorf("%v tokens, want about %v", got, want)
 	}
-	n.Method.Time = time.Minute // long over
+	n.Time = time.Minute // long over
 	if err := n.timeLast(); err != nil || n.Repair.Tokens != leastTokens {
 		t.Errorf("%v tokens without time, %v", n.Repair.Tokens, err)
 	}

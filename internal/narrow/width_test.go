@@ -1,4 +1,4 @@
-package find
+package narrow
 
 import (
 	"math"
@@ -14,7 +14,7 @@ import (
 func TestSpeedupOfWidths(t *testing.T) {
 	t.Parallel()
 	attn, ffn := blockmask.Block{Kind: blockmask.Mixer}, blockmask.Block{Kind: blockmask.FFN}
-	n := &narrower{finder: &finder{blocks: []layout.Block{{Block: attn}, {Block: ffn}}}, full: map[blockmask.Block]int{ffn: 8}}
+	n := &Narrower{Job: Job{Blocks: []layout.Block{{Block: attn}, {Block: ffn}}}, full: map[blockmask.Block]int{ffn: 8}}
 	mask := func(width int, removed ...blockmask.Block) (blockmask.Mask, shape.Shape) {
 		s := shape.Shape{Widths: map[blockmask.Block]int{ffn: width}, Removed: blockmask.New(removed...)}
 		m, err := s.Mask(n.full)
