@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -60,12 +61,35 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"exits":        cmdExits,
+			"keeps":        cmdKeeps,
 			"hardlink":     cmdHardlink,
 			"ollamastore":  cmdOllamaStore,
 			"ollamaserver": cmdOllamaServer,
 			"tamper":       cmdTamper,
 		},
 	})
+}
+
+// cmdKeeps fails if the fit that wrote a file multiplied perplexity on text that was held back by more than a factor: keeps FILE FACTOR.
+func cmdKeeps(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) != 2 || neg {
+		ts.Fatalf("usage: keeps FILE FACTOR")
+	}
+	factor, err := strconv.ParseFloat(args[1], 64)
+	ts.Check(err)
+	f, err := gguf.Open(ts.MkAbs(args[0]))
+	ts.Check(err)
+	defer f.Close()
+	nll := func(name string) float64 {
+		value, ok, err := f.Float("ggufprune.repair." + name)
+		if err != nil || !ok {
+			ts.Fatalf("%s has no %s: %v", args[0], name, err)
+		}
+		return value
+	}
+	if ratio := math.Exp(nll("nll_after") - nll("nll_before")); ratio > factor {
+		ts.Fatalf("perplexity is multiplied by %v, more than %v", ratio, factor)
+	}
 }
 
 // writeMatrix writes an importance matrix of the small model.

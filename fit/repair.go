@@ -10,6 +10,7 @@ import (
 
 	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/engine"
+	"github.com/ggufprune/ggufprune/internal/jsonnum"
 )
 
 // Run repairs the model that e runs. The loaded model is left repaired, or as it was when the repair is undone or an error ends it.
@@ -88,7 +89,7 @@ func (s *state) walk(ctx context.Context) error {
 		s.res.KLD = mean(away)
 	}
 	s.res.Undone = !s.cutting() && !(s.res.NLLAfter < s.res.NLLBefore)
-	if s.Judge != nil {
+	if s.Judge != nil && jsonnum.Finite(s.res.NLLAfter) {
 		return s.Judge(ctx)
 	}
 	return nil

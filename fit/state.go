@@ -50,7 +50,8 @@ type Request struct {
 	HeldOf   []int                       // which kind of text each sequence of Held is of; nil: that is not wanted
 	Memory   int64                       // bytes that an FFN may take to choose its channels: see [CutBytes]. With less, they are chosen by their norms; 0: no bound
 	Trial    bool                        // the model is left as it was, and only the losses are wanted
-	Judge    func(context.Context) error // is called while the loaded model has all of the fit\'s weights; nil: it is not
+	Judge    func(context.Context) error // is called while the loaded model has all of the fit's weights; nil: it is not
+	Spent    *time.Duration              // what choosing channels and solving takes is added to it, where the model does not run; nil: that is not wanted
 	Progress func(done, total int, block blockmask.Block)
 	Log      Log // what is done already; nil: nothing, and nothing is kept
 }
@@ -76,7 +77,6 @@ type Result struct {
 	KLD       float64                      // mean divergence from the whole model on the held part, nats; 0 where it was not asked for
 	Kinds     []KindLoss                   // of the held part, by the numbers of HeldOf
 	Narrowed  map[blockmask.Block]Narrowed // FFNs that lost channels
-	Solved    time.Duration                // spent on choosing channels and on solving, where nothing ran through the model
 	Undone    bool                         // it did not lower the held part's NLL, so nothing is changed
 }
 

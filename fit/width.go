@@ -86,8 +86,8 @@ func (s *state) cut(ctx context.Context, b blockmask.Block, at, stop int, parts 
 	if err != nil {
 		return fmt.Errorf("%s: %w", b, err)
 	}
-	if p.norm == nil { // else the model runs, too
-		s.res.Solved += time.Since(began)
+	if s.Spent != nil && p.norm == nil { // else the model runs, too
+		*s.Spent += time.Since(began)
 	}
 	if err := s.install(p, b, kept, columns); err != nil {
 		return err

@@ -66,7 +66,11 @@ func closer(pruned, rival Row) int {
 	case !r.Finite():
 		return -1
 	}
-	return sign(p.KLD.Value-r.KLD.Value, 2*math.Hypot(p.KLD.StdErr, r.KLD.StdErr))
+	margin := 2 * math.Hypot(p.KLD.StdErr, r.KLD.StdErr)
+	if math.IsNaN(margin) { // of a few positions no error is known
+		margin = 0
+	}
+	return sign(p.KLD.Value-r.KLD.Value, margin)
 }
 
 // leastGain is the part of the speed below which a difference is not noticed.

@@ -40,6 +40,11 @@ func TestVerdict(t *testing.T) {
 			t.Errorf("%+v: %q", c, got)
 		}
 	}
+	unsure := scored(0.1, 0)
+	unsure.KL.KLD.StdErr = math.NaN()
+	if got := weigh(unsure, scored(3, 0), nil); !strings.HasPrefix(got, "Pruning is the better buy") {
+		t.Errorf("of a few positions: %q", got)
+	}
 	if got := weigh(scored(0.5, 0), scored(0.1, 0), nil); got != "Quantising is the better buy here: Q6_K of the original is closer to it (KLD 0.1000 against 0.5000)." {
 		t.Errorf("without speeds: %q", got)
 	}

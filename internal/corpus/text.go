@@ -33,7 +33,7 @@ func (t Text) Read() (*perplexity.Corpus, error) {
 	}
 	c, err := t.Files.corpus(t.File)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
-		return nil, fmt.Errorf("text %s: %w; check the path given with -f", t.File, outfile.Plain(err))
+		return nil, fmt.Errorf("text %s: %w; check its path", t.File, outfile.Plain(err))
 	}
 	if err != nil {
 		return nil, err

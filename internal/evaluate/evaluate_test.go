@@ -174,7 +174,7 @@ func TestPPLRefusals(t *testing.T) {
 	}
 	j = pplJob(perplexity.Windows)
 	j.Text.File = "no.txt"
-	if _, err := PPL(t.Context(), j, new(progresstest.Listener)); err == nil || !strings.Contains(err.Error(), "check the path given with -f") {
+	if _, err := PPL(t.Context(), j, new(progresstest.Listener)); err == nil || !strings.Contains(err.Error(), "check its path") {
 		t.Errorf("a text that is not there: %v", err)
 	}
 	// More context than the model was trained on is its user's affair, and told.

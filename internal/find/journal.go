@@ -27,6 +27,10 @@ func (f *finder) openJournal() (*searchJournal, error) {
 	if err != nil {
 		return nil, err
 	}
+	fit, err := f.fitConfig()
+	if err != nil {
+		return nil, err
+	}
 	m := f.Method
 	config, err := json.Marshal(struct {
 		Strategy   string         `json:"strategy"`
@@ -40,7 +44,7 @@ func (f *finder) openJournal() (*searchJournal, error) {
 		Flash      string         `json:"flash_attn"`
 		Text       any            `json:"calibration"`
 		Fit        *fitConfig     `json:"fit,omitempty"`
-	}{cmp.Or(m.Strategy, strategy.Names()[0]), m.Metric.String(), cmp.Or(m.Confidence, strategy.DefaultConfidence), m.Time, f.Unit, f.Goal, m.Seed, f.Text.Batch, f.src.Spec.FlashAttn, f.Calibration.Config(), f.fitConfig()})
+	}{cmp.Or(m.Strategy, strategy.Names()[0]), m.Metric.String(), cmp.Or(m.Confidence, strategy.DefaultConfidence), m.Time, f.Unit, f.Goal, m.Seed, f.Text.Batch, f.src.Spec.FlashAttn, f.Calibration.Config(), fit})
 	if err != nil {
 		return nil, err
 	}
@@ -60,22 +64,35 @@ func (f *finder) openJournal() (*searchJournal, error) {
 
 // fitConfig is what trials of shapes are fitted on.
 type fitConfig struct {
-	Files  []string `json:"texts"`
+	Files  []string `json:"texts"`          // a hash of each one's documents
+	Type   string   `json:"type,omitempty"` // that changed tensors are raised to
 	Tokens int      `json:"tokens"`
 	Grain  int      `json:"grain"`
 	Tasks  []string `json:"tasks,omitempty"` // a hash of each one's items
 }
 
 // fitConfig is nil for searches of blocks.
-func (f *finder) fitConfig() *fitConfig {
+func (f *finder) fitConfig() (*fitConfig, error) {
 	if f.Unit != blockmask.Auto && f.Unit != blockmask.Width {
-		return nil
+		return nil, nil
 	}
-	out := &fitConfig{Files: f.Repair.Files, Tokens: f.Repair.Tokens, Grain: f.grain}
+	out := &fitConfig{Tokens: f.Repair.Tokens, Grain: f.grain}
+	if f.Repair.Type != nil {
+		out.Type = f.Repair.Type.Name()
+	}
+	if len(f.Repair.Files) > 0 {
+		texts, err := f.Repair.Texts(f.Text)
+		if err != nil {
+			return nil, err
+		}
+		for _, c := range texts {
+			out.Files = append(out.Files, fmt.Sprintf("%s %x", c.Name, sha256.Sum256([]byte(c.Text()))))
+		}
+	}
 	for _, t := range f.Tasks.Sets {
 		out.Tasks = append(out.Tasks, fmt.Sprintf("%s %x", t.Name, sha256.Sum256(fmt.Appendf(nil, "%+v", t.Items))))
 	}
-	return out
+	return out, nil
 }
 
 // measured reports whether the journal has what it took a search's work to find out: measurements, or the steps of the strategy aware.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/internal/corpus"
 	"github.com/ggufprune/ggufprune/perplexity"
 	"github.com/ggufprune/ggufprune/search/plan"
@@ -42,7 +43,7 @@ func (f *finder) unseen(ctx context.Context) (out []unseen, err error) {
 			return nil, err
 		}
 		u := unseen{set: set}
-		if u.before, err = f.pplOn(ctx, set, "whole model on other text"); err != nil {
+		if u.before, err = f.pplOn(ctx, set, nil, "whole model on other text"); err != nil {
 			return nil, err
 		}
 		out = append(out, u)
@@ -50,10 +51,10 @@ func (f *finder) unseen(ctx context.Context) (out []unseen, err error) {
 	return out, nil
 }
 
-// kindsOf measures the narrowed model on them.
-func (f *finder) kindsOf(ctx context.Context, all []unseen) (out []plan.Kind, err error) {
+// kindsOf measures the narrowed model, without removed, on them.
+func (f *finder) kindsOf(ctx context.Context, removed blockmask.Mask, all []unseen) (out []plan.Kind, err error) {
 	for _, u := range all {
-		after, err := f.pplOn(ctx, u.set, "narrowed model on other text")
+		after, err := f.pplOn(ctx, u.set, removed, "narrowed model on other text")
 		if err != nil {
 			return nil, err
 		}

@@ -26,7 +26,8 @@ func (f *finder) narrow(ctx context.Context, calib *calibrate.Calibration, n *na
 	defer f.journal.Close() //nolint:errcheck // every note was synced
 	defer func() {
 		var goal *search.GoalError
-		if errors.As(err, &goal) { // nothing to go on from, and another goal would be refused
+		if errors.As(err, &goal) || err != nil && ctx.Err() == nil && f.journal.Notes(narrow.TrialNotes) == 0 {
+			// Nothing to go on from, or a goal that cannot be: the journal would only be in the way of another one.
 			err = errors.Join(err, f.journal.Remove())
 		}
 		if err != nil && ctx.Err() != nil && f.journal != nil {
@@ -34,7 +35,7 @@ func (f *finder) narrow(ctx context.Context, calib *calibrate.Calibration, n *na
 		}
 	}()
 	begin := time.Now()
-	base, err := f.ppl(ctx, "whole model")
+	base, err := f.ppl(ctx, nil, "whole model")
 	if err != nil {
 		return nil, err
 	}
@@ -66,7 +67,7 @@ func (f *finder) narrow(ctx context.Context, calib *calibrate.Calibration, n *na
 	if f.session, err = f.src.Session(ctx, nSeq, seqLen); err != nil {
 		return nil, err
 	}
-	score, err := f.ppl(ctx, "narrowed model")
+	score, err := f.ppl(ctx, got.Removed, "narrowed model")
 	if err != nil {
 		return nil, err
 	}
@@ -85,7 +86,7 @@ func (f *finder) narrow(ctx context.Context, calib *calibrate.Calibration, n *na
 	for _, k := range got.Fitted.Kinds {
 		p.Kinds = append(p.Kinds, plan.Kind{Name: k.Name, Sequences: k.Sequences, Before: k.Before, After: k.After})
 	}
-	spoilt, err := f.kindsOf(ctx, others)
+	spoilt, err := f.kindsOf(ctx, got.Removed, others)
 	if err != nil {
 		return nil, err
 	}
@@ -125,6 +126,9 @@ func (f *finder) narrows(ctx context.Context) (*narrow.Narrower, error) {
 		if f.Method.Time > 0 && f.Repair.Usual {
 			f.sink.Notef("--time is that of the search; the repair behind it takes longer, --repair off does without")
 		}
+		if len(f.Tasks.Sets) > 0 {
+			f.sink.Warnf("a search of blocks does not look at the tasks of --task; measure the file by ggufprune eval")
+		}
 		f.Unit = blockmask.Mix
 		return nil, nil
 	}
@@ -140,13 +144,13 @@ func (f *finder) narrows(ctx context.Context) (*narrow.Narrower, error) {
 // toldSequences of the calibration are enough for a perplexity that nothing is decided by.
 const toldSequences = 32
 
-// ppl measures the model as it is on the calibration.
-func (f *finder) ppl(ctx context.Context, label string) (float64, error) {
-	return f.pplOn(ctx, calibrate.PlainSet(f.set), label)
+// ppl measures the model without removed, as it is by now, on the calibration.
+func (f *finder) ppl(ctx context.Context, removed blockmask.Mask, label string) (float64, error) {
+	return f.pplOn(ctx, calibrate.PlainSet(f.set), removed, label)
 }
 
-// pplOn measures the model as it is.
-func (f *finder) pplOn(ctx context.Context, set *perplexity.Set, label string) (float64, error) {
+// pplOn measures it on a set.
+func (f *finder) pplOn(ctx context.Context, set *perplexity.Set, removed blockmask.Mask, label string) (float64, error) {
 	bar := f.sink.Start(label, int64(set.Tokens()))
 	defer bar.Stop()
 	eval, err := perplexity.NewEvaluator(f.session, set)
@@ -158,7 +162,7 @@ func (f *finder) pplOn(ctx context.Context, set *perplexity.Set, label string) (
 		tokens += p.Tokens
 		bar.Set(int64(tokens), "")
 	}
-	est, err := eval.Estimate(ctx, nil, nil)
+	est, err := eval.Estimate(ctx, removed, nil)
 	if err == nil && (math.IsNaN(est.PPL) || math.IsInf(est.PPL, 0)) {
 		err = fmt.Errorf("the %s's loss is not finite; is the file damaged?", label)
 	}

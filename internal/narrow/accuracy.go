@@ -32,12 +32,13 @@ func (n *Narrower) answer(ctx context.Context, removed blockmask.Mask) (tasks.Ri
 // clearly is how many standard errors of accuracy are not chance: then they count more than a loss.
 const clearly = 2
 
-// pick is the trial that loses the least, among those that no other one is clearly more accurate than.
-func pick(trials []trial, loss func(plan.Shape) float64) int {
+// pick is the trial that loses the least, of those that which names and that no other one of these is clearly more accurate than.
+func pick(trials []trial, which []int, loss func(plan.Shape) float64) int {
 	best := -1
-	for i, t := range trials {
-		beaten := false
-		for _, other := range trials {
+	for _, i := range which {
+		t, beaten := trials[i], false
+		for _, k := range which {
+			other := trials[k]
 			if t.Answers != nil && other.Answers != nil {
 				ahead, stderr := other.Answers.Ahead(t.Answers)
 				beaten = beaten || ahead > clearly*stderr && ahead > 0
@@ -47,7 +48,7 @@ func pick(trials []trial, loss func(plan.Shape) float64) int {
 			best = i
 		}
 	}
-	return max(0, best)
+	return best
 }
 
 // Accuracy has the fitted model answer the tasks, without removed, and returns the accuracies before and after.

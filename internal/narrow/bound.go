@@ -38,14 +38,14 @@ func (n *Narrower) used(loss float64) float64 {
 // chooseWithin finds the shape of the fewest parameters whose loss after a short fit is within the goal's bound. About how much can go
 // is seen with one width for all; of that amount all shapes are tried, and the best one comes nearer to the bound.
 func (n *Narrower) chooseWithin(ctx context.Context) (shape.Shape, []plan.Shape, error) {
-	c := &choice{Narrower: n, least: math.Inf(1)}
+	c := &choice{Narrower: n}
 	uniform := &seeker{choice: c, name: oneWidth}
 	ratio, err := uniform.seek(ctx, firstRatio, firstTries)
 	if err == nil && (!n.mixed || uniform.most == 0) {
 		ratio, err = uniform.seek(ctx, ratio, secondTries)
 	}
 	if err != nil {
-		return c.best, nil, err
+		return shape.Shape{}, nil, err
 	}
 	if !n.mixed || uniform.most == 0 { // what one width loses at its widest, others lose, too, or nearly
 		return uniform.found(n)
@@ -57,19 +57,20 @@ func (n *Narrower) chooseWithin(ctx context.Context) (shape.Shape, []plan.Shape,
 		uniform.known.Add(shape.Point{Ratio: ratio, Used: math.Inf(1)})
 		ratio = uniform.known.Next()
 	}
-	c.least = math.Inf(1)
-	if err := c.tryAll(ctx); err != nil {
-		return c.best, nil, err
+	which, err := c.tryAll(ctx)
+	if err != nil {
+		return shape.Shape{}, nil, err
 	}
+	at := pick(c.tried, which, n.loss)
 	best := uniform
-	if c.best.Name != oneWidth {
-		best = &seeker{choice: c, name: c.best.Name}
+	if name := c.shapes[at].Name; name != oneWidth {
+		best = &seeker{choice: c, name: name}
 	}
-	best.take(c.best, c.tried[c.at].Shape, c.at)
+	best.take(at)
 	if _, err := best.seek(ctx, best.known.Next(), secondTries); err != nil {
-		return c.best, nil, err
+		return shape.Shape{}, nil, err
 	}
-	if best.most == 0 { // it lost the least of an amount beyond the bound, and nothing less of it is within
+	if best.most < uniform.most { // it lost the least of another amount, and comes less near to the bound
 		best = uniform
 	}
 	return best.found(n)
@@ -92,11 +93,12 @@ type seeker struct {
 }
 
 // take learns of a shape that was tried.
-func (s *seeker) take(what shape.Shape, t plan.Shape, at int) {
+func (s *seeker) take(at int) {
+	t := s.tried[at].Shape
 	p := shape.Point{Ratio: t.Ratio, Used: s.used(s.loss(t))}
 	s.known.Add(p)
 	if p.Used <= 1 && p.Ratio > s.most {
-		s.within, s.most, s.at = what, p.Ratio, at
+		s.within, s.most, s.at = s.shapes[at], p.Ratio, at
 	}
 }
 
@@ -120,7 +122,7 @@ func (s *seeker) seek(ctx context.Context, first float64, tries int) (float64, e
 	return ratio, nil
 }
 
-// tryAt tries the shape of an amount, unless none has it or it was tried.
+// tryAt tries the shape of an amount, unless none has it.
 func (s *seeker) tryAt(ctx context.Context, ratio float64) error {
 	what, err := s.named(ctx, s.name, ratio)
 	if err != nil {
@@ -130,12 +132,14 @@ func (s *seeker) tryAt(ctx context.Context, ratio float64) error {
 		s.known.Add(shape.Point{Ratio: ratio, Used: math.Inf(1)}) // so much cannot go
 		return nil
 	}
-	n := len(s.tried)
-	if err := s.try(ctx, what); err != nil {
+	at, err := s.try(ctx, what)
+	switch {
+	case err != nil:
 		return err
-	}
-	if len(s.tried) > n {
-		s.take(what, s.tried[n].Shape, n)
+	case at < 0:
+		s.known.Add(shape.Point{Ratio: ratio, Used: math.Inf(1)})
+	default:
+		s.take(at)
 	}
 	return nil
 }
@@ -182,7 +186,7 @@ func (s *seeker) found(n *Narrower) (shape.Shape, []plan.Shape, error) {
 // returned.
 func (n *Narrower) fitWhole(ctx context.Context, s shape.Shape) (shape.Shape, *repair.Done, error) {
 	ratio := n.amount.Ratio
-	for range wholeFits {
+	for fits := 1; ; fits++ {
 		note := fmt.Sprintf("whole fit of %s of %g", s.Name, ratio)
 		var used float64
 		known := false
@@ -208,6 +212,9 @@ func (n *Narrower) fitWhole(ctx context.Context, s shape.Shape) (shape.Shape, *r
 			if err := errors.Join(n.journal.SetNote(note, used), done.Remove()); err != nil {
 				return s, nil, err
 			}
+			if fits == wholeFits {
+				return s, nil, n.Goal.Fail("no fit on all of the text was within the bound; give a larger one, or --ratio")
+			}
 			if err := n.reload(ctx); err != nil {
 				return s, nil, err
 			}
@@ -218,7 +225,6 @@ func (n *Narrower) fitWhole(ctx context.Context, s shape.Shape) (shape.Shape, *r
 			return s, nil, err
 		}
 	}
-	return s, nil, n.Goal.Fail("no fit on all of the text was within the bound; give a larger one, or --ratio")
 }
 
 // reload loads the original again, after a fit of it.

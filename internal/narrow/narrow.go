@@ -128,9 +128,13 @@ func (n *Narrower) Run(ctx context.Context, g Given) (*Found, error) {
 	if n.Goal.Speedup > 0 && n.oneWidth() != nil {
 		return nil, n.Goal.Fail("cannot get %.4g times as fast by narrower FFNs; give a smaller factor, or --kind mix", n.Goal.Speedup)
 	}
+	begin := time.Now()
 	var err error
 	if n.before, err = n.answer(ctx, nil); err != nil {
 		return nil, err
+	}
+	if n.before != nil {
+		n.pace.answers = time.Since(begin).Seconds()
 	}
 	if err := n.schedule(); err != nil {
 		return nil, err
@@ -156,6 +160,11 @@ func (n *Narrower) Run(ctx context.Context, g Given) (*Found, error) {
 	}
 	if chosen, out.Fitted, err = n.fitWhole(ctx, chosen); err != nil {
 		return nil, err
+	}
+	if n.Goal.OfQuality() { // what was fitted in the end may be of a smaller amount than the trial that led to it
+		for i := range out.Shapes {
+			out.Shapes[i].Chosen = out.Shapes[i].Chosen && out.Shapes[i].Keeps == chosen.Describe(n.widest())
+		}
 	}
 	out.Removed = chosen.Removed
 	out.Mask = out.Fitted.Mask().Union(chosen.Removed)

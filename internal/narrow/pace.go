@@ -29,7 +29,7 @@ var efforts = []struct {
 	shapes shapesTried
 	least  int
 	trials int
-}{{allShapes, 24576, 4}, {endsShapes, 12288, 2}, {oneShape, leastTokens, 0}}
+}{{allShapes, 24576, 5}, {endsShapes, 12288, 2}, {oneShape, leastTokens, 0}}
 
 const (
 	leastTokens = 4096   // of a fit that is worth making
@@ -53,6 +53,7 @@ type pace struct {
 	position float64 // seconds of a position through the whole model
 	trial    float64 // seconds of a trial; 0: none was made
 	solved   float64 // seconds of it in which nothing ran through the model
+	answers  float64 // seconds that the tasks take; 0: there are none
 }
 
 // cost is what is left of an effort to be done, in seconds.
@@ -65,7 +66,7 @@ func (p *pace) cost(e effort, trials int, after int) float64 {
 	if p.trial > 0 {
 		last = solveAgain*p.solved + (p.trial-p.solved)*float64(e.Tokens)/repair.TrialPositions
 	}
-	all := float64(trials)*trial + last + p.position*float64(checkedAfter+after)
+	all := float64(trials)*(trial+p.answers) + p.answers + last + p.position*float64(checkedAfter+after)
 	if e.Shapes == allShapes && p.trial == 0 {
 		all += probeTrials * trial
 	}
@@ -94,7 +95,11 @@ func (n *Narrower) schedule() error {
 	own := float64(repair.OwnTokens(n.request(n.uniform))) * ownPasses * n.pace.position
 	whole := n.pace.cost(n.effort, n.trials(), n.After) + own
 	if n.Time == 0 {
-		n.sink.Notef("this takes about %s%s", about(whole), map[bool]string{true: "; --time 30m does with less text and fewer shapes"}[whole > 3600])
+		least := ""
+		if n.Goal.OfQuality() { // the number of trials is not known
+			least = " or longer"
+		}
+		n.sink.Notef("this takes about %s%s%s", about(whole), least, map[bool]string{true: "; --time 30m does with less text and fewer shapes"}[whole > 3600])
 		return nil
 	}
 	left := (n.Time - time.Since(n.pace.began)).Seconds()
@@ -145,7 +150,7 @@ func (n *Narrower) mostTokens() int {
 
 // timeLast decides how much text the last fit sees, by what the trials took.
 func (n *Narrower) timeLast() error {
-	if n.Time == 0 || n.pace.trial == 0 {
+	if n.Time == 0 {
 		return nil
 	}
 	var known effort
@@ -153,8 +158,11 @@ func (n *Narrower) timeLast() error {
 		n.Repair.Tokens = known.Tokens
 		return nil
 	}
-	left := (n.Time - time.Since(n.pace.began)).Seconds()
-	n.effort.Tokens = max(leastTokens, min(n.mostTokens(), n.pace.tokens(effort{}, 0, n.After, left)))
+	if n.pace.trial == 0 {
+		return nil
+	}
+	left := max(0, (n.Time - time.Since(n.pace.began)).Seconds())
+	n.effort.Tokens = min(n.mostTokens(), max(leastTokens, n.pace.tokens(effort{}, 0, n.After, left)))
 	n.sink.Notef("%s are left: the shape is fitted on about %d tokens", about(left), n.effort.Tokens)
 	n.Repair.Tokens = n.effort.Tokens
 	return n.journal.SetNote("last effort", n.effort)

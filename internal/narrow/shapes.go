@@ -1,6 +1,7 @@
 package narrow
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"github.com/ggufprune/ggufprune/blockmask"
+	"github.com/ggufprune/ggufprune/internal/jsonnum"
 	"github.com/ggufprune/ggufprune/internal/repair"
 	"github.com/ggufprune/ggufprune/internal/shape"
 	"github.com/ggufprune/ggufprune/internal/tasks"
@@ -27,7 +29,6 @@ const (
 
 // choose fits some shapes on a part of the text, and returns the one that loses the least on what is held back of it.
 func (n *Narrower) choose(ctx context.Context) (shape.Shape, []plan.Shape, error) {
-	c := &choice{Narrower: n, best: n.uniform, least: math.Inf(1)}
 	if !n.mixed {
 		n.sink.Notef("every FFN keeps %s", n.uniform.Describe(n.widest()))
 		return n.uniform, nil, nil
@@ -40,13 +41,18 @@ func (n *Narrower) choose(ctx context.Context) (shape.Shape, []plan.Shape, error
 		n.sink.Notef("the shape is %s: %s", s.Name, s.Describe(n.widest()))
 		return s, nil, nil
 	}
-	if err := c.tryAll(ctx); err != nil {
-		return c.best, nil, err
+	c := &choice{Narrower: n}
+	which, err := c.tryAll(ctx)
+	if err != nil {
+		return shape.Shape{}, nil, err
 	}
-	at := pick(c.tried, n.loss)
+	at := pick(c.tried, which, n.loss)
 	n.sink.Notef("the shape is %s", c.shapes[at].Name)
 	return c.shapes[at], chosenOf(c.tried, at), nil
 }
+
+// TrialNotes begins the names of a journal's notes on trials.
+const TrialNotes = "trial "
 
 // trial is what came of a shape.
 type trial struct {
@@ -63,35 +69,49 @@ func chosenOf(tried []trial, which int) (out []plan.Shape) {
 	return out
 }
 
-// tryAll tries the shapes of the amount that is asked for.
-func (c *choice) tryAll(ctx context.Context) error {
+// tryAll tries the shapes of the amount that is asked for, and returns where they stand among those that were tried.
+func (c *choice) tryAll(ctx context.Context) (which []int, err error) {
 	n := c.Narrower
-	if err := c.try(ctx, n.uniform); err != nil {
+	try := func(s shape.Shape) error {
+		at, err := c.try(ctx, s)
+		if err == nil && at >= 0 {
+			which = append(which, at)
+		}
 		return err
+	}
+	if err := try(n.uniform); err != nil {
+		return nil, err
 	}
 	// The first FFN works token by token, the last one on the logits: whether they can lose channels at all is seen first.
 	var spared []blockmask.Block
 	if s, err := n.sparing(); err == nil {
-		if err := c.try(ctx, s); err != nil {
-			return err
+		if err := try(s); err != nil {
+			return nil, err
 		}
-		if c.best.Name == s.Name {
+		if len(which) > 0 && c.shapes[slices.MinFunc(which, c.byLoss)].Name == s.Name {
 			spared = n.ends()
 		}
 	}
-	if n.effort.Shapes == endsShapes {
-		return nil
-	}
-	more, err := n.shapes(ctx, spared)
-	if err != nil {
-		return err
-	}
-	for _, s := range more {
-		if err := c.try(ctx, s); err != nil {
-			return err
+	if n.effort.Shapes != endsShapes {
+		more, err := n.shapes(ctx, spared)
+		if err != nil {
+			return nil, err
+		}
+		for _, s := range more {
+			if err := try(s); err != nil {
+				return nil, err
+			}
 		}
 	}
-	return nil
+	if len(which) == 0 {
+		return nil, n.Goal.Fail("what is left after removing so much predicts nothing; give a smaller goal")
+	}
+	return which, nil
+}
+
+// byLoss compares two of those that were tried.
+func (c *choice) byLoss(a, b int) int {
+	return cmp.Compare(c.loss(c.tried[a].Shape), c.loss(c.tried[b].Shape))
 }
 
 // ends are the first FFN and the last.
@@ -121,32 +141,29 @@ const endsSpared = ", the ends spared"
 type choice struct {
 	*Narrower
 	shapes []shape.Shape
-	tried  []trial
-	best   shape.Shape
-	least  float64
-	at     int // of the best, in tried
+	tried  []trial // of each
 }
 
-// try tries a shape, unless it was.
-func (c *choice) try(ctx context.Context, s shape.Shape) error {
-	if slices.ContainsFunc(c.shapes, s.Equal) {
-		return nil
+// try tries a shape, unless it was, and returns where it stands among those that were tried; -1 where it leaves no model that predicts.
+func (c *choice) try(ctx context.Context, s shape.Shape) (at int, err error) {
+	if at := slices.IndexFunc(c.shapes, s.Equal); at >= 0 {
+		return at, nil
 	}
-	c.shapes = append(c.shapes, s)
 	t, err := c.Narrower.try(ctx, s)
 	if err != nil {
-		return fmt.Errorf("%s: %w", s.Name, err)
+		return -1, fmt.Errorf("%s: %w", s.Name, err)
+	}
+	if !jsonnum.Finite(t.Loss) {
+		c.sink.Notef("%s, %s: no model that predicts after a short fit", s.Name, t.Keeps)
+		return -1, nil
 	}
 	accuracy := ""
 	if t.Accuracy != nil {
 		accuracy = fmt.Sprintf(", accuracy %.1f%%", 100**t.Accuracy)
 	}
 	c.sink.Notef("%s, %s: perplexity x%.3f, KLD %.3f on held-back text after a short fit%s", s.Name, t.Keeps, math.Exp(t.Loss), t.KLD, accuracy)
-	if loss := c.loss(t.Shape); loss < c.least {
-		c.best, c.least, c.at = s, loss, len(c.tried)
-	}
-	c.tried = append(c.tried, t)
-	return nil
+	c.shapes, c.tried = append(c.shapes, s), append(c.tried, t)
+	return len(c.tried) - 1, nil
 }
 
 // loss is what shapes are chosen by: the loss, or the divergence where that is bounded.
@@ -159,7 +176,7 @@ func (n *Narrower) loss(t plan.Shape) float64 {
 
 // try fits a shape on a part of the text, unless the journal knows what it loses.
 func (n *Narrower) try(ctx context.Context, s shape.Shape) (t trial, err error) {
-	note := "trial " + s.Name
+	note := TrialNotes + s.Name
 	if n.Goal.OfQuality() {
 		note += fmt.Sprintf(" of %g", n.amount.Ratio)
 	}
@@ -168,16 +185,20 @@ func (n *Narrower) try(ctx context.Context, s shape.Shape) (t trial, err error) 
 	}
 	q := n.request(s)
 	q.Trial, q.Compare = true, true
+	begin := time.Now()
+	var answering, solved time.Duration
+	q.Spent = &solved
 	q.Judge = func(ctx context.Context) (err error) {
+		begin := time.Now()
 		t.Answers, err = n.answer(ctx, s.Removed)
+		answering = time.Since(begin)
 		return err
 	}
-	begin := time.Now()
 	done, err := repair.Run(ctx, n.src, q, n.sink)
 	if err != nil {
 		return t, err
 	}
-	n.pace.trial, n.pace.solved = time.Since(begin).Seconds(), done.Result.Solved.Seconds()
+	n.pace.trial, n.pace.solved = (time.Since(begin) - answering).Seconds(), solved.Seconds()
 	mask, err := s.Mask(n.full)
 	if err != nil {
 		return t, err
@@ -194,6 +215,9 @@ func (n *Narrower) try(ctx context.Context, s shape.Shape) (t trial, err error) 
 	if t.Answers != nil {
 		accuracy := t.Answers.Mean()
 		t.Accuracy = &accuracy
+	}
+	if !jsonnum.Finite(t.Loss) { // no number for a note
+		return t, nil
 	}
 	return t, n.journal.SetNote(note, t)
 }

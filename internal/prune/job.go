@@ -118,7 +118,7 @@ const comparedPositions = 40000
 
 // Run prunes: it searches, writes and checks the file, and sets it beside the original.
 func Run(ctx context.Context, j Job, sink progress.Sink) (*Outcome, error) {
-	inputs := j.Writing.alsoReads(j.inputs())
+	inputs := j.alsoReads(j.Inputs())
 	if err := j.Writing.check(j.Common, inputs, j.SavePlan); err != nil {
 		return nil, err
 	}

@@ -18,6 +18,24 @@ func (c Common) inputs() []string {
 	if c.Text.File != "" {
 		in = append(in, c.Text.File)
 	}
+	return append(in, c.Repair.Files...)
+}
+
+// inputs are also the tasks.
+func (j SearchJob) inputs() []string {
+	in := j.Common.inputs()
+	for _, t := range j.Tasks.Tasks {
+		in = append(in, t.Path)
+	}
+	return in
+}
+
+// Inputs are the files that the job reads.
+func (j Job) Inputs() []string {
+	in := j.SearchJob.inputs()
+	if j.Compare != nil && j.Compare.Text.File != "" {
+		in = append(in, j.Compare.Text.File)
+	}
 	return in
 }
 

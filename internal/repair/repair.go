@@ -125,7 +125,7 @@ func refit(ctx context.Context, s *source.Source, q Request, sink progress.Sink)
 	}
 	runner, nSeq, pieces := m.runner, m.nSeq, m.pieces
 	request := fit.Request{
-		Removed: blockmask.New(q.Removed.Blocks()...), Widths: q.Widths, Kept: q.kept(), Method: r.Method, Fit: pieces.Fit, Held: pieces.Held, Trial: q.Trial, Judge: q.Judge,
+		Removed: blockmask.New(q.Removed.Blocks()...), Widths: q.Widths, Kept: q.kept(), Method: r.Method, Fit: pieces.Fit, Held: pieces.Held, Trial: q.Trial, Judge: q.Judge, Spent: q.Spent,
 	}
 	if q.narrow() {
 		request.HeldOf = pieces.HeldOf

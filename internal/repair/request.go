@@ -2,6 +2,7 @@ package repair
 
 import (
 	"context"
+	"time"
 
 	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/fit"
@@ -45,6 +46,7 @@ type Request struct {
 	Own     *perplexity.Corpus          // text of the model's own for a fit of channels; nil: it is still to be written
 	Trial   bool                        // only to see what is lost: the model stays as it is
 	Judge   func(context.Context) error // is called while the loaded model has the fit's weights; nil: it is not
+	Spent   *time.Duration              // what choosing channels and solving takes is added to it; nil: that is not wanted
 	Compare bool                        // the divergence from the whole model is measured, too
 	Output  string                      // the file that the repair is for: what is done is kept beside it until it is written; "": in the current folder
 }

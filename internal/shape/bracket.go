@@ -15,8 +15,11 @@ type Point struct{ Ratio, Used float64 }
 // Bracket is what is known of how much can go: points in the order of their ratios.
 type Bracket []Point
 
-// Add adds a point.
+// Add adds a point, unless its ratio is there.
 func (b *Bracket) Add(p Point) {
+	if slices.ContainsFunc(*b, func(q Point) bool { return q.Ratio == p.Ratio }) {
+		return
+	}
 	*b = append(*b, p)
 	slices.SortFunc(*b, func(x, y Point) int { return cmp.Compare(x.Ratio, y.Ratio) })
 }

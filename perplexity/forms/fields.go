@@ -144,7 +144,7 @@ func unreadError(name string) error {
 	default:
 		why += ":"
 	}
-	return fmt.Errorf("%q holds %s drop the field (jq -c 'del(.. | .%s?)' does it)", name, why, name)
+	return fmt.Errorf("%q holds %s drop the field (jq -c 'del(.. | objects | .[%q])' does it)", name, why, name)
 }
 
 // texts returns the texts in a value that are more than white space or an empty list.

@@ -1,7 +1,6 @@
 package forms
 
 import (
-	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -33,14 +32,18 @@ var forms = []form{
 	{Alpaca, []string{"instruction", "output"}, readInstruction},
 	{Alpaca, []string{"instruction", "response"}, readInstruction},
 	{ShareGPT, []string{"question", "response"}, readPair},
+	{ShareGPT, []string{"question", "output"}, readPair},
 	{Alpaca, []string{"question", "answer"}, readInstruction},
 	{ShareGPT, []string{"prompt", "completion"}, readCompletion},
 	{ShareGPT, []string{"prompt", "response"}, readPair},
+	{ShareGPT, []string{"prompt", "output"}, readPair},
 	{ShareGPT, []string{"user", "assistant"}, readPair},
 	{ShareGPT, []string{"human", "assistant"}, readPair},
 	{ShareGPT, []string{"human", "gpt"}, readPair},
-	{JSONText, []string{"text"}, readText},
+	{ShareGPT, []string{"user", "gpt"}, readPair},
 	{ShareGPT, []string{"input", "output"}, readPair},
+	{ShareGPT, []string{"input", "response"}, readPair},
+	{JSONText, []string{"text"}, readText},
 }
 
 // readRecord reads a record in the form as, or in its own with "".
@@ -140,7 +143,10 @@ func readInstruction(f *fields, needs []string) (document, error) {
 	if err != nil {
 		return document{}, err
 	}
-	input, err := f.text(cmp.Or(f.first("input", "context"), "input"))
+	input, err := f.text("input")
+	if err == nil && strings.TrimSpace(input) == "" && f.has("context") {
+		input, err = f.text("context")
+	}
 	if err != nil {
 		return document{}, err
 	}

@@ -43,6 +43,7 @@ type pruneOptions struct {
 	report   flags.Report
 	tasks    flags.Tasks
 	plan     string
+	why      string // blocks are searched though the user did not say so; "": they are not, or the user did
 }
 
 func (o *pruneOptions) addFlags(fs *pflag.FlagSet) {
@@ -70,6 +71,9 @@ func (o *pruneOptions) run(cmd *cobra.Command, _ []string, u *ui.UI) error {
 	flags.Tell(j.Spec, u)
 	if flags.DefaultRepair != fit.Off && j.Method.Time > 0 && !j.Repair.Wanted() && !o.repair.Asked() {
 		u.Notef("no repair, whose time --time does not plan; --repair auto adds one")
+	}
+	if o.why != "" {
+		u.Notef("whole blocks are searched: %s", o.why)
 	}
 	files, err := o.report.Resolve(j.Output)
 	if err != nil {
@@ -102,7 +106,8 @@ func (o *pruneOptions) job() (j prune.Job, err error) {
 	if j.Layout, err = o.output.Resolve(); err != nil {
 		return j, err
 	}
-	if o.method.Asked("kind") == "" && o.checkWidth(j) == nil {
+	why := o.whyBlocks(j)
+	if o.method.Asked("kind") == "" && why == "" {
 		j.Unit = blockmask.Auto
 	}
 	if j.Tasks.Tasks, j.Tasks.First, err = o.tasks.Resolve(); err != nil {
@@ -111,11 +116,15 @@ func (o *pruneOptions) job() (j prune.Job, err error) {
 	j.Tasks.Batch, j.Tasks.UBatch = flags.DefaultBatch, flags.DefaultUBatch
 	switch {
 	case j.Unit == blockmask.Width || j.Unit == blockmask.Auto:
-		if err := o.checkWidth(j); err != nil {
-			return j, err
+		if why != "" {
+			return j, flags.Errorf("%s, and --kind %s narrows FFNs; leave one of them out", why, j.Unit)
 		}
+	case len(j.Tasks.Tasks) > 0 && why != "":
+		return j, flags.Errorf("--task is for channels, but %s; leave one of them out, or measure the file by ggufprune eval", why)
 	case len(j.Tasks.Tasks) > 0:
 		return j, flags.Errorf("--task is for --kind auto and width; measure the file by ggufprune eval")
+	case o.method.Asked("kind") == "" && j.Goal.Blocks == 0:
+		o.why = why
 	}
 	method := j.Method
 	if j.Unit == blockmask.Width || j.Unit == blockmask.Auto {
@@ -146,28 +155,28 @@ func (o *pruneOptions) job() (j prune.Job, err error) {
 	return j, err
 }
 
-// checkWidth refuses the flags of searches: --kind width makes none.
-func (o *pruneOptions) checkWidth(j prune.Job) error {
+// whyBlocks says which flag asks for a search of blocks, since channels have none of it; "" where none does.
+func (o *pruneOptions) whyBlocks(j prune.Job) string {
 	if name := o.method.Asked("strategy", "metric", "confidence"); name != "" {
-		return flags.Errorf("--%s is for searches, and --kind %s makes none; leave it out", name, j.Unit)
+		return fmt.Sprintf("--%s is for searches of blocks", name)
 	}
 	switch {
 	case j.Goal.Blocks > 0:
-		return flags.Errorf("--blocks counts whole blocks, and --kind %s narrows FFNs; give --ratio, --target-size, --target-speedup or a bound of quality", j.Unit)
+		return "--blocks counts whole blocks"
 	case j.Method.Time > 0 && j.Goal.OfQuality():
-		return flags.Errorf("--time cannot be planned with a bound of quality and --kind %s; leave one of them out", j.Unit)
+		return "the time that a bound of quality takes can be planned for blocks only (--time)"
 	case o.repair.Chosen():
-		return flags.Errorf("--kind %s has a fit of its own; leave --repair out", j.Unit)
+		return "--repair is for blocks, and channels have a fit of their own"
 	case j.Layout == layout.Zeros:
-		return flags.Errorf("--kind %s makes FFNs narrower, not zero; leave --layout out", j.Unit)
+		return "--layout zeros is for blocks"
 	}
-	return nil
+	return ""
 }
 
 // jobFiles are the files that a job reads and writes.
 func jobFiles(j prune.Job) []string {
 	var out []string
-	for _, path := range append(j.Spec.Files(), j.Text.File, j.SavePlan, j.Output) {
+	for _, path := range append(j.Inputs(), j.SavePlan, j.Output) {
 		if path != "" {
 			out = append(out, path)
 		}

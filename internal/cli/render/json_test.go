@@ -58,7 +58,6 @@ func TestJSONIsDocumented(t *testing.T) {
 		{"### Shape", plan.Shape{}},
 		{"### Kind of text", plan.Kind{}},
 		{"### Task", plan.Task{}},
-		{"### Task", plan.Task{}},
 		{"### Audit", search.Audit{}},
 		{"### Refine", refineJSON{}},
 		{"### Held-out text", plan.HeldOut{}},
