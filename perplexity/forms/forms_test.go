@@ -124,7 +124,7 @@ func TestRefusedForms(t *testing.T) {
 		{`{"question": "a", "category": "History", "answer": "b"}`, `"category" holds text`},
 		{`{"question": "a", "choices": ["b"], "solution": "c", "answer": "d"}`, `"choices" holds text`},
 		{`{"article": "long", "question": "a", "answer": "b"}`, `"article" holds text`},
-		{`{"text": "a", "summary": "b"}`, `"summary" holds text that no form known here has: drop the field (jq -c 'del(.. | objects | .[\"summary\"])' does it)`},
+		{`{"text": "a", "summary": "b"}`, `"summary" holds text that no form known here has: drop the field (jq -c 'del(.. | objects | .["summary"])' does it)`},
 		{`{"messages": [` + turn + `], "tools": [{"type": "function", "function": {"name": "light"}}]}`, `"tools" holds tools`},
 		{`{"messages": [` + turn + `], "images": ["cat.jpg"]}`, `"images" holds the names of images`},
 		{`{"messages": [` + turn + `, {"role": "assistant", "content": "Hi", "thinking": "a greeting"}]}`, `turn 2: "thinking" holds thoughts`},
