@@ -5,6 +5,7 @@ package narrow
 import (
 	"context"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/ggufprune/ggufprune/blockmask"
@@ -96,6 +97,7 @@ func New(src *source.Source, j Job, sink progress.Sink) (*Narrower, error) {
 			return nil, fmt.Errorf("the channels of %s cannot be removed: %s", b.Block, reason)
 		}
 		n.full[b.Block] = width
+		n.pace.cubes += math.Pow(float64(width), 3)
 		n.ffns = append(n.ffns, b.Block)
 	}
 	if len(n.ffns) == 0 {

@@ -40,17 +40,19 @@ const (
 // What the parts of a job take, in passes of a position through the whole model; the first trial measures the fits of the model itself.
 // docs/BENCHMARKS.md says on what these were measured.
 const (
-	fitPasses    = 3.0
-	solveAgain   = 1.6   // the last fit tries more lambdas than a trial
+	fitPasses    = 1.9
+	solveSeconds = 6e-10 // of a trial, for each FFN, times the cube of its channels
+	solveAgain   = 3.0   // the last fit tries more lambdas than a trial
 	probeTrials  = 2.3   // a probe of all blocks takes as long as so many trials
 	ownPasses    = 4.0   // a token that the model writes
-	checkedAfter = 30000 // positions of all that comes behind the fit, but for a comparison
+	checkedAfter = 16000 // positions of all that comes behind the fit, but for a comparison
 )
 
 // pace is how fast a job goes on this machine, and when it must be done.
 type pace struct {
 	began    time.Time
 	position float64 // seconds of a position through the whole model
+	cubes    float64 // sum over the FFNs of their channels to the third power
 	trial    float64 // seconds of a trial; 0: none was made
 	solved   float64 // seconds of it in which nothing ran through the model
 	answers  float64 // seconds that the tasks take; 0: there are none
@@ -58,14 +60,12 @@ type pace struct {
 
 // cost is what is left of an effort to be done, in seconds.
 func (p *pace) cost(e effort, trials int, after int) float64 {
-	trial := p.trial
+	trial, solved := p.trial, p.solved
 	if trial == 0 {
-		trial = p.position * fitPasses * repair.TrialPositions
+		solved = solveSeconds * p.cubes
+		trial = solved + p.position*fitPasses*repair.TrialPositions
 	}
-	last := p.position * fitPasses * float64(e.Tokens)
-	if p.trial > 0 {
-		last = solveAgain*p.solved + (p.trial-p.solved)*float64(e.Tokens)/repair.TrialPositions
-	}
+	last := solveAgain*solved + (trial-solved)*float64(e.Tokens)/repair.TrialPositions
 	all := float64(trials)*(trial+p.answers) + p.answers + last + p.position*float64(checkedAfter+after)
 	if e.Shapes == allShapes && p.trial == 0 {
 		all += probeTrials * trial

@@ -18,7 +18,7 @@ func paced(limit time.Duration) *Narrower {
 	j := Job{Time: limit}
 	j.Repair.Tokens = repair.DefaultTokens
 	j.Repair.Files = []string{"mine.txt"} // the model writes nothing
-	return &Narrower{Job: j, sink: &progresstest.Listener{}, journal: (*journal.Journal[search.Measurement])(nil), mixed: true, pace: pace{began: time.Now(), position: 0.004}}
+	return &Narrower{Job: j, sink: &progresstest.Listener{}, journal: (*journal.Journal[search.Measurement])(nil), mixed: true, pace: pace{began: time.Now(), position: 0.004, cubes: 1e11}}
 }
 
 // More time buys shapes first and then text; what is planned is what it costs; too little time is refused, with what would do.
@@ -32,8 +32,8 @@ func TestSchedule(t *testing.T) {
 		{0, allShapes, repair.DefaultTokens, repair.DefaultTokens},
 		{10 * time.Hour, allShapes, mostTokens, mostTokens},
 		{30 * time.Minute, allShapes, 40000, 90000},
-		{10 * time.Minute, endsShapes, 12288, 40000},
-		{5 * time.Minute, oneShape, leastTokens, 20000},
+		{14 * time.Minute, endsShapes, 12288, 50000},
+		{8 * time.Minute, oneShape, leastTokens, 40000},
 	} {
 		n := paced(c.limit)
 		if err := n.schedule(); err != nil {
@@ -47,7 +47,7 @@ func TestSchedule(t *testing.T) {
 		}
 	}
 	err := paced(time.Minute).schedule()
-	if err == nil || !strings.Contains(err.Error(), "--time 1m0s is too short for this model: give about 3 minutes at least, or ") {
+	if err == nil || !strings.Contains(err.Error(), "--time 1m0s is too short for this model: give about 5 minutes at least, or ") {
 		t.Errorf("one minute: %v", err)
 	}
 	n := paced(time.Hour)
@@ -66,8 +66,8 @@ func TestTimeLast(t *testing.T) {
 	if err := n.timeLast(); err != nil {
 		t.Fatal(err)
 	}
-	// 600 s less 120 for what comes after and 32 of solves, at 80 s for a trial's positions.
-	want := (600. - 120 - solveAgain*20) / 80 * repair.TrialPositions
+	// 600 s less 64 for what comes after and 60 of solves, at 80 s for a trial's positions.
+	want := (600. - 64 - solveAgain*20) / 80 * repair.TrialPositions
 	if got := float64(n.Repair.Tokens); math.Abs(got-want) > stepTokens {
 		t.Errorf("%v tokens, want about %v", got, want)
 	}
