@@ -32,7 +32,7 @@ func TestSchedule(t *testing.T) {
 		{0, allShapes, repair.DefaultTokens, repair.DefaultTokens},
 		{10 * time.Hour, allShapes, mostTokens, mostTokens},
 		{30 * time.Minute, allShapes, 40000, 90000},
-		{14 * time.Minute, endsShapes, 12288, 50000},
+		{14 * time.Minute, oneShape, 40000, 100000},
 		{8 * time.Minute, oneShape, leastTokens, 40000},
 	} {
 		n := paced(c.limit)

@@ -92,15 +92,13 @@ func (c *choice) tryAll(ctx context.Context) (which []int, err error) {
 			spared = n.ends()
 		}
 	}
-	if n.effort.Shapes != endsShapes {
-		more, err := n.shapes(ctx, spared)
-		if err != nil {
+	more, err := n.shapes(ctx, spared)
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range more {
+		if err := try(s); err != nil {
 			return nil, err
-		}
-		for _, s := range more {
-			if err := try(s); err != nil {
-				return nil, err
-			}
 		}
 	}
 	if len(which) == 0 {
