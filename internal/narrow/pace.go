@@ -3,7 +3,6 @@ package narrow
 import (
 	"encoding/json"
 	"fmt"
-	"math"
 	"time"
 
 	"github.com/ggufprune/ggufprune/internal/repair"
@@ -23,16 +22,10 @@ const (
 	allShapes                    // some of one width, and by measured loss
 )
 
-// What an effort needs of tokens to be worth its trials, best first, and how many fits one makes before the last. Trials win about as much as
-// three times the text does.
-var efforts = []struct {
-	shapes shapesTried
-	least  int
-	trials int
-}{{allShapes, 24576, 5}, {oneShape, leastTokens, 0}}
-
+// How much text a fit gets.
 const (
-	leastTokens = 4096   // of a fit that is worth making
+	leastTokens = 4096   // are worth a fit
+	manyTokens  = 24576  // are worth trials of shapes before: these win about as much as three times the text does
 	mostTokens  = 131072 // of the texts that come with the program, and of the model's own; a user's may hold more
 	stepTokens  = 1024
 )
@@ -43,6 +36,7 @@ const (
 	fitPasses    = 1.9
 	solveSeconds = 6e-10 // of a trial, for each FFN, times the cube of its channels
 	solveAgain   = 3.0   // the last fit tries more lambdas than a trial
+	trials       = 4     // of shapes
 	probeTrials  = 2.3   // a probe of all blocks takes as long as so many trials
 	ownPasses    = 4.0   // a token that the model writes
 	checkedAfter = 16000 // positions of all that comes behind the fit, but for a comparison
@@ -58,28 +52,30 @@ type pace struct {
 	answers  float64 // seconds that the tasks take; 0: there are none
 }
 
-// cost is what is left of an effort to be done, in seconds.
-func (p *pace) cost(e effort, trials int, after int) float64 {
+// cost is what is still to be done of an effort, in seconds: before the first trial all of it, and then the last fit with what follows.
+func (n *Narrower) cost(e effort) float64 {
+	p := &n.pace
+	all := p.answers + p.position*float64(checkedAfter+n.After)
 	trial, solved := p.trial, p.solved
 	if trial == 0 {
 		solved = solveSeconds * p.cubes
 		trial = solved + p.position*fitPasses*repair.TrialPositions
+		all += p.position * ownPasses * float64(repair.OwnTokens(n.Repair, e.Tokens))
+		if e.Shapes == allShapes {
+			all += trials*(trial+p.answers) + probeTrials*trial
+		}
 	}
-	last := solveAgain*solved + (trial-solved)*float64(e.Tokens)/repair.TrialPositions
-	all := float64(trials)*(trial+p.answers) + p.answers + last + p.position*float64(checkedAfter+after)
-	if e.Shapes == allShapes && p.trial == 0 {
-		all += probeTrials * trial
-	}
-	return all
+	return all + solveAgain*solved + (trial-solved)*float64(e.Tokens)/repair.TrialPositions
 }
 
-// tokens is how many an effort's last fit can have in so many seconds.
-func (p *pace) tokens(e effort, trials, after int, seconds float64) int {
-	e.Tokens = 0
-	none := p.cost(e, trials, after)
-	e.Tokens = stepTokens
-	each := p.cost(e, trials, after) - none
-	return int(math.Max(0, (seconds-none)/each)) * stepTokens
+// tokens is how many the last fit can have in so many seconds; 0: not even the least.
+func (n *Narrower) tokens(shapes shapesTried, seconds float64) int {
+	for tokens := n.mostTokens(); tokens > 0; tokens -= stepTokens {
+		if n.cost(effort{shapes, tokens}) <= seconds {
+			return tokens
+		}
+	}
+	return 0
 }
 
 // schedule says what the job is going to do: all of it, or what --time leaves time for. It tells how long that takes.
@@ -92,37 +88,27 @@ func (n *Narrower) schedule() error {
 		n.Repair.Tokens = n.effort.Tokens
 		return nil
 	}
-	own := float64(repair.OwnTokens(n.request(n.uniform))) * ownPasses * n.pace.position
-	whole := n.pace.cost(n.effort, n.trials(), n.After) + own
+	whole := about(n.cost(n.effort))
 	if n.Time == 0 {
-		least := ""
 		if n.Goal.OfQuality() { // the number of trials is not known
-			least = " or longer"
+			whole += " or longer"
 		}
-		n.sink.Notef("this takes about %s%s%s", about(whole), least, map[bool]string{true: "; --time 30m does with less text and fewer shapes"}[whole > 3600])
+		if n.cost(n.effort) > 3600 {
+			whole += "; --time 30m does with less text and fewer shapes"
+		}
+		n.sink.Notef("this takes about %s", whole)
 		return nil
 	}
 	left := (n.Time - time.Since(n.pace.began)).Seconds()
-	done := false
-	for _, e := range efforts {
-		if e.shapes > n.effort.Shapes {
-			continue
-		}
-		tokens := min(n.pace.tokens(effort{Shapes: e.shapes}, e.trials, n.After, left-own), n.mostTokens())
-		if tokens >= min(e.least, n.mostTokens()) {
-			n.effort, done = effort{e.shapes, tokens}, true
-			break
-		}
-	}
-	if !done {
-		return fmt.Errorf("--time %v is too short for this model: give about %s at least, or %s for the best result", n.Time,
-			about(n.pace.cost(effort{oneShape, leastTokens}, 0, n.After)+own), about(whole))
+	if !n.plan(left) {
+		least := n.cost(effort{oneShape, min(leastTokens, n.mostTokens())}) + time.Since(n.pace.began).Seconds()
+		return fmt.Errorf("--time %v is too short for this model: give about %s at least, or %s for the best result", n.Time, about(least), whole)
 	}
 	switch {
 	case !n.mixed:
 		n.sink.Notef("to be done in %v: fitted on about %d tokens", n.Time, n.effort.Tokens)
 	case n.effort.Shapes == oneShape:
-		n.sink.Notef("to be done in %v: one shape, fitted on about %d tokens; with about %s several are tried", n.Time, n.effort.Tokens, about(whole))
+		n.sink.Notef("to be done in %v: one shape, fitted on about %d tokens; with about %s several are tried", n.Time, n.effort.Tokens, whole)
 	default:
 		n.sink.Notef("to be done in %v: shapes are tried, and one is fitted on about %d tokens", n.Time, n.effort.Tokens)
 	}
@@ -130,14 +116,17 @@ func (n *Narrower) schedule() error {
 	return n.journal.SetNote("effort", n.effort)
 }
 
-// trials is how many shapes are tried.
-func (n *Narrower) trials() int {
-	for _, e := range efforts {
-		if e.shapes == n.effort.Shapes {
-			return e.trials
+// plan chooses the effort for so many seconds; false where they are too few.
+func (n *Narrower) plan(seconds float64) bool {
+	if n.effort.Shapes == allShapes {
+		if tokens := n.tokens(allShapes, seconds); tokens >= min(manyTokens, n.mostTokens()) {
+			n.effort = effort{allShapes, tokens}
+			return true
 		}
 	}
-	return 0
+	tokens := n.tokens(oneShape, seconds)
+	n.effort = effort{oneShape, tokens}
+	return tokens >= min(leastTokens, n.mostTokens())
 }
 
 // mostTokens is the most text that a fit takes with --time.
@@ -162,7 +151,7 @@ func (n *Narrower) timeLast() error {
 		return nil
 	}
 	left := max(0, (n.Time - time.Since(n.pace.began)).Seconds())
-	n.effort.Tokens = min(n.mostTokens(), max(leastTokens, n.pace.tokens(effort{}, 0, n.After, left)))
+	n.effort.Tokens = min(n.mostTokens(), max(leastTokens, n.tokens(oneShape, left)))
 	n.sink.Notef("%s are left: the shape is fitted on about %d tokens", about(left), n.effort.Tokens)
 	n.Repair.Tokens = n.effort.Tokens
 	return n.journal.SetNote("last effort", n.effort)

@@ -31,7 +31,7 @@ func TestSchedule(t *testing.T) {
 	}{
 		{0, allShapes, repair.DefaultTokens, repair.DefaultTokens},
 		{10 * time.Hour, allShapes, mostTokens, mostTokens},
-		{30 * time.Minute, allShapes, 40000, 90000},
+		{30 * time.Minute, allShapes, 40000, 100000},
 		{14 * time.Minute, oneShape, 40000, 100000},
 		{8 * time.Minute, oneShape, leastTokens, 40000},
 	} {
@@ -42,7 +42,7 @@ func TestSchedule(t *testing.T) {
 		if n.effort.Shapes != c.shapes || n.effort.Tokens < c.min || n.effort.Tokens > c.max || n.Repair.Tokens != n.effort.Tokens {
 			t.Errorf("%v: %+v", c.limit, n.effort)
 		}
-		if cost := n.pace.cost(n.effort, n.trials(), 0); c.limit > 0 && cost > c.limit.Seconds() {
+		if cost := n.cost(n.effort); c.limit > 0 && cost > c.limit.Seconds() {
 			t.Errorf("%v: takes %v s", c.limit, cost)
 		}
 	}
