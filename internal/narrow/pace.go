@@ -33,7 +33,7 @@ const (
 // What the parts of a job take, in passes of a position through the whole model; the first trial measures the fits of the model itself.
 // docs/BENCHMARKS.md says on what these were measured.
 const (
-	fitPasses    = 1.9
+	fitPasses    = 1.5
 	solveSeconds = 6e-10 // of a trial, for each FFN, times the cube of its channels
 	solveAgain   = 3.0   // the last fit tries more lambdas than a trial
 	trials       = 4     // of shapes

@@ -31,7 +31,7 @@ func TestSchedule(t *testing.T) {
 	}{
 		{0, allShapes, repair.DefaultTokens, repair.DefaultTokens},
 		{10 * time.Hour, allShapes, mostTokens, mostTokens},
-		{30 * time.Minute, allShapes, 40000, 100000},
+		{24 * time.Minute, allShapes, 40000, 120000},
 		{14 * time.Minute, oneShape, 40000, 100000},
 		{8 * time.Minute, oneShape, leastTokens, 40000},
 	} {
@@ -47,7 +47,7 @@ func TestSchedule(t *testing.T) {
 		}
 	}
 	err := paced(time.Minute).schedule()
-	if err == nil || !strings.Contains(err.Error(), "--time 1m0s is too short for this model: give about 5 minutes at least, or ") {
+	if err == nil || !strings.Contains(err.Error(), "--time 1m0s is too short for this model: give about 4 minutes at least, or ") {
 		t.Errorf("one minute: %v", err)
 	}
 	n := paced(time.Hour)
