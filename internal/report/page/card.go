@@ -112,8 +112,12 @@ func (in Input) cardNumbers() []cardNumber {
 	out = append(
 		out,
 		cardNumber{"parameters", format.Count(p.Model.Params), fmt.Sprintf("%s (%s gone)", format.Count(p.Model.Params-s.ParamsRemoved), percent(s.Ratio))},
-		cardNumber{shortMetric(p) + " on the calibration text", scoreText(p.Base, false), scoreText(s.Score, s.Sequences() > 0)},
 	)
+	if held := in.heldBack(); held != nil {
+		out = append(out, cardNumber{"perplexity on text held back from the fit", scoreText(held.before, false), scoreText(held.after, false)})
+	} else {
+		out = append(out, cardNumber{shortMetric(p) + " on the calibration text", scoreText(p.Base, false), scoreText(s.Score, s.Sequences() > 0)})
+	}
 	if s.Speedup > 0 {
 		out = append(out, cardNumber{"speed of generation, predicted", "×1", fmt.Sprintf("×%.2f", s.Speedup)})
 	}

@@ -6,6 +6,44 @@ import (
 	"strconv"
 )
 
+// heldBack is the perplexity on what was held back of the fit's text, and what kinds of it lose.
+type heldBack struct {
+	before, after float64
+	least, most   float64 // ratios, by kind
+	unseen        float64 // the largest of a kind that the fit has not seen; 0: none was looked at
+}
+
+// heldBack is nil where the plan does not have it for what was removed.
+func (in Input) heldBack() *heldBack {
+	if in.steps() < len(in.Plan.Steps) {
+		return nil
+	}
+	var before, after, n float64
+	h := &heldBack{least: math.Inf(1)}
+	for _, k := range in.Plan.Kinds {
+		if k.Unseen {
+			h.unseen = max(h.unseen, k.Ratio())
+			continue
+		}
+		w := float64(k.Sequences)
+		before, after, n = before+w*math.Log(k.Before), after+w*math.Log(k.After), n+w
+		h.least, h.most = min(h.least, k.Ratio()), max(h.most, k.Ratio())
+	}
+	if n == 0 {
+		return nil
+	}
+	h.before, h.after = math.Exp(before/n), math.Exp(after/n)
+	return h
+}
+
+func (h *heldBack) text() string {
+	out := fmt.Sprintf("%s, was %s, on text held back from the fit; by kind ×%.2f to ×%.2f", scoreText(h.after, false), scoreText(h.before, false), h.least, h.most)
+	if h.unseen > 0 {
+		out += fmt.Sprintf(", and up to ×%.2f on text that the fit has not seen", h.unseen)
+	}
+	return out
+}
+
 // fittedTables are what the plan says of the fits that narrowed FFNs: the shapes that were tried, and what kinds of text lost.
 func (in Input) fittedTables() (out []Table) {
 	p := in.Plan

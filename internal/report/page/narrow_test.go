@@ -33,7 +33,10 @@ func narrowInput(t *testing.T, whole ...blockmask.Block) Input {
 	m := blockmask.Of(keep(t, 0, 30), keep(t, 1, 10)).With(whole...)
 	p.Steps = []search.Step{{Index: 1, Removed: m, Score: 10.5, ParamsRemoved: 200, Ratio: 0.2, Size: 3 << 20, Candidates: []search.Candidate{{Mask: m, Score: 10.5}}}}
 	p.Shapes = []plan.Shape{{Name: "one width", Keeps: "20 of 40 channels", Ratio: 0.2, Loss: math.Log(1.1)}, {Name: "by <loss>", Keeps: "10 to 30", Ratio: 0.2, Loss: 0, Chosen: true}}
-	p.Kinds = []plan.Kind{{Name: "prose", Sequences: 3, Before: 8, After: 10}}
+	p.Kinds = []plan.Kind{{Name: "prose", Sequences: 3, Before: 8, After: 10}, {Name: "code", Sequences: 1, Before: 8, After: 8}, {Name: "lists", Before: 5, After: 15, Unseen: true}}
+	accuracy := 0.5
+	p.Shapes = append(p.Shapes, plan.Shape{Name: "third", Keeps: "20", Ratio: 0.2, KLD: 0.125, Accuracy: &accuracy})
+	p.Tasks = []plan.Task{{Name: "piqa", Items: 40, Before: 0.7, After: 0.65}}
 	in.Steps, in.Measured, in.Tables = 1, nil, nil
 	return in
 }
@@ -47,7 +50,8 @@ func TestNarrowPage(t *testing.T) {
 		"channels": {narrowInput(t), []string{
 			"Tiny 1K with 2 narrower FFNs", "50.0%", "10 to 30 of 40 in 2 FFNs", "ffn:0 keeps 30 of 40 channels, in step 1", "attn:2 is kept",
 			"what the channels were fitted on", "perplexity 12.7500, with all channels 14.0000", "OSSCAR", "re-fitted, by least squares", "ffn:0=30,ffn:1=10",
-			"Shapes tried", "×1.100", "by &lt;loss&gt; *", "Kinds of text", "10.0000", "×1.250",
+			"Shapes tried", "×1.100", "by &lt;loss&gt; *", "Kinds of text", "10.0000", "×1.250", "lists (not in the fit)", "0.125", "piqa", "65.0%",
+			"18.2%", "9.4574, was 8.0000, on text held back from the fit; by kind ×1.00 to ×1.25, and up to ×3.00 on text that the fit has not seen",
 		}, []string{"BlockPruner", "Filled blocks", "NaN", "%!"}},
 		"both": {narrowInput(t, attn(1)), []string{
 			"Tiny 1K without 1 of its 6 attention and FFN blocks, and with 2 narrower FFNs", "attn:1 is removed in step 1", "BlockPruner", "OSSCAR", "Filled blocks",

@@ -137,6 +137,9 @@ func (in Input) figures() []figure {
 	if isKLD(p) {
 		return append(out, figure{scoreText(s.Score, estimated), "nats KL divergence", "mean, to the whole model, on the calibration text"})
 	}
+	if held := in.heldBack(); held != nil {
+		return append(out, figure{change(false, held.before, held.after), "perplexity", held.text()})
+	}
 	return append(out, figure{
 		change(false, p.Base, s.Score), "perplexity",
 		fmt.Sprintf("%s, was %s, on the calibration text", scoreText(s.Score, estimated), scoreText(p.Base, false)),
@@ -149,7 +152,7 @@ func (in Input) notes() []string {
 	switch narrow := in.narrowed().FFNs > 0; {
 	case len(in.Measured) > 0:
 	case narrow:
-		out = append(out, "The scores are of the calibration text. Text that is unlike it, and unlike what the channels were fitted on, suffers more: measure on your own before you decide.")
+		out = append(out, "Text that is unlike what the channels were fitted on suffers more: measure on your own before you decide. The scores of steps are of the calibration text.")
 	default:
 		out = append(out, "The scores are of the calibration text, on which the blocks were chosen. Other text suffers more: measure on your own before you decide.")
 	}
