@@ -59,7 +59,7 @@ func TestPipe(t *testing.T) {
 	t.Parallel()
 	r, w, err := os.Pipe()
 	if err != nil {
-		t.Skip(err)
+		t.Fatal(err)
 	}
 	defer r.Close()
 	if _, err := w.WriteString("out of a pipe"); err != nil {
@@ -67,9 +67,6 @@ func TestPipe(t *testing.T) {
 	}
 	w.Close()
 	path := filepath.Join("/dev/fd", fmt.Sprint(r.Fd()))
-	if _, err := os.Stat(path); err != nil {
-		t.Skip(err)
-	}
 	text := Text{File: path, Files: NewFiles()}
 	for range 3 {
 		if c, err := text.Read(); err != nil || c.Text() != "out of a pipe" {

@@ -31,16 +31,21 @@ func (n *Narrower) storable(s shape.Shape) error {
 
 // fits reports whether a shape reaches the goal.
 func (n *Narrower) fits(s shape.Shape) (bool, error) {
-	mask, err := s.Mask(n.full)
-	if err != nil {
-		return false, err
-	}
-	step, err := n.Step(mask, 0)
+	step, err := n.stepOf(s)
 	if err != nil {
 		return false, err
 	}
 	g := n.amount
 	return g.Ratio > 0 && step.Ratio >= g.Ratio || g.Size > 0 && step.Size <= g.Size || g.Speedup > 0 && step.Speedup >= g.Speedup, nil
+}
+
+// stepOf describes the model in a shape, before it is known which channels go and what that loses.
+func (n *Narrower) stepOf(s shape.Shape) (search.Step, error) {
+	mask, err := s.Mask(n.full)
+	if err != nil {
+		return search.Step{}, err
+	}
+	return n.Step(mask, 0)
 }
 
 // oneWidth finds the widest FFNs of one width that reach the goal.

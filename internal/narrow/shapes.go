@@ -197,11 +197,7 @@ func (n *Narrower) try(ctx context.Context, s shape.Shape) (t trial, err error) 
 		return t, err
 	}
 	n.pace.trial, n.pace.solved = (time.Since(begin) - answering).Seconds(), solved.Seconds()
-	mask, err := s.Mask(n.full)
-	if err != nil {
-		return t, err
-	}
-	step, err := n.Step(mask, 0)
+	step, err := n.stepOf(s)
 	if err != nil {
 		return t, err
 	}
