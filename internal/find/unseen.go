@@ -55,8 +55,12 @@ func (f *finder) unseen(ctx context.Context) (out []unseen, err error) {
 func (f *finder) kindsOf(ctx context.Context, removed blockmask.Mask, all []unseen) (out []plan.Kind, err error) {
 	for _, u := range all {
 		after, err := f.pplOn(ctx, u.set, removed, "narrowed model on other text")
-		if err != nil {
-			return nil, err
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		if err != nil { // the fit is made: what is only told must not end the job
+			f.sink.Warnf("%s, which the fit has not seen: %v", u.set.Corpus, err)
+			continue
 		}
 		out = append(out, plan.Kind{Name: u.set.Corpus, Sequences: len(u.set.Sequences), Before: u.before, After: after, Unseen: true})
 	}
