@@ -101,6 +101,7 @@ type outputJSON struct {
 	Bytes         int64   `json:"bytes"`
 	Layout        string  `json:"layout"`
 	SHA256        string  `json:"sha256"`
+	Params        uint64  `json:"params"`
 	ParamsRemoved uint64  `json:"params_removed"`
 	Ratio         float64 `json:"params_removed_ratio"`
 	Modelfile     string  `json:"modelfile,omitempty"`
@@ -149,7 +150,7 @@ func newResultJSON(command string, out *prune.Outcome, plan string) resultJSON {
 	if w := out.Write; w != nil {
 		r.Repair = newRepairJSON(out)
 		r.Output = &outputJSON{
-			Path: w.Path, Bytes: w.Bytes, Layout: string(w.Layout.Kind), SHA256: w.SHA256,
+			Path: w.Path, Bytes: w.Bytes, Layout: string(w.Layout.Kind), SHA256: w.SHA256, Params: w.Layout.Params,
 			ParamsRemoved: w.Layout.ParamsRemoved, Ratio: float64(w.Layout.ParamsRemoved) / float64(w.Layout.ParamsTotal),
 			IMatrix: w.IMatrix,
 		}

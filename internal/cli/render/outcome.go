@@ -228,8 +228,8 @@ func Written(u *ui.UI, out *prune.Outcome) {
 	printRepair(u, out)
 	w := out.Write
 	u.Resultf("output  %s", w.Path)
-	u.Resultf("        %s (was %s), %.1f%% of the parameters gone, layout %s", format.Size(w.Bytes), format.Size(out.Model.Bytes),
-		100*float64(w.Layout.ParamsRemoved)/float64(w.Layout.ParamsTotal), w.Layout.Kind)
+	u.Resultf("        %s (was %s), %s parameters (%s gone), layout %s", format.Size(w.Bytes), format.Size(out.Model.Bytes),
+		format.Count(w.Layout.Params), percent(w.Layout.Gone()), w.Layout.Kind)
 	u.Resultf("        SHA-256 %s", w.SHA256)
 	defer printQuantized(u, w)
 	k := w.Check
