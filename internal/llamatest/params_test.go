@@ -31,6 +31,7 @@ import (
 // A pruned file has one count of parameters, llama.cpp's: the summary, its JSON, the page and the card print it. In deci an attention
 // without an FFN has a stub beside it, and in zeros all tensors stay.
 func TestOneCountOfParameters(t *testing.T) {
+	labels := map[layout.Kind]string{layout.Deci: "10M", layout.Zeros: "11.5M"}
 	for _, kind := range []layout.Kind{layout.Deci, layout.Zeros} {
 		t.Run(string(kind), func(t *testing.T) {
 			j := prune.Job{Writing: prune.Writing{Output: filepath.Join(t.TempDir(), "out.gguf"), NoCheck: true}}
@@ -87,6 +88,8 @@ func TestOneCountOfParameters(t *testing.T) {
 				"page's facts": {string(html), fmt.Sprintf("<dt>parameters</dt><dd>%s (%d)</dd>", count, params)},
 				"card":         {string(card), fmt.Sprintf("| parameters | 11.5M | %s (%s gone) |", count, gone)},
 				"card's facts": {string(card), fmt.Sprintf("| parameters | <code>%s (%d)</code> |", count, params)},
+				"size label":   {source.Text(f, "general.size_label"), labels[kind]},
+				"name":         {source.Text(f, "general.name"), "Tiny Llama " + labels[kind] + " ("},
 			} {
 				if !strings.Contains(c.text, c.want) {
 					t.Errorf("the %s lacks %q:\n%.3000s", what, c.want, c.text)
