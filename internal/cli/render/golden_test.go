@@ -134,6 +134,15 @@ func TestGoldenOutcomes(t *testing.T) {
 	refined.Steps[0].Score = 0.05
 	golden(t, "search", func(u *ui.UI) error { return Outcome(u, "search", refined, "plan.json", nil) })
 
+	exported := exampleOutcome()
+	exported.Write, exported.Order = nil, "order.json"
+	golden(t, "search-order", func(u *ui.UI) error { return Outcome(u, "search", exported, "plan.json", nil) })
+
+	byOrder := exampleOutcome()
+	byOrder.Plan = &plan.Plan{Order: "order.json", Base: math.NaN()}
+	byOrder.Steps[0].Score = math.NaN()
+	golden(t, "apply-order", func(u *ui.UI) error { return Outcome(u, "apply", byOrder, "", nil) })
+
 	byMask := exampleOutcome()
 	byMask.Plan, byMask.Steps, byMask.Write.Check = nil, nil, nil
 	byMask.Repair = &fit.Result{Undone: true, Positions: 4096, NLLBefore: 2, NLLAfter: 2.5, Blocks: []fit.Block{}}
