@@ -121,7 +121,8 @@ func (f *File) Tensor(name string) (Tensor, bool) {
 	return f.tensors[i], true
 }
 
-// Params is the number of weights in all tensors.
+// Params is the number of elements of all tensors. It is what llama.cpp counts as a model's parameters, and the one count that this program
+// prints of a file: what a layout adds, such as a stub, is in it, and a tensor of zeros counts as any other.
 func (f *File) Params() uint64 { return f.params }
 
 // Data reads the tensor's bytes. t is a tensor of f.

@@ -24,6 +24,19 @@ type PlanTensor struct {
 	Data Data
 }
 
+// Params is what [File.Params] will be of the file that the plan makes.
+func (p *Plan) Params() uint64 {
+	total := uint64(0)
+	for _, t := range p.Tensors {
+		n := uint64(1)
+		for _, d := range t.Dims {
+			n *= d
+		}
+		total += n
+	}
+	return total
+}
+
 // headerFixed is the bytes of magic, version and the two counts.
 const headerFixed = 4 + 4 + 8 + 8
 

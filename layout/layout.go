@@ -141,7 +141,7 @@ func (l layout) try(m *model) (res *Result, why string, err error) {
 
 // finish adds what is common to all layouts.
 func finish(m *model, r Request, res *Result) (*Result, error) {
-	res.ParamsTotal = m.File.Params()
+	res.ParamsTotal, res.Params = m.File.Params(), res.Plan.Params()
 	for name, cut := range m.contents.Cuts {
 		if cut.Columns == nil {
 			continue

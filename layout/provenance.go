@@ -4,7 +4,7 @@ import (
 	"strings"
 
 	"github.com/ggufprune/ggufprune/blockmask"
-	"github.com/ggufprune/ggufprune/layout/arch"
+	"github.com/ggufprune/ggufprune/gguf"
 	"github.com/ggufprune/ggufprune/layout/metadata"
 	"github.com/ggufprune/ggufprune/layout/naming"
 )
@@ -125,7 +125,11 @@ func addBaseModel(meta *metadata.List, m *model) error {
 
 // addNames updates the name, the size label and the fine-tune.
 func addNames(meta *metadata.List, m *model, res *Result) error {
-	old, label := meta.Str("general.size_label"), m.sizeLabel(res.ParamsRemoved)
+	old := meta.Str("general.size_label")
+	label := m.sizeLabel(res)
+	if res.Params == res.ParamsTotal && old != "" {
+		label = old // which need not be rounded as ours is
+	}
 	if name := meta.Str("general.name"); name != "" {
 		if err := meta.Set("general.name", naming.Title(name, old, label)); err != nil {
 			return err
@@ -134,15 +138,13 @@ func addNames(meta *metadata.List, m *model, res *Result) error {
 	return meta.SetAll("general.size_label", label, "general.finetune", naming.FineTune(meta.Str("general.finetune")))
 }
 
-// sizeLabel is general.size_label of the model without removed weights.
-func (m *model) sizeLabel(removed uint64) string {
-	inExperts := uint64(0)
-	for i, l := range m.layers {
-		for _, t := range l.tensors {
-			if strings.Contains(t.rest, "_exps.") && (i >= m.NLayer || m.remains(i, arch.FFN)) {
-				inExperts += t.Elements()
-			}
+// sizeLabel is general.size_label of the file, by all that is in it.
+func (m *model) sizeLabel(res *Result) string {
+	experts := &gguf.Plan{}
+	for _, t := range res.Plan.Tensors {
+		if strings.Contains(t.Name, "_exps.") {
+			experts.Tensors = append(experts.Tensors, t)
 		}
 	}
-	return naming.SizeLabel(m.File.Params()-removed, inExperts, m.Int("expert_count", 0))
+	return naming.SizeLabel(res.Params, experts.Params(), m.Int("expert_count", 0))
 }

@@ -51,7 +51,7 @@ func TestProvenance(t *testing.T) {
 		"ggufprune.llama_cpp": "v0.5.0",
 	} {
 		if key == "general.size_label" || key == "general.name" {
-			want = strings.ReplaceAll(want.(string), "31K", naming.SizeLabel(f.Params()-res.ParamsRemoved, 0, 0))
+			want = strings.ReplaceAll(want.(string), "31K", naming.SizeLabel(res.Params, 0, 0))
 		}
 		if d := cmp.Diff(want, value(t, res, key)); d != "" {
 			t.Errorf("%s (-want +got):\n%s", key, d)

@@ -56,7 +56,13 @@ type Result struct {
 	Columns       map[string][]int64
 	ParamsRemoved uint64 // weights in the removed blocks and channels
 	ParamsTotal   uint64 // weights in the source
+
+	// Params is what [gguf.File.Params] will be of the file: more than ParamsTotal - ParamsRemoved where the layout needs stubs or zeros.
+	Params uint64
 }
+
+// Gone is the part of the source's parameters that the file does without.
+func (r *Result) Gone() float64 { return 1 - float64(r.Params)/float64(r.ParamsTotal) }
 
 // Provenance says where a pruned file comes from; it ends up in its metadata.
 type Provenance struct {

@@ -71,6 +71,9 @@ func (f *finder) savePlan(p *plan.Plan) error {
 // Provenance is what a file made by the first k steps of p says of its origin. Blocks that a step removed together have
 // the same score.
 func Provenance(p *plan.Plan, k int, llamaCpp string) layout.Provenance {
+	if p.Order != "" {
+		return layout.Provenance{SourceSHA256: p.Model.SHA256, Tool: p.Tool, LlamaCpp: llamaCpp, Removed: p.Removed(k)}
+	}
 	var scores []float64
 	for _, s := range p.Steps[:k] {
 		scores = append(scores, slices.Repeat([]float64{s.Score}, s.Removed.Len())...)

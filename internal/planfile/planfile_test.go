@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -54,6 +55,30 @@ func TestWriteReplacesAndFailsWhole(t *testing.T) {
 	}
 	if err := Write(filepath.Join(dir, "none", "plan.json"), p); !errors.Is(err, os.ErrNotExist) || !strings.HasPrefix(err.Error(), "write plan: ") {
 		t.Errorf("missing folder: %v", err)
+	}
+}
+
+func TestOrders(t *testing.T) {
+	t.Parallel()
+	_, p := sample(t)
+	path := filepath.Join(t.TempDir(), "order.json")
+	if err := WriteOrder(path, p); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := ReadOrder(path); err != nil || !slices.Equal(got, p.Removed(len(p.Steps))) {
+		t.Errorf("%v, %v; the plan removes %v", got, err, p.Removed(len(p.Steps)))
+	}
+	if err := os.WriteFile(path, []byte("{\n\"1\": x}"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ReadOrder(path); err == nil || !strings.Contains(err.Error(), path+" is no usable order: line 2") {
+		t.Errorf("bad file: %v", err)
+	}
+	if _, err := ReadOrder(path + ".none"); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("missing file: %v", err)
+	}
+	if err := WriteOrder(path, &plan.Plan{}); err == nil {
+		t.Error("the order of nothing was written")
 	}
 }
 

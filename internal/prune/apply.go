@@ -20,7 +20,7 @@ import (
 	"github.com/ggufprune/ggufprune/search/plan"
 )
 
-// Apply writes and checks what a plan or a mask removes.
+// Apply writes and checks what a plan, an order or a mask removes.
 func Apply(ctx context.Context, j ApplyJob, sink progress.Sink) (*Outcome, error) {
 	a, err := openApply(ctx, j, sink, true)
 	if err != nil {
@@ -45,12 +45,13 @@ func Apply(ctx context.Context, j ApplyJob, sink progress.Sink) (*Outcome, error
 
 var errNothing = errors.New("the plan removes nothing; search again with a larger goal")
 
-// application is a plan or a mask with the model that it is for.
+// application is a plan, an order or a mask with the model that it is for.
 type application struct {
 	job    ApplyJob
 	sink   progress.Sink
 	plan   *plan.Plan // nil for a mask
-	step   int        // of the plan, after which it is the mask of the job's pruned file; 0 is not known
+	order  []blockmask.Block
+	step   int // of the plan, after which it is the mask of the job's pruned file; 0 is not known
 	src    *source.Source
 	files  *fileWriter
 	blocks []layout.Block
@@ -67,6 +68,12 @@ func openApply(ctx context.Context, j ApplyJob, sink progress.Sink, oneFile bool
 			return nil, err
 		}
 		inputs = append(inputs, j.Plan)
+	}
+	if j.Order != "" {
+		if a.order, err = planfile.ReadOrder(j.Order); err != nil {
+			return nil, err
+		}
+		inputs = append(inputs, j.Order)
 	}
 	if a.job.MaskOf != "" {
 		inputs = append(inputs, a.job.MaskOf)
@@ -107,7 +114,7 @@ func (a *application) provenance(k int) layout.Provenance {
 
 // noteText says what a repair would better be fitted on: the text that the plan's search was given, which the plan only names.
 func (a *application) noteText() {
-	if a.plan == nil || a.plan.Calibration.Self != nil || !a.job.Repair.Wanted() || a.job.Text.File != "" || len(a.job.Repair.Files) > 0 {
+	if a.plan == nil || a.plan.Order != "" || a.plan.Calibration.Self != nil || !a.job.Repair.Wanted() || a.job.Text.File != "" || len(a.job.Repair.Files) > 0 {
 		return
 	}
 	if made := a.plan.Calibration.Description; !strings.HasPrefix(made, corpus.BuiltIn) {
@@ -127,6 +134,9 @@ func (a *application) identify(ctx context.Context) (err error) {
 		if err := a.readMask(); err != nil {
 			return err
 		}
+	}
+	if a.order != nil {
+		return a.planOrder()
 	}
 	if a.plan == nil {
 		return nil
@@ -168,11 +178,7 @@ func (a *application) readMask() error {
 
 // steps returns how many steps of the plan goal needs.
 func (a *application) steps(goal search.Goal) (int, error) {
-	k, err := find.PlannedSteps(a.plan, goal, func(m blockmask.Mask) (int64, error) {
-		p := a.provenance(stepsOf(a.plan, m))
-		p.Repair = repair.Expected(a.src, a.job.Repair, a.job.Text, a.blocks, m)
-		return layout.Size(layout.Request{Source: a.src.File, Blocks: a.blocks, Removed: m, Kind: a.files.Layout, Provenance: p})
-	})
+	k, err := find.PlannedSteps(a.plan, goal, a.size)
 	if err == nil && k == 0 {
 		err = errNothing
 	}
@@ -180,6 +186,13 @@ func (a *application) steps(goal search.Goal) (int, error) {
 		a.sink.Warnf("step %d's score in the plan is an estimate: the file may be outside the bound; ggufprune ppl measures it", k)
 	}
 	return k, err
+}
+
+// size predicts the bytes of the file without m.
+func (a *application) size(m blockmask.Mask) (int64, error) {
+	p := a.provenance(stepsOf(a.plan, m))
+	p.Repair = repair.Expected(a.src, a.job.Repair, a.job.Text, a.blocks, m)
+	return layout.Size(layout.Request{Source: a.src.File, Blocks: a.blocks, Removed: m, Kind: a.files.Layout, Provenance: p})
 }
 
 // stepsOf returns how many steps of plan remove m.

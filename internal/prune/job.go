@@ -2,6 +2,7 @@ package prune
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/fit"
@@ -11,6 +12,7 @@ import (
 	"github.com/ggufprune/ggufprune/internal/evaluate"
 	"github.com/ggufprune/ggufprune/internal/find"
 	"github.com/ggufprune/ggufprune/internal/narrow"
+	"github.com/ggufprune/ggufprune/internal/planfile"
 	"github.com/ggufprune/ggufprune/internal/progress"
 	"github.com/ggufprune/ggufprune/internal/publish"
 	"github.com/ggufprune/ggufprune/internal/quantize"
@@ -47,6 +49,7 @@ type SearchJob struct {
 	Common
 	find.Options
 	SavePlan string // where the plan goes; "" is nowhere
+	Order    string // of Search: where the plan goes as an order (plan.EncodeOrder), too; "" is nowhere
 
 	Tasks evaluate.TasksJob // that shapes of FFNs are judged by, too, without a model and a mask
 }
@@ -62,7 +65,8 @@ type Job struct {
 type ApplyJob struct {
 	Common
 	Writing
-	Plan   string         // the plan's file; "" where Mask or MaskOf says what to remove
+	Plan   string         // the plan's file; "" where Order, Mask or MaskOf says what to remove
+	Order  string         // instead of a plan, the file of an order (plan.DecodeOrder)
 	Goal   search.Goal    // how much of the plan; all of it if zero
 	Mask   blockmask.Mask // what to remove without a plan
 	MaskOf string         // a file that this program pruned: what it lacks is removed, in its layout
@@ -72,6 +76,7 @@ type ApplyJob struct {
 type Outcome struct {
 	Model   source.Facts
 	Plan    *plan.Plan // nil when a mask was applied
+	Order   string     // the file that a search wrote its order to; "" for none
 	Steps   []search.Step
 	Removed blockmask.Mask
 	Write   *write.Result        // nil for search
@@ -96,6 +101,9 @@ func Search(ctx context.Context, j SearchJob, sink progress.Sink) (*Outcome, err
 	if err := j.checkPlan("", j.inputs()); err != nil {
 		return nil, err
 	}
+	if err := j.checkOrder(); err != nil {
+		return nil, err
+	}
 	text, err := j.Calibration.Read(j.Text)
 	if err != nil {
 		return nil, err
@@ -109,7 +117,14 @@ func Search(ctx context.Context, j SearchJob, sink progress.Sink) (*Outcome, err
 		return nil, err
 	}
 	out, _, err := j.find(ctx, src, text, nil, 0, "", nil, sink)
-	return out, err
+	if err != nil || j.Order == "" {
+		return out, err
+	}
+	if err := planfile.WriteOrder(j.Order, out.Plan); err != nil {
+		return nil, fmt.Errorf("the search is done (%s), but its order is not written: %w", j.SavePlan, err)
+	}
+	out.Order = j.Order
+	return out, nil
 }
 
 // comparedPositions is about what a comparison costs, in positions that run through the model: three perplexities, a quantisation and

@@ -95,6 +95,22 @@ func (j SearchJob) checkPlan(output string, inputs []string) error {
 	return nil
 }
 
+// checkOrder finds out whether the order can be written.
+func (j SearchJob) checkOrder() error {
+	if j.Order == "" {
+		return nil
+	}
+	for _, other := range []string{j.SavePlan, find.JournalPath(j.SavePlan)} {
+		if outfile.SamePath(j.Order, other) {
+			return fmt.Errorf("the order would be %s, which is the plan or its journal; give it another name", j.Order)
+		}
+	}
+	if err := outfile.Check(j.Order, j.Force, j.inputs()...); err != nil {
+		return fmt.Errorf("order: %w", err)
+	}
+	return nil
+}
+
 // fitBegun reports whether the plan is that of an interrupted run of the same job, in which the fit came with the choice: the plan has the
 // job's goal, and what the fit has done is still beside the output. Then the run goes on from there, and writes the same plan again.
 func (j SearchJob) fitBegun(output string) bool {

@@ -94,7 +94,7 @@ func (a *application) name(steps []int) ([]planned, error) {
 			f.path = fmt.Sprintf("%s-%s.gguf", strings.TrimSuffix(f.path, ".gguf"), what)
 		}
 		files[i].path = filepath.Join(a.job.Output, f.path)
-		if err := outfile.Check(files[i].path, a.job.Force, append([]string{a.job.Plan}, a.src.File.Paths()...)...); err != nil {
+		if err := outfile.Check(files[i].path, a.job.Force, append([]string{a.job.Plan, a.job.Order}, a.src.File.Paths()...)...); err != nil {
 			return nil, err
 		}
 		if a.job.Repair.Wanted() {

@@ -29,6 +29,10 @@ type Plan struct {
 	Tasks  []Task  // that shapes were judged by there, of the whole model and of the fitted one
 
 	HeldOut *HeldOut // nil where nothing was held out
+
+	// Order is the file of the order that the plan was made of (see [DecodeOrder]); "" where a search made it. Such a plan has neither
+	// scores nor what they were measured on, and has no file of its own.
+	Order string
 }
 
 // Model identifies the model that a plan is for.
@@ -121,7 +125,10 @@ func (p *Plan) Prefix(goal search.Goal, size func(blockmask.Mask) (int64, error)
 	if err := goal.Validate(); err != nil {
 		return 0, err
 	}
-	if goal.OfQuality() {
+	switch {
+	case p.Order != "" && (goal.OfQuality() || goal.Speedup > 0):
+		return 0, goal.Fail("an order has neither scores nor times; give a number of blocks, a ratio or a target size")
+	case goal.OfQuality():
 		return p.within(goal)
 	}
 	for k, s := range p.Steps {
@@ -143,6 +150,9 @@ func (p *Plan) Prefix(goal search.Goal, size func(blockmask.Mask) (int64, error)
 		if b := p.Steps[n-1].Size; b > 0 {
 			end += fmt.Sprintf(", leaving %d bytes", b)
 		}
+	}
+	if p.Order != "" {
+		return 0, goal.Fail("the order %s does not go that far: all of it removes %s", p.Order, end)
 	}
 	return 0, goal.Fail("this plan does not go that far: its last step removes %s; search again with that goal", end)
 }

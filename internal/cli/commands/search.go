@@ -34,16 +34,17 @@ command goes on from there.`,
 // searchOptions are the flags of search.
 type searchOptions struct {
 	searchFlags
-	plan, layout string
-	force        bool
+	plan, order, layout string
+	force               bool
 }
 
 func (o *searchOptions) addFlags(fs *pflag.FlagSet) {
 	o.addGoals(fs)
 	flags.Section(fs, "What to write", func(fs *pflag.FlagSet) {
 		fs.StringVar(&o.plan, "plan", "", "`FILE` the plan")
+		fs.StringVar(&o.order, "export-order", "", "`FILE` also the order in the form of BlockPruner's code (del_order_list.json), without scores")
 		fs.StringVar(&o.layout, "layout", string(layout.Auto), "`NAME` the layout that sizes are predicted for: auto, native, deci or zeros")
-		fs.BoolVar(&o.force, "force", false, "overwrite an existing plan")
+		fs.BoolVar(&o.force, "force", false, "overwrite an existing plan or order")
 		flags.Choices(fs, "layout", layout.Kinds...)
 	})
 	o.addTexts(fs)
@@ -60,10 +61,13 @@ func (o *searchOptions) run(cmd *cobra.Command, _ []string, u *ui.UI) error {
 	if j.Unit == blockmask.Width || j.Unit == blockmask.Auto {
 		return flags.Errorf("--kind %s fits what stays, which a plan alone cannot hold; use ggufprune prune", j.Unit)
 	}
+	if o.order != "" && (j.Unit == blockmask.Whole || j.Unit == blockmask.Pairs) {
+		return flags.Errorf("--export-order writes one block for each step, and --kind %s removes two; use --kind mix, attn or ffn", j.Unit)
+	}
 	if j.Layout, err = layout.ParseKind(o.layout); err != nil {
 		return flags.Errorf("--layout: %v", err)
 	}
-	j.SavePlan, j.Force = o.plan, o.force
+	j.SavePlan, j.Order, j.Force = o.plan, o.order, o.force
 	flags.Tell(j.Spec, u)
 	out, err := prune.Search(cmd.Context(), j, u)
 	if err != nil {

@@ -93,7 +93,7 @@ func fullOutcome() *prune.Outcome {
 		{Index: 2, Removed: mask("ffn:2"), Score: 6.6, ParamsRemoved: 3e8, Ratio: 0.0375, Size: 6 << 30, Speedup: 1.17, Cost: 12, PaperCost: 90},
 	}
 	o.Removed = mask("attn:3,ffn:2")
-	o.Write.Bytes, o.Write.Layout = 6<<30, &layout.Result{Kind: layout.Deci, ParamsRemoved: 3e8, ParamsTotal: 8e9}
+	o.Write.Bytes, o.Write.Layout = 6<<30, &layout.Result{Kind: layout.Deci, ParamsRemoved: 3e8, ParamsTotal: 8e9, Params: 7.75e9}
 	o.Write.Check.Masked.PPL, o.Write.Check.Written = 7.25, perplexity.Estimate{PPL: 7.25, StdErr: 0.125, Convention: perplexity.Windows, Sequences: 3}
 	o.Write.IMatrix = "o.imatrix"
 	o.Write.Quantized = &write.Quantized{
@@ -133,6 +133,15 @@ func TestGoldenOutcomes(t *testing.T) {
 	}
 	refined.Steps[0].Score = 0.05
 	golden(t, "search", func(u *ui.UI) error { return Outcome(u, "search", refined, "plan.json", nil) })
+
+	exported := exampleOutcome()
+	exported.Write, exported.Order = nil, "order.json"
+	golden(t, "search-order", func(u *ui.UI) error { return Outcome(u, "search", exported, "plan.json", nil) })
+
+	byOrder := exampleOutcome()
+	byOrder.Plan = &plan.Plan{Order: "order.json", Base: math.NaN()}
+	byOrder.Steps[0].Score = math.NaN()
+	golden(t, "apply-order", func(u *ui.UI) error { return Outcome(u, "apply", byOrder, "", nil) })
 
 	byMask := exampleOutcome()
 	byMask.Plan, byMask.Steps, byMask.Write.Check = nil, nil, nil

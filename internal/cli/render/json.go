@@ -37,6 +37,7 @@ type resultJSON struct {
 	Steps       []stepJSON       `json:"steps"`
 	Mask        blockmask.Mask   `json:"mask"`
 	Plan        string           `json:"plan,omitempty"`
+	Order       string           `json:"order,omitempty"`
 	Repair      *repairJSON      `json:"repair,omitempty"`
 	Output      *outputJSON      `json:"output,omitempty"`
 	Check       *checkJSON       `json:"check,omitempty"`
@@ -101,6 +102,7 @@ type outputJSON struct {
 	Bytes         int64   `json:"bytes"`
 	Layout        string  `json:"layout"`
 	SHA256        string  `json:"sha256"`
+	Params        uint64  `json:"params"`
 	ParamsRemoved uint64  `json:"params_removed"`
 	Ratio         float64 `json:"params_removed_ratio"`
 	Modelfile     string  `json:"modelfile,omitempty"`
@@ -128,9 +130,13 @@ type checkJSON struct {
 func newResultJSON(command string, out *prune.Outcome, plan string) resultJSON {
 	r := resultJSON{
 		Command: command, Tool: version.Tool(), LlamaCpp: out.Model.LlamaCpp, Model: out.Model.Path, ModelInfo: newModelJSON(out.Model),
-		Steps: []stepJSON{}, Mask: out.Removed, Plan: plan,
+		Steps: []stepJSON{}, Mask: out.Removed, Plan: plan, Order: out.Order,
 	}
-	if p := out.Plan; p != nil {
+	switch p := out.Plan; {
+	case p == nil:
+	case p.Order != "":
+		r.Order = p.Order
+	default:
 		c := p.Calibration
 		r.Calibration = &calibrationJSON{c.Description, c.TokensSHA256, c.Convention, c.Context, c.Sequences, c.Tokens, c.Chat, c.Self}
 		r.Metric, r.Strategy, r.Kind, r.BaseScore = p.Metric, p.Settings.Strategy, string(p.Settings.Unit), jsonnum.Known(p.Base)
@@ -149,7 +155,7 @@ func newResultJSON(command string, out *prune.Outcome, plan string) resultJSON {
 	if w := out.Write; w != nil {
 		r.Repair = newRepairJSON(out)
 		r.Output = &outputJSON{
-			Path: w.Path, Bytes: w.Bytes, Layout: string(w.Layout.Kind), SHA256: w.SHA256,
+			Path: w.Path, Bytes: w.Bytes, Layout: string(w.Layout.Kind), SHA256: w.SHA256, Params: w.Layout.Params,
 			ParamsRemoved: w.Layout.ParamsRemoved, Ratio: float64(w.Layout.ParamsRemoved) / float64(w.Layout.ParamsTotal),
 			IMatrix: w.IMatrix,
 		}

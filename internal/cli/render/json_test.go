@@ -149,7 +149,7 @@ func exampleOutcome() *prune.Outcome {
 		Removed: attn,
 		Write: &write.Result{
 			Written: gguf.Written{Path: "o.gguf", Bytes: 80, SHA256: "cc"},
-			Layout:  &layout.Result{Kind: layout.Deci, ParamsRemoved: 10, ParamsTotal: 40},
+			Layout:  &layout.Result{Kind: layout.Deci, ParamsRemoved: 10, ParamsTotal: 40, Params: 31},
 			Check: &write.Check{
 				Rows: 5, Exact: true, Text: "text", Context: 32, Batch: 64, Masked: perplexity.Estimate{PPL: 7}, Written: perplexity.Estimate{
 					PPL: 7, StdErr: math.NaN(), Convention: perplexity.Windows, Sequences: 3,
@@ -173,7 +173,7 @@ func TestResultJSON(t *testing.T) {
 		}},
 		"mask": "attn:3", "plan": "p.json",
 		"output": map[string]any{
-			"path": "o.gguf", "bytes": 80.0, "layout": "deci", "sha256": "cc", "params_removed": 10.0, "params_removed_ratio": 0.25,
+			"path": "o.gguf", "bytes": 80.0, "layout": "deci", "sha256": "cc", "params": 31.0, "params_removed": 10.0, "params_removed_ratio": 0.25,
 		},
 		"check": map[string]any{
 			"passed": true, "positions": 5.0, "max_abs_diff": 0.0, "nmse": 0.0, "exact": true, "ppl_masked": 7.0, "ppl_written": 7.0,

@@ -24,6 +24,9 @@ func Outcome(u *ui.UI, command string, out *prune.Outcome, plan string, reported
 	if plan != "" {
 		u.Resultf("plan    %s", plan)
 	}
+	if out.Order != "" {
+		u.Resultf("order   %s", out.Order)
+	}
 	if out.Write != nil {
 		Written(u, out)
 		if err := printPublication(u, out.Publish); err != nil {
@@ -48,14 +51,17 @@ func Steps(u *ui.UI, out *prune.Outcome) {
 		return
 	}
 	p := out.Plan
-	kld := p.Metric == perplexity.KLD.String()
+	scored, kld := p.Order == "", p.Metric == perplexity.KLD.String()
 	fast := false // is there a speed to show
 	for _, s := range out.Steps {
 		fast = fast || s.Speedup > 0
 	}
 	row := func(step any, removed string, score, ratio, gone, speed, file string) []any {
-		cells := []any{step, removed, score}
-		if !kld {
+		cells := []any{step, removed}
+		if scored {
+			cells = append(cells, score)
+		}
+		if scored && !kld {
 			cells = append(cells, ratio)
 		}
 		cells = append(cells, gone)
@@ -78,16 +84,21 @@ func Steps(u *ui.UI, out *prune.Outcome) {
 			fmt.Sprintf("%.1f%%", 100*s.Ratio), fmt.Sprintf("x%.2f", s.Speedup), size))
 	}
 	columns := []ui.Column{{Head: "step", Number: true}, {Head: "removed"}}
-	if kld {
+	switch {
+	case kld:
 		columns = append(columns, ui.Column{Head: "KLD", Number: true})
-	} else {
+	case scored:
 		columns = append(columns, ui.Column{Head: "PPL", Number: true}, ui.Column{Head: "ratio", Number: true})
 	}
 	columns = append(columns, ui.Column{Head: "parameters gone", Number: true})
 	if fast {
 		columns = append(columns, ui.Column{Head: "speed", Number: true})
 	}
-	u.Table(fmt.Sprintf("Calibration: %s", p.Calibration.Description), append(columns, ui.Column{Head: "file", Number: true}), rows)
+	title := "Calibration: " + p.Calibration.Description
+	if !scored {
+		title = "Order: " + p.Order
+	}
+	u.Table(title, append(columns, ui.Column{Head: "file", Number: true}), rows)
 	if estimated {
 		u.Resultf("~ is an estimate from a part of the text")
 	}
@@ -228,8 +239,8 @@ func Written(u *ui.UI, out *prune.Outcome) {
 	printRepair(u, out)
 	w := out.Write
 	u.Resultf("output  %s", w.Path)
-	u.Resultf("        %s (was %s), %.1f%% of the parameters gone, layout %s", format.Size(w.Bytes), format.Size(out.Model.Bytes),
-		100*float64(w.Layout.ParamsRemoved)/float64(w.Layout.ParamsTotal), w.Layout.Kind)
+	u.Resultf("        %s (was %s), %s parameters (%s gone), layout %s", format.Size(w.Bytes), format.Size(out.Model.Bytes),
+		format.Count(w.Layout.Params), percent(w.Layout.Gone()), w.Layout.Kind)
 	u.Resultf("        SHA-256 %s", w.SHA256)
 	defer printQuantized(u, w)
 	k := w.Check

@@ -60,6 +60,7 @@ func printSummary(u *ui.UI, out *prune.Outcome) {
 	switch {
 	case out.Repair != nil && len(out.Repair.Narrowed) > 0: // the score is of text that such a fit may not have seen
 		u.Resultf("PPL     %s", fittedText(out.Repair, p.Kinds))
+	case p.Order != "": // nothing was measured
 	case p.Metric == perplexity.KLD.String():
 		u.Resultf("KLD     %.4f nats on the calibration%s", last.Score, estimate)
 	case held == nil && !math.IsInf(last.Score, 0):

@@ -111,7 +111,7 @@ func (in Input) cardNumbers() []cardNumber {
 	}
 	out = append(
 		out,
-		cardNumber{"parameters", format.Count(p.Model.Params), fmt.Sprintf("%s (%s gone)", format.Count(p.Model.Params-s.ParamsRemoved), percent(s.Ratio))},
+		cardNumber{"parameters", format.Count(p.Model.Params), fmt.Sprintf("%s (%s gone)", format.Count(in.params()), percent(in.gone()))},
 	)
 	if held := in.heldBack(); held != nil {
 		out = append(out, cardNumber{"perplexity on text held back from the fit", scoreText(held.before, false), scoreText(held.after, false)})

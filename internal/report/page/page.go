@@ -111,6 +111,19 @@ func (in Input) subtitle() string {
 	return fmt.Sprintf("%s without %d of its %d attention and FFN blocks", in.sourceName(), blocks, of)
 }
 
+// params is how many parameters are left: of the file, or, where there is none yet, of the whole model without what the steps remove.
+func (in Input) params() uint64 {
+	if in.Pruned != nil {
+		return in.Pruned.Params
+	}
+	return in.Plan.Model.Params - in.Plan.Steps[in.steps()-1].ParamsRemoved
+}
+
+// gone is the part of the whole model's parameters that are not left.
+func (in Input) gone() float64 {
+	return 1 - float64(in.params())/float64(in.Plan.Model.Params)
+}
+
 // figures are the numbers at the top: what was saved and what it cost.
 func (in Input) figures() []figure {
 	p, k := in.Plan, in.steps()
@@ -126,7 +139,7 @@ func (in Input) figures() []figure {
 	if size > 0 {
 		out = append(out, figure{format.Size(size), "file size", "was " + format.Size(p.Model.Size)})
 	}
-	out = append(out, figure{percent(s.Ratio), "of the parameters gone", fmt.Sprintf("%s of %s", format.Count(s.ParamsRemoved), format.Count(p.Model.Params))})
+	out = append(out, figure{percent(in.gone()), "of the parameters gone", fmt.Sprintf("%s left of %s", format.Count(in.params()), format.Count(p.Model.Params))})
 	if n := in.narrowed(); n.FFNs > 0 {
 		out = append(out, n.figure())
 	}
