@@ -16,12 +16,25 @@ import (
 	"github.com/ggufprune/ggufprune/internal/source"
 )
 
-// Rival is a quantisation of the reference, about as small as the subject: what its user could have instead.
+// Rival is a quantisation of the reference, about as small as the subject: what its user could have instead. Its row is the last.
 type Rival struct {
-	Type   string // "" where no quantisation is as small
+	Type   string // of most of its weights, or what the reference was quantised to; "" where there is none
+	Label  string // what it is called
+	Path   string // "" where its file is gone
 	Bytes  int64
+	Origin string // Made, Requantized, Found or Given; "" where there is none
+	From   string // of Requantized: the type of the file that it was made from
+	Note   string // a sentence that belongs to a verdict on it; "" for none
 	Reason string // why there is none
 }
+
+// Where a rival is from.
+const (
+	Made        = "made"        // quantised from the reference, which has lost little yet
+	Requantized = "requantized" // quantised from the reference, which was quantised before
+	Found       = "found"       // on this machine
+	Given       = "given"       // by the user
+)
 
 // What [Job].Rival may be, besides a type.
 const (
@@ -57,31 +70,77 @@ func RivalTypes() []string {
 	return out
 }
 
-// quantisable are the types of which a quantisation to few bits is what llama.cpp's users would take: not of one that has
-// lost much already.
+// quantisable are the types of which a quantisation to few bits is what llama.cpp's users would take. Of one that has lost
+// much already they would take another file, which is looked for; what is made of it is worse than that.
 var quantisable = []string{"F32", "F16", "BF16", "Q8_0"}
 
 // slack is how much larger than wanted an estimated size may be: it is for another model.
 const slack = 1.05
 
-// rival makes the quantisation of the first model that is at most as large as the subject, and measures it.
+// rival sets a quantisation of the first model beside the subject: the user's, else one that is at most as large, found on this
+// machine where the first model is quantised already, else made of it.
 func (c *comparer) rival(ctx context.Context) error {
-	if c.j.Rival == "" || c.j.Rival == RivalOff || len(c.files) < 2 {
+	switch {
+	case len(c.files) < 2:
+		return nil
+	case c.j.RivalFile.Path != "":
+		return c.givenRival(ctx)
+	case c.j.Rival == "" || c.j.Rival == RivalOff:
 		return nil
 	}
-	c.out.Rival = &Rival{}
+	limit, handicap := c.files[c.subject].Bytes(), c.handicap()
+	if handicap != "" && c.j.Rival == RivalAuto {
+		if done, err := c.findRival(ctx, limit); done || err != nil {
+			return err
+		}
+	}
+	err := c.makeRival(ctx, limit)
+	if err != nil && (ctx.Err() != nil || c.j.Rival != RivalAuto) {
+		return err
+	}
+	if err != nil { // the rest of the comparison is worth having
+		c.out.Rival = &Rival{Reason: err.Error()}
+	}
+	if c.out.Rival.Type == "" && handicap != "" && c.j.Rival == RivalAuto {
+		c.out.Rival.Reason += ", and none was found on this machine; name one with --rival FILE"
+	}
+	return nil
+}
+
+// handicap is the type of the first model where a quantisation that is made of it is at a disadvantage, else "".
+func (c *comparer) handicap() string {
 	if from := mainType(c.files[0]); !slices.Contains(quantisable, from) {
-		c.out.Rival.Reason = fmt.Sprintf("the original is quantised already (%s)", from)
-		return nil
+		return from
 	}
-	limit := c.files[c.subject].Bytes()
+	return ""
+}
+
+// makeRival quantises the first model to the largest type that makes it at most as large as the subject, and measures that.
+func (c *comparer) makeRival(ctx context.Context, limit int64) error {
 	for _, name := range rivalChoices(c.j.Rival, c.files[0], limit) {
 		done, err := c.tryRival(ctx, name, limit)
 		if done || err != nil {
 			return err
 		}
 	}
-	c.out.Rival.Reason = fmt.Sprintf("no quantisation of the original that needs no importance matrix fits into %s", format.MiB(limit))
+	c.out.Rival = &Rival{Reason: fmt.Sprintf("no quantisation of the original that needs no importance matrix fits into %s", format.MiB(limit))}
+	return nil
+}
+
+// measureRival measures a rival, whose header is f, and adds its row. After an error there is neither.
+func (c *comparer) measureRival(ctx context.Context, r Rival, f *gguf.File) error {
+	n := len(c.out.Rows)
+	err := c.model(ctx, Contender{Label: r.Label, Path: f.Paths()[0]}, f, false)
+	if err != nil {
+		c.out.Rows = c.out.Rows[:n]
+		return err
+	}
+	row := &c.out.Rows[n]
+	if r.Type != "" {
+		row.Type = r.Type
+	}
+	row.Path, r.Type, r.Bytes = r.Path, row.Type, f.Bytes()
+	c.out.Rival = &r
 	return nil
 }
 
@@ -128,13 +187,13 @@ func (c *comparer) tryRival(ctx context.Context, name string, limit int64) (done
 	if f.Bytes() > limit && c.j.Rival == RivalAuto {
 		return false, nil
 	}
-	*c.out.Rival = Rival{Type: name, Bytes: f.Bytes()}
-	if err := c.model(ctx, Contender{Label: name, Path: file.Path}, f, false); err != nil {
-		return false, err
+	r := Rival{Origin: Made, Type: name, Label: name}
+	if r.From = c.handicap(); r.From != "" {
+		r.Origin = Requantized
+		r.Note = fmt.Sprintf("%s was requantised from %s, which costs it quality; a quant made from the full-precision model would be better, and "+
+			"--rival FILE sets one beside it.", name, r.From)
 	}
-	row := &c.out.Rows[len(c.out.Rows)-1]
-	row.Path, row.Type = "", name
-	return true, nil
+	return true, c.measureRival(ctx, r, f)
 }
 
 // reserve makes the temporary file of the rival beside the subject, where a file of that size could be written before.
