@@ -16,12 +16,19 @@ const (
 	tokenizerTokens = "tokenizer.ggml.tokens"
 )
 
-// sameVocabulary reports whether two files have the same tokens of the same kind of tokenizer. How the text is split before may
-// be unsaid in one of them, as in older files: whether they split a text alike is seen when they run.
+// sameVocabulary reports whether two files have the same tokens of the same kind of tokenizer. What one of them does not say, as
+// older files do not, is no difference: whether they split a text alike is seen when they run.
 func sameVocabulary(a, b *gguf.File) bool {
 	x, y := source.Text(a, tokenizerPre), source.Text(b, tokenizerPre)
 	if x != "" && y != "" && x != y || source.Text(a, tokenizerModel) != source.Text(b, tokenizerModel) {
 		return false
+	}
+	for _, key := range []string{"tokenizer.ggml.add_bos_token", "tokenizer.ggml.add_eos_token"} {
+		x, ok, _ := a.Bool(key) // what is no truth value counts as unsaid
+		y, also, _ := b.Bool(key)
+		if ok && also && x != y {
+			return false
+		}
 	}
 	tokens, ok := a.KV(tokenizerTokens)
 	others, also := b.KV(tokenizerTokens)

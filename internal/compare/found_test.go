@@ -105,6 +105,8 @@ func TestSameModel(t *testing.T) {
 		{"another architecture", original, set(t, "general.architecture", "qwen2"), false},
 		{"another splitting", original, set(t, "tokenizer.ggml.pre", "llama-bpe"), false},
 		{"other tokens", original, set(t, "tokenizer.ggml.tokens", []string{"a", "b"}), false},
+		{"no BOS in front", original, set(t, "tokenizer.ggml.add_bos_token", false), false},
+		{"BOS unsaid", original, set(t, "tokenizer.ggml.add_bos_token", nil), true},
 		{"ours", original, set(t, "ggufprune.mask", "attn:1"), false},
 		{"fewer blocks", original, func(p *gguf.Plan) {
 			p.Tensors = slices.DeleteFunc(p.Tensors, func(x gguf.PlanTensor) bool { return strings.HasPrefix(x.Name, "blk.11.") })

@@ -12,8 +12,9 @@ import (
 
 // Compare says what prune compares when it has written a file.
 type Compare struct {
-	off         bool
-	text, rival string
+	off   bool
+	text  string
+	rival Rival
 }
 
 // AddFlags adds the flags.
@@ -21,15 +22,9 @@ func (c *Compare) AddFlags(fs *pflag.FlagSet) {
 	Section(fs, "What to compare at the end (as ggufprune compare)", func(fs *pflag.FlagSet) {
 		fs.BoolVar(&c.off, "no-compare", false, "nothing")
 		fs.StringVar(&c.text, "compare-text", "", "`FILE` on this text (default: one that comes with the program and that no search by default has seen)")
-		RivalVar(fs, &c.rival, compare.RivalAuto, "the original quantised to this type beside it: auto, the largest that is no larger than the "+
-			"pruned file, off, or one of llama-quantize's such as Q4_K_M")
+		c.rival.AddFlags(fs, compare.RivalAuto, "without --rival, one no larger than the pruned file: auto, made of an original of 8 bits or more, else the "+
+			"largest that is on this machine, else requantised; or made in one of llama-quantize's types such as Q4_K_M; off")
 	})
-}
-
-// RivalVar adds --rival-quant.
-func RivalVar(fs *pflag.FlagSet, p *string, usual, usage string) {
-	fs.StringVar(p, "rival-quant", usual, "`TYPE` "+usage)
-	nameOf(fs, "rival-quant", rivals)
 }
 
 // What a comparison at the end of prune measures of speed: less than compare does, since nobody asked for it.
@@ -41,17 +36,19 @@ const (
 
 // Resolve returns what is to be compared, nil for nothing. files are those of the job.
 func (c *Compare) Resolve(files *corpus.Files) (*compare.Job, error) {
-	rival, err := compare.ParseRival(c.rival)
-	if err != nil {
-		return nil, Errorf("--rival-quant: %v", err)
+	j := &compare.Job{
+		Text:   corpus.Text{File: c.text, Files: files, Convention: perplexity.Windows, Batch: DefaultBatch},
+		UBatch: DefaultUBatch,
+		Speed:  &compare.SpeedTest{Prompt: shortPrompt, Generate: shortGenerate, Repeats: defaultRepeats, Limit: shortLimit},
+	}
+	if err := c.rival.Resolve(j); err != nil {
+		return nil, err
+	}
+	if c.off && j.RivalFile.Path != "" {
+		return nil, Errorf("--rival and --no-compare exclude each other; leave one of them out")
 	}
 	if c.off {
 		return nil, nil
-	}
-	j := &compare.Job{
-		Text:   corpus.Text{File: c.text, Files: files, Convention: perplexity.Windows, Batch: DefaultBatch},
-		UBatch: DefaultUBatch, Rival: rival,
-		Speed: &compare.SpeedTest{Prompt: shortPrompt, Generate: shortGenerate, Repeats: defaultRepeats, Limit: shortLimit},
 	}
 	if c.text != "" {
 		if _, err := j.Text.ReadEvaluation(); err != nil {
