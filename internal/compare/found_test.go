@@ -209,6 +209,10 @@ func TestRequantizedRival(t *testing.T) {
 	if want := " Q4_K_M was requantised from Q5_1, which costs it quality; a quant made from the full-precision model would be better, and --rival FILE sets one beside it."; !strings.HasSuffix(out.Verdict, want) {
 		t.Errorf("%q", out.Verdict)
 	}
+	j.Rival = "Q8_0"
+	if out = run(t, j); !strings.HasPrefix(out.Rival.Note, "Q8_0 is larger: 11.8 MiB against ") || !strings.Contains(out.Rival.Note, "MiB. Q8_0 was requantised from ") {
+		t.Errorf("%q", out.Rival.Note)
+	}
 	// Of this size the test's quantiser knows no type.
 	j.Rival = RivalAuto
 	j.Models[1].Path = variant(t, t.TempDir(), "small.gguf", gguf.Q3_K, set(t, "ggufprune.mask", "attn:1"))

@@ -8,7 +8,6 @@ import (
 	"os"
 
 	"github.com/ggufprune/ggufprune/gguf"
-	"github.com/ggufprune/ggufprune/internal/format"
 	"github.com/ggufprune/ggufprune/internal/source"
 )
 
@@ -68,9 +67,5 @@ func (c *comparer) givenRival(ctx context.Context) error {
 		return err
 	}
 	defer f.Close()
-	r := Rival{Origin: Given, Label: c.j.RivalFile.Label, Path: c.j.RivalFile.Path}
-	if limit := c.files[c.subject].Bytes(); f.Bytes() > limit {
-		r.Note = fmt.Sprintf("%s is larger: %s against %s.", r.Label, format.Size(f.Bytes()), format.Size(limit))
-	}
-	return c.measureRival(ctx, r, f)
+	return c.measureRival(ctx, Rival{Origin: Given, Label: c.j.RivalFile.Label, Path: c.j.RivalFile.Path}, f)
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/ggufprune/ggufprune/gguf"
+	"github.com/ggufprune/ggufprune/internal/format"
 )
 
 // Rival is a quantisation of the reference, about as small as the subject: what its user could have instead. Its row is the last.
@@ -118,6 +119,10 @@ func (c *comparer) measureRival(ctx context.Context, r Rival, f *gguf.File) erro
 		row.Type = r.Type
 	}
 	row.Path, r.Type, r.Bytes = r.Path, row.Type, f.Bytes()
+	if limit := c.files[c.subject].Bytes(); r.Bytes > limit { // as the user asked for it
+		larger := fmt.Sprintf("%s is larger: %s against %s.", r.Label, format.Size(r.Bytes), format.Size(limit))
+		r.Note = strings.TrimSpace(larger + " " + r.Note)
+	}
 	c.out.Rival = &r
 	return nil
 }

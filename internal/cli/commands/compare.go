@@ -34,6 +34,7 @@ of llama-bench, with the repeats of two models taking turns. With --ollama it as
 prompts, as raw text and as a chat, by the most likely tokens, and prints speeds, memory, and where the answers part.`,
 		Example: `  ggufprune compare model-Q8_0.gguf pruned-Q8_0.gguf
   ggufprune compare model-F16.gguf pruned-F16.gguf -f wiki.test.raw --chunks 40 --rival-quant auto
+  ggufprune compare model-Q4_K_M.gguf pruned.gguf --rival ollama:llama3.2:3b-instruct-q3_K_M
   ggufprune compare --ollama llama3.2:3b llama3.2:pruned -n 128`,
 		Args:              cobra.ArbitraryArgs,
 		ValidArgsFunction: flags.CompleteModels,
