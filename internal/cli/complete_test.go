@@ -116,6 +116,7 @@ func TestCompletionOfValues(t *testing.T) {
 		{"report ", "json"},
 		{"report plan.json ", ""},
 		{"quantize ", "gguf"},
+		{"prune --rival oll", "ollama:tiny:11m"},
 		{"compare --rival-quant ", "auto off Q8_0 Q6_K Q5_K_M "},
 	} {
 		got := strings.Join(completions(t, strings.Split(tt.words, " ")...), " ")

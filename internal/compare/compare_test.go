@@ -375,15 +375,4 @@ func TestRival(t *testing.T) {
 	if files, err := os.ReadDir(filepath.Dir(path)); err != nil || len(files) != 1 {
 		t.Errorf("left: %v, %v", files, err)
 	}
-	// Of what is quantised to few bits already there is no rival.
-	small := filepath.Join(t.TempDir(), "small.gguf")
-	e := enginetest.Runtime{}
-	typ, _ := e.ParseFileType("Q4_0")
-	if err := e.Quantize(t.Context(), tinyModel, small, engine.QuantizeParams{Type: typ}, nil); err != nil {
-		t.Fatal(err)
-	}
-	j.Models[0].Path = small
-	if out := run(t, j); out.Rival.Type != "" || !strings.Contains(out.Rival.Reason, "is quantised already (Q4_0)") || len(out.Rows) != 2 {
-		t.Errorf("%+v", out.Rival)
-	}
 }

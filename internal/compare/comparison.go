@@ -10,6 +10,7 @@ import (
 	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/gguf"
 	"github.com/ggufprune/ggufprune/internal/corpus"
+	"github.com/ggufprune/ggufprune/internal/modelref"
 	"github.com/ggufprune/ggufprune/internal/outfile"
 	"github.com/ggufprune/ggufprune/internal/progress"
 	"github.com/ggufprune/ggufprune/internal/source"
@@ -29,6 +30,11 @@ type Job struct {
 
 	Speed *SpeedTest // nil: none
 	Rival string     // what the first model is quantised to for comparison: RivalOff, RivalAuto or a type
+
+	RivalFile Contender // a file to be the rival in place of Rival; Path "" is none
+
+	// Nearby lists files on this machine among which may be quantisations of the model at path; nil: none are looked for.
+	Nearby func(path string) []modelref.Neighbour
 
 	Subject int // of Models, the one that the rival is set against; 0 is the second one
 }
@@ -158,6 +164,14 @@ func (c *comparer) open() error {
 			return err
 		}
 	}
+	if len(c.files) > 1 && c.j.RivalFile.Path != "" {
+		if c.compared(c.j.RivalFile.Path) {
+			return fmt.Errorf("rival %s is compared anyway; give another file with --rival", c.j.RivalFile.Label)
+		}
+		if err := c.j.CheckRival(c.j.Models[0].Path); err != nil {
+			return err
+		}
+	}
 	if c.j.BaseLogits != "" {
 		return c.openBase()
 	}
@@ -173,6 +187,9 @@ func (c *comparer) inputs() []string {
 	in := []string{c.j.Text.File}
 	for _, m := range c.j.Models {
 		in = append(in, gguf.Shards(m.Path)...)
+	}
+	if c.j.RivalFile.Path != "" {
+		in = append(in, gguf.Shards(c.j.RivalFile.Path)...)
 	}
 	return in
 }

@@ -14,7 +14,11 @@ func (c *comparer) verdict() string {
 	case o.Rival.Type == "":
 		return "Nothing to set against it: " + o.Rival.Reason + "."
 	}
-	return weigh(o.Rows[c.subjectRow], o.Rows[len(o.Rows)-1], o.Speed)
+	text := weigh(o.Rows[c.subjectRow], o.Rows[len(o.Rows)-1], o.Speed)
+	if o.Rival.Note != "" {
+		text += " " + o.Rival.Note
+	}
+	return text
 }
 
 // weigh sets two models against each other. A difference within the error of measurement is none.
@@ -29,29 +33,36 @@ func weigh(pruned, rival Row, t *SpeedTest) string {
 			times = fmt.Sprintf("x%.2f against x%.2f of the original's speed", pruned.Speed.GenerateRatio.Mean, rival.Speed.GenerateRatio.Mean)
 		}
 	}
-	name := rival.Type + " of the original"
+	// The quantiser's product is called by its type, a file by its name.
+	name, it, its, quantising := rival.Type+" of the original", "it", "its "+rival.Type, "Quantising"
+	if rival.Path != "" {
+		name, it, its = rival.Label, "the original", rival.Label
+	}
+	if rival.Pruned != "" {
+		quantising = "The rival"
+	}
 	// 1 is for the rival, -1 for the pruned model.
 	switch {
 	case quality > 0 && speed > 0:
-		return fmt.Sprintf("Quantising is the better buy here: %s is closer to it (%s) and generates faster (%s).", name, kld, times)
+		return fmt.Sprintf("%s is the better buy here: %s is closer to %s (%s) and generates faster (%s).", quantising, name, it, kld, times)
 	case quality > 0 && speed < 0:
-		return fmt.Sprintf("It depends: %s is closer to it (%s), the pruned model generates faster (%s).", name, kld, times)
+		return fmt.Sprintf("It depends: %s is closer to %s (%s), the pruned model generates faster (%s).", name, it, kld, times)
 	case quality > 0 && times != "":
-		return fmt.Sprintf("Quantising is the better buy here: %s is closer to it (%s) and generates as fast within the error of measurement (%s).", name, kld, times)
+		return fmt.Sprintf("%s is the better buy here: %s is closer to %s (%s) and generates as fast within the error of measurement (%s).", quantising, name, it, kld, times)
 	case quality > 0:
-		return fmt.Sprintf("Quantising is the better buy here: %s is closer to it (%s).", name, kld)
+		return fmt.Sprintf("%s is the better buy here: %s is closer to %s (%s).", quantising, name, it, kld)
 	case quality < 0 && speed > 0:
-		return fmt.Sprintf("It depends: the pruned model is closer to the original than its %s (%s), which generates faster (%s).", rival.Type, kld, times)
+		return fmt.Sprintf("It depends: the pruned model is closer to the original than %s (%s), which generates faster (%s).", its, kld, times)
 	case quality < 0 && times != "":
-		return fmt.Sprintf("Pruning is the better buy here: %s is further from it (%s) and no faster (%s).", name, kld, times)
+		return fmt.Sprintf("Pruning is the better buy here: %s is further from %s (%s) and no faster (%s).", name, it, kld, times)
 	case quality < 0:
-		return fmt.Sprintf("Pruning is the better buy here: %s is further from it (%s).", name, kld)
+		return fmt.Sprintf("Pruning is the better buy here: %s is further from %s (%s).", name, it, kld)
 	case speed > 0:
-		return fmt.Sprintf("Quantising is the better buy here: %s is as close to it (%s) and generates faster (%s).", name, kld, times)
+		return fmt.Sprintf("%s is the better buy here: %s is as close to %s (%s) and generates faster (%s).", quantising, name, it, kld, times)
 	case speed < 0:
-		return fmt.Sprintf("Pruning is the better buy here: %s is as close to it (%s) but generates slower (%s).", name, kld, times)
+		return fmt.Sprintf("Pruning is the better buy here: %s is as close to %s (%s) but generates slower (%s).", name, it, kld, times)
 	default:
-		return fmt.Sprintf("Neither is the better buy: %s is as close to it (%s).", name, kld)
+		return fmt.Sprintf("Neither is the better buy: %s is as close to %s (%s).", name, it, kld)
 	}
 }
 

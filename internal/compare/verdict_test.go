@@ -48,11 +48,20 @@ func TestVerdict(t *testing.T) {
 	if got := weigh(scored(0.5, 0), scored(0.1, 0), nil); got != "Quantising is the better buy here: Q6_K of the original is closer to it (KLD 0.1000 against 0.5000)." {
 		t.Errorf("without speeds: %q", got)
 	}
+	file := scored(0.1, 1)
+	file.Label, file.Path = "ollama:m:q3", "blob"
+	if got := weigh(scored(0.5, 1), file, nil); got != "Quantising is the better buy here: ollama:m:q3 is closer to the original (KLD 0.1000 against 0.5000)." {
+		t.Errorf("of a file: %q", got)
+	}
+	file.Pruned = Pruned
+	if got := weigh(scored(0.5, 1), file, nil); !strings.HasPrefix(got, "The rival is the better buy here: ollama:m:q3 ") {
+		t.Errorf("of a pruned file: %q", got)
+	}
 	if got := (&comparer{out: &Comparison{Rival: &Rival{Reason: "why"}}}).verdict(); got != "Nothing to set against it: why." {
 		t.Errorf("without a rival: %q", got)
 	}
-	base := &comparer{subjectRow: 2, out: &Comparison{Rival: &Rival{Type: "Q6_K"}, Rows: []Row{{}, scored(0, 1), scored(0.5, 1), scored(0.1, 1)}}}
-	if got := base.verdict(); !strings.Contains(got, "0.1000 against 0.5000") {
+	base := &comparer{subjectRow: 2, out: &Comparison{Rival: &Rival{Type: "Q6_K", Note: "But."}, Rows: []Row{{}, scored(0, 1), scored(0.5, 1), scored(0.1, 1)}}}
+	if got := base.verdict(); !strings.HasSuffix(got, "(KLD 0.1000 against 0.5000). But.") {
 		t.Errorf("with a base file: %q", got)
 	}
 }

@@ -143,6 +143,11 @@ func Run(ctx context.Context, j Job, sink progress.Sink) (*Outcome, error) {
 	if err := j.publication(j.Common).CheckOllama(ctx); err != nil {
 		return nil, err
 	}
+	if j.Compare != nil {
+		if err := j.Compare.CheckRival(j.Spec.Path); err != nil {
+			return nil, err
+		}
+	}
 	text, err := j.Calibration.Read(j.Text)
 	if err != nil {
 		return nil, err

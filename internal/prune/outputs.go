@@ -5,6 +5,7 @@ import (
 	"os"
 
 	"github.com/ggufprune/ggufprune/blockmask"
+	"github.com/ggufprune/ggufprune/gguf"
 	"github.com/ggufprune/ggufprune/internal/find"
 	"github.com/ggufprune/ggufprune/internal/outfile"
 	"github.com/ggufprune/ggufprune/internal/planfile"
@@ -35,6 +36,9 @@ func (j Job) Inputs() []string {
 	in := j.SearchJob.inputs()
 	if j.Compare != nil && j.Compare.Text.File != "" {
 		in = append(in, j.Compare.Text.File)
+	}
+	if j.Compare != nil && j.Compare.RivalFile.Path != "" {
+		in = append(in, gguf.Shards(j.Compare.RivalFile.Path)...)
 	}
 	return in
 }

@@ -34,6 +34,7 @@ of llama-bench, with the repeats of two models taking turns. With --ollama it as
 prompts, as raw text and as a chat, by the most likely tokens, and prints speeds, memory, and where the answers part.`,
 		Example: `  ggufprune compare model-Q8_0.gguf pruned-Q8_0.gguf
   ggufprune compare model-F16.gguf pruned-F16.gguf -f wiki.test.raw --chunks 40 --rival-quant auto
+  ggufprune compare model-Q4_K_M.gguf pruned.gguf --rival ollama:llama3.2:3b-instruct-q3_K_M
   ggufprune compare --ollama llama3.2:3b llama3.2:pruned -n 128`,
 		Args:              cobra.ArbitraryArgs,
 		ValidArgsFunction: flags.CompleteModels,
@@ -42,19 +43,20 @@ prompts, as raw text and as a chat, by the most likely tokens, and prints speeds
 
 // compareOptions are the flags of compare.
 type compareOptions struct {
-	speed             flags.Speed
-	text              flags.Text
-	model             flags.Model
-	rival, base, save string
-	force             bool
-	ollama            bool
-	prompts           string
+	speed      flags.Speed
+	text       flags.Text
+	model      flags.Model
+	rival      flags.Rival
+	base, save string
+	force      bool
+	ollama     bool
+	prompts    string
 }
 
 func (o *compareOptions) addFlags(fs *pflag.FlagSet) {
 	flags.Section(fs, "What to compare", func(fs *pflag.FlagSet) {
-		flags.RivalVar(fs, &o.rival, compare.RivalOff, "also the first model quantised to this type: auto, the largest that is no larger than the second "+
-			"model's file, off, or one of llama-quantize's such as Q4_K_M")
+		o.rival.AddFlags(fs, compare.RivalOff, "also one no larger than the second model's file: auto, made of a first model of 8 bits or more, else the "+
+			"largest that is on this machine, else requantised; or made in one of llama-quantize's types such as Q4_K_M; off")
 		fs.StringVar(&o.base, "base-logits", "", "`FILE` compare with what llama-perplexity --kl-divergence-base saved here, on its text")
 		fs.StringVar(&o.save, "save-base-logits", "", "`FILE` keep what the first model predicts in that form")
 		fs.BoolVar(&o.force, "force", false, "overwrite an existing file")
@@ -94,8 +96,8 @@ func (o *compareOptions) job(fs *pflag.FlagSet) (j compare.Job, err error) {
 		return j, flags.Errorf("compare needs two models at least; give ggufprune compare base.gguf other.gguf")
 	case o.base != "" && o.save != "":
 		return j, flags.Errorf("--base-logits and --save-base-logits exclude each other; give one of them")
-	case len(paths) == 1 && o.rival != compare.RivalOff:
-		return j, flags.Errorf("--rival-quant needs a model to rival; give ggufprune compare base.gguf other.gguf")
+	case len(paths) == 1 && o.rival.Asked() != "":
+		return j, flags.Errorf("--%s needs a model to rival; give ggufprune compare base.gguf other.gguf", o.rival.Asked())
 	}
 	for _, name := range []string{"file", "ctx-size", "chunks"} {
 		if o.base != "" && fs.Changed(name) {
@@ -121,8 +123,8 @@ func (o *compareOptions) job(fs *pflag.FlagSet) (j compare.Job, err error) {
 	if j.Text.Convention != perplexity.Windows {
 		return j, flags.Errorf("--convention is %q; compare measures windows, as llama-perplexity does", j.Text.Convention)
 	}
-	if j.Rival, err = compare.ParseRival(o.rival); err != nil {
-		return j, flags.Errorf("--rival-quant: %v", err)
+	if err = o.rival.Resolve(&j); err != nil {
+		return j, err
 	}
 	j.Models, j.UBatch = contenders(models), o.text.UBatch
 	j.BaseLogits, j.SaveBase, j.Force = o.base, o.save, o.force

@@ -1,19 +1,22 @@
 package flags
 
 import (
+	"path/filepath"
 	"time"
 
 	"github.com/spf13/pflag"
 
 	"github.com/ggufprune/ggufprune/internal/compare"
 	"github.com/ggufprune/ggufprune/internal/corpus"
+	"github.com/ggufprune/ggufprune/internal/modelref"
 	"github.com/ggufprune/ggufprune/perplexity"
 )
 
 // Compare says what prune compares when it has written a file.
 type Compare struct {
-	off         bool
-	text, rival string
+	off   bool
+	text  string
+	rival Rival
 }
 
 // AddFlags adds the flags.
@@ -21,15 +24,9 @@ func (c *Compare) AddFlags(fs *pflag.FlagSet) {
 	Section(fs, "What to compare at the end (as ggufprune compare)", func(fs *pflag.FlagSet) {
 		fs.BoolVar(&c.off, "no-compare", false, "nothing")
 		fs.StringVar(&c.text, "compare-text", "", "`FILE` on this text (default: one that comes with the program and that no search by default has seen)")
-		RivalVar(fs, &c.rival, compare.RivalAuto, "the original quantised to this type beside it: auto, the largest that is no larger than the "+
-			"pruned file, off, or one of llama-quantize's such as Q4_K_M")
+		c.rival.AddFlags(fs, compare.RivalAuto, "without --rival, one no larger than the pruned file: auto, made of an original of 8 bits or more, else the "+
+			"largest that is on this machine, else requantised; or made in one of llama-quantize's types such as Q4_K_M; off")
 	})
-}
-
-// RivalVar adds --rival-quant.
-func RivalVar(fs *pflag.FlagSet, p *string, usual, usage string) {
-	fs.StringVar(p, "rival-quant", usual, "`TYPE` "+usage)
-	nameOf(fs, "rival-quant", rivals)
 }
 
 // What a comparison at the end of prune measures of speed: less than compare does, since nobody asked for it.
@@ -41,17 +38,19 @@ const (
 
 // Resolve returns what is to be compared, nil for nothing. files are those of the job.
 func (c *Compare) Resolve(files *corpus.Files) (*compare.Job, error) {
-	rival, err := compare.ParseRival(c.rival)
-	if err != nil {
-		return nil, Errorf("--rival-quant: %v", err)
+	j := &compare.Job{
+		Text:   corpus.Text{File: c.text, Files: files, Convention: perplexity.Windows, Batch: DefaultBatch},
+		UBatch: DefaultUBatch,
+		Speed:  &compare.SpeedTest{Prompt: shortPrompt, Generate: shortGenerate, Repeats: defaultRepeats, Limit: shortLimit},
+	}
+	if err := c.rival.Resolve(j); err != nil {
+		return nil, err
+	}
+	if c.off && j.RivalFile.Path != "" {
+		return nil, Errorf("--rival and --no-compare exclude each other; leave one of them out")
 	}
 	if c.off {
 		return nil, nil
-	}
-	j := &compare.Job{
-		Text:   corpus.Text{File: c.text, Files: files, Convention: perplexity.Windows, Batch: DefaultBatch},
-		UBatch: DefaultUBatch, Rival: rival,
-		Speed: &compare.SpeedTest{Prompt: shortPrompt, Generate: shortGenerate, Repeats: defaultRepeats, Limit: shortLimit},
 	}
 	if c.text != "" {
 		if _, err := j.Text.ReadEvaluation(); err != nil {
@@ -59,6 +58,56 @@ func (c *Compare) Resolve(files *corpus.Files) (*compare.Job, error) {
 		}
 	}
 	return j, nil
+}
+
+// Rival says what is set against the pruned file.
+type Rival struct {
+	file, quant string
+
+	fs *pflag.FlagSet
+}
+
+// AddFlags adds the flags. usual is the default of --rival-quant, of which usage says more.
+func (r *Rival) AddFlags(fs *pflag.FlagSet, usual, usage string) {
+	r.fs = fs
+	fs.StringVar(&r.file, "rival", "", "`FILE` a quantisation of the original beside it, whatever its size; or a name as with -m")
+	fs.StringVar(&r.quant, "rival-quant", usual, "`TYPE` "+usage)
+	nameOf(fs, "rival", models)
+	nameOf(fs, "rival-quant", rivals)
+}
+
+// Asked returns the flag by which the user asks for a rival, "" for none.
+func (r *Rival) Asked() string {
+	switch {
+	case r.file != "":
+		return "rival"
+	case r.fs.Changed("rival-quant") && r.quant != compare.RivalOff:
+		return "rival-quant"
+	}
+	return ""
+}
+
+// Resolve puts the rival into j.
+func (r *Rival) Resolve(j *compare.Job) (err error) {
+	if j.Rival, err = compare.ParseRival(r.quant); err != nil {
+		return Errorf("--rival-quant: %v", err)
+	}
+	j.Nearby = modelref.System().Nearby
+	if r.file == "" {
+		return nil
+	}
+	if r.fs.Changed("rival-quant") {
+		return Errorf("--rival and --rival-quant exclude each other; give one of them")
+	}
+	ref, err := modelref.System().Find(r.file)
+	if err != nil {
+		return err
+	}
+	j.RivalFile = compare.Contender{Label: ref.Given, Path: ref.Path}
+	if ref.Given == "" {
+		j.RivalFile.Label = filepath.Base(ref.Path)
+	}
+	return nil
 }
 
 // Speed says how speed is measured. Names, meaning and defaults are llama-bench's, --no-speed is ours.

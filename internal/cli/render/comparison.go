@@ -92,7 +92,7 @@ func Measured(c *compare.Comparison) []page.Measured {
 		case i == 0:
 			m.Role = page.Original
 		case c.Rival != nil && c.Rival.Type != "" && i == len(c.Rows)-1:
-			m.Role = page.Rival
+			m.Role, m.Note = page.Rival, c.Rival.Note
 		case r.Pruned == compare.Repaired:
 			m.Role = page.Repaired
 		}

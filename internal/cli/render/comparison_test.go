@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/ggufprune/ggufprune/internal/compare"
+	"github.com/ggufprune/ggufprune/internal/report/page"
 	"github.com/ggufprune/ggufprune/internal/ui"
 	"github.com/ggufprune/ggufprune/perplexity/kld"
 )
@@ -46,7 +47,7 @@ func exampleComparison() *compare.Comparison {
 				KL: exampleKL(0.01), Speed: speed(1.1),
 			},
 		},
-		Rival: &compare.Rival{Type: "Q5_K_M", Bytes: 11 << 29}, Verdict: "It depends.",
+		Rival: &compare.Rival{Type: "Q5_K_M", Label: "Q5_K_M", Bytes: 11 << 29, Origin: compare.Requantized, From: "Q6_K", Note: "Requantised."}, Verdict: "It depends.",
 	}
 }
 
@@ -155,11 +156,16 @@ func TestComparisonJSON(t *testing.T) {
 				"ppl": nil, "ppl_stderr": 0.0, "divergence": divergence(0.01), "speed": speed(1.1),
 			},
 		},
-		"rival": map[string]any{"type": "Q5_K_M", "bytes": float64(11 << 29)}, "verdict": "It depends.",
+		"rival": map[string]any{
+			"type": "Q5_K_M", "bytes": float64(11 << 29), "label": "Q5_K_M", "origin": "requantized", "requantized_from": "Q6_K", "note": "Requantised.",
+		}, "verdict": "It depends.",
 	}}
 	equal := cmp.Comparer(func(a, b float64) bool { return math.Abs(a-b) <= 1e-12*math.Abs(a) })
 	if d := cmp.Diff(want, got, equal); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
+	}
+	if m := Measured(exampleComparison()); m[2].Role != page.Rival || m[2].Note != "Requantised." {
+		t.Errorf("drawn: %+v", m[2])
 	}
 	if newComparisonJSON(nil) != nil {
 		t.Error("no comparison is not null")

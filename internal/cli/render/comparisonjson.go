@@ -94,10 +94,15 @@ type speedJSON struct {
 	Load          float64 `json:"load_s"`
 }
 
-// rivalJSON is the quantisation of the first model.
+// rivalJSON is a quantisation of the first model.
 type rivalJSON struct {
 	Type   string `json:"type,omitempty"`
 	Bytes  int64  `json:"bytes,omitempty"`
+	Origin string `json:"origin,omitempty"`
+	Label  string `json:"label,omitempty"`
+	Model  string `json:"model,omitempty"`
+	From   string `json:"requantized_from,omitempty"`
+	Note   string `json:"note,omitempty"`
 	Reason string `json:"reason,omitempty"`
 }
 
@@ -120,7 +125,7 @@ func newComparisonJSON(c *compare.Comparison) *comparisonJSON {
 		})
 	}
 	if r := c.Rival; r != nil {
-		j.Rival = &rivalJSON{r.Type, r.Bytes, r.Reason}
+		j.Rival = &rivalJSON{r.Type, r.Bytes, r.Origin, r.Label, r.Path, r.From, r.Note, r.Reason}
 	}
 	return j
 }

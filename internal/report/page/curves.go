@@ -176,6 +176,9 @@ func (in Input) heldOut() *chart.Curve {
 	c.ID, c.XName, c.YName = "heldout", "File size, "+name, "Perplexity"
 	c.Title = "Perplexity of the compared models against file size"
 	c.Legend = "◆ original, ● pruned, ■ the original in a smaller quantisation; the bars are one standard error."
+	if r, ok := in.measured(Rival); ok && r.Note != "" {
+		c.Legend += " " + clean(r.Note)
+	}
 	c.Desc = "On text that the search did not use; the bars are one standard error. The table has the numbers."
 	for i, m := range used {
 		c.Points = append(c.Points, chart.Point{

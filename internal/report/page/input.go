@@ -104,6 +104,7 @@ type Measured struct {
 	StdErr float64 // of PPL; 0 is unknown
 	KLD    float64 // mean, to the original, in nats; 0 is unknown
 	Speed  float64 // generated tokens per second; 0 is unknown
+	Note   string  // what to know before believing it, in sentences; "" for nothing
 }
 
 // steps returns how many steps were carried out.

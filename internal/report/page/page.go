@@ -260,6 +260,9 @@ func (in Input) verdict() string {
 	if pruned.Speed > 0 && rival.Speed > 0 {
 		text += fmt.Sprintf(" They generate %.1f and %.1f tokens per second.", pruned.Speed, rival.Speed)
 	}
+	if rival.Note != "" {
+		text += " " + clean(rival.Note)
+	}
 	return text
 }
 

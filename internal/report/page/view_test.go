@@ -99,6 +99,13 @@ func TestVerdict(t *testing.T) {
 			t.Errorf("%v: %s", c, got)
 		}
 	}
+	noted := Input{Measured: []Measured{{Role: Pruned, Bytes: 9, PPL: 6, StdErr: 0.1}, {Role: Rival, Bytes: 8, PPL: 7, StdErr: 0.1, Note: "It was requantised."}}}
+	if got := noted.verdict(); !strings.HasSuffix(got, "pruning is the better buy. It was requantised.") {
+		t.Errorf("a rival with a handicap: %s", got)
+	}
+	if got := noted.heldOut().Legend; !strings.HasSuffix(got, "one standard error. It was requantised.") {
+		t.Errorf("its legend: %s", got)
+	}
 	judged := Input{
 		Measured: []Measured{{Role: Pruned, PPL: 7, StdErr: 0.1}, {Role: Rival, PPL: 6, StdErr: 0.1}}, Tables: []Table{{Note: "Pruning is."}},
 	}
