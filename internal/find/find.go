@@ -55,6 +55,9 @@ func Run(ctx context.Context, src *source.Source, j Job, c *perplexity.Corpus, s
 	if err != nil {
 		return nil, err
 	}
+	if err := f.offTwin(ctx); err != nil {
+		return nil, err
+	}
 	return &Result{Plan: p, Blocks: f.blocks, Removed: found.result.Removed()}, nil
 }
 
@@ -121,6 +124,9 @@ func (f *finder) search(ctx context.Context) (found, error) {
 		return found{}, err
 	}
 	if err := model.Check(f.Unit, f.Goal); err != nil {
+		return found{}, err
+	}
+	if err := f.onTwin(ctx); err != nil {
 		return found{}, err
 	}
 	if f.set, err = f.withMetric(ctx, f.Method.Metric); err != nil {

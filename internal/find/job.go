@@ -76,6 +76,8 @@ type finder struct {
 	set     *perplexity.Set
 	blocks  []layout.Block
 	journal *searchJournal // nil without a plan
+	twin    bool           // the loaded model is a copy that is computed faster,
+	mapped  bool           // of one whose file is mapped
 	grain   int            // of the widths of FFNs, where they are narrowed
 	sink    progress.Sink
 }

@@ -44,7 +44,8 @@ func (f *finder) openJournal() (*searchJournal, error) {
 		Flash      string         `json:"flash_attn"`
 		Text       any            `json:"calibration"`
 		Fit        *fitConfig     `json:"fit,omitempty"`
-	}{cmp.Or(m.Strategy, strategy.Names()[0]), m.Metric.String(), cmp.Or(m.Confidence, strategy.DefaultConfidence), m.Time, f.Unit, f.Goal, m.Seed, f.Text.Batch, f.src.Spec.FlashAttn, f.Calibration.Config(), fit})
+		Twin       bool           `json:"twin,omitempty"`
+	}{cmp.Or(m.Strategy, strategy.Names()[0]), m.Metric.String(), cmp.Or(m.Confidence, strategy.DefaultConfidence), m.Time, f.Unit, f.Goal, m.Seed, f.Text.Batch, f.src.Spec.FlashAttn, f.Calibration.Config(), fit, f.twinOf() != nil})
 	if err != nil {
 		return nil, err
 	}

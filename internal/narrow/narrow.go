@@ -144,7 +144,7 @@ func (n *Narrower) Run(ctx context.Context, g Given) (*Found, error) {
 	if n.own, err = n.writeOwn(ctx); err != nil {
 		return nil, err
 	}
-	if n.twin, err = repair.LoadTwin(ctx, n.src, n.Repair, n.Plan, n.sink); err != nil {
+	if n.twin, err = repair.FitTwin(n.src, n.Repair).Load(ctx, n.src, n.Plan, n.sink); err != nil {
 		return nil, err
 	}
 	out := new(Found)

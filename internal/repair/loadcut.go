@@ -32,7 +32,7 @@ func loadCut(ctx context.Context, s *source.Source, dir string, changed map[stri
 		}
 		loaded[n.Tensor], types[n.Tensor] = data, gguf.F16
 	}
-	if err := loadAs(ctx, s, types, dir, "a copy in which the tensors that lost columns are in F16, for the check,", sink); err != nil {
+	if err := loadAs(ctx, s, types, dir, "repair: a copy in which the tensors that lost columns are in F16, for the check,", sink); err != nil {
 		return err
 	}
 	s.SetTypes(raised)

@@ -103,7 +103,7 @@ func raise(ctx context.Context, s *source.Source, q Request, dir string, sink pr
 	if len(types) == 0 {
 		return nil
 	}
-	return loadAs(ctx, s, types, dir, "a copy of the original with higher types", sink)
+	return loadAs(ctx, s, types, dir, "repair: a copy of the original with higher types", sink)
 }
 
 // lower gives back what the repair has not changed, so that the loaded model has the types of the file to be.
@@ -117,11 +117,11 @@ func lower(ctx context.Context, s *source.Source, dir string, sink progress.Sink
 	if len(types) == len(s.Types()) {
 		return nil
 	}
-	return loadAs(ctx, s, types, dir, fmt.Sprintf("%d of %d tensors keep their type: a copy without them, for the check,", len(s.Types())-len(types), len(s.Types())), sink)
+	return loadAs(ctx, s, types, dir, fmt.Sprintf("repair: %d of %d tensors keep their type: a copy without them, for the check,", len(s.Types())-len(types), len(s.Types())), sink)
 }
 
 // loadAs loads the model with some tensors in other types, by way of a temporary file in dir that is gone when it returns. what
-// describes it.
+// begins the sentence that describes it.
 func loadAs(ctx context.Context, s *source.Source, types map[string]gguf.Type, dir, what string, sink progress.Sink) error {
 	if len(types) == 0 {
 		return s.LoadPlain(ctx)
@@ -139,7 +139,7 @@ func loadAs(ctx context.Context, s *source.Source, types map[string]gguf.Type, d
 		}
 		plan.Tensors = append(plan.Tensors, to)
 	}
-	sink.Notef("repair: %s takes %s in %s while it is loaded", what, format.MiB(plan.Size()), dir)
+	sink.Notef("%s takes %s in %s while it is loaded", what, format.MiB(plan.Size()), dir)
 	bar := sink.Start("write the copy", plan.Size())
 	defer bar.Stop()
 	file, err := gguf.WriteTemp(ctx, filepath.Join(dir, "ggufprune-repair.gguf"), plan, gguf.WriteOptions{

@@ -56,7 +56,7 @@ func Run(ctx context.Context, src *source.Source, q Request, sink progress.Sink)
 		return nil, err
 	}
 	if q.narrow() && q.Twin == nil {
-		twin, err := LoadTwin(ctx, src, r, q.Output, sink)
+		twin, err := FitTwin(src, r).Load(ctx, src, q.Output, sink)
 		if err != nil {
 			return nil, err
 		}

@@ -67,10 +67,6 @@ func (d *Done) Close() error { return d.log.Close() }
 // Remove deletes what is kept of the repair, when the file that it led to is on disk.
 func (d *Done) Remove() error { return d.log.Remove() }
 
-// Twin is the types that a model's tensors have in a copy of it, made because llama.cpp computes long prompts faster on it. Weights of
-// the copy are set by those of the file, which stay what is fitted and written. Nil: there is none.
-type Twin map[string]gguf.Type
-
 // Kind is what a kind of text loses on what is held back of it: perplexities.
 type Kind struct {
 	Name          string

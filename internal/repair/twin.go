@@ -3,47 +3,88 @@ package repair
 import (
 	"context"
 	"fmt"
+	"os"
 	"slices"
 
 	"github.com/ggufprune/ggufprune/engine"
 	"github.com/ggufprune/ggufprune/gguf"
+	"github.com/ggufprune/ggufprune/internal/cgroup"
 	"github.com/ggufprune/ggufprune/internal/progress"
 	"github.com/ggufprune/ggufprune/internal/source"
 )
 
+// Twin is the types that a model's tensors have in a copy of it, made because llama.cpp computes long prompts faster on it. Weights of
+// the copy are set by those of the file, which stay what is fitted and written. Nil: there is none.
+type Twin map[string]gguf.Type
+
 // packed are the types that llama.cpp multiplies fast with on a CPU without repacking them, which a model whose weights are changed
-// cannot have. F16 is 1.7 times as fast as Q4_1 on the machine of docs/BENCHMARKS.md.
-var packed = []gguf.Type{gguf.F32, gguf.F16, gguf.BF16, gguf.Q8_0, gguf.Q4_0, gguf.Q5_0, gguf.IQ4_NL}
+// cannot have. repacked are fast, too, where weights stay as they are. F16 is about twice as fast as Q4_1, Q5_1, Q3_K and Q5_K on the
+// machine of docs/BENCHMARKS.md.
+var (
+	packed   = []gguf.Type{gguf.F32, gguf.F16, gguf.BF16, gguf.Q8_0, gguf.Q4_0, gguf.Q5_0, gguf.IQ4_NL}
+	repacked = []gguf.Type{gguf.Q2_K, gguf.Q4_K, gguf.IQ4_XS}
+)
 
-// maxTwin is the largest copy in bytes: it stays in memory for as long as the fits take.
-const maxTwin = 4 << 30
+// A copy stays in memory for as long as the fits or the search take.
+const (
+	maxFitTwin     = 4 << 30 // bytes, for fits: they need memory themselves
+	searchTwinPart = 0.5     // of the memory that there is, for searches; maxFitTwin where that is unknown
+)
 
-// LoadTwin loads a copy of the model with its slow tensors in F16, by way of a temporary file, where that is worth it; nil and no error
-// where it is not. output is the file that the fits are for. Source.LoadPlain gives the model back.
-func LoadTwin(ctx context.Context, s *source.Source, r Options, output string, sink progress.Sink) (Twin, error) {
-	if r.Type != nil || onGPU(s.Spec) {
-		return nil, nil
+// FitTwin returns the types of a copy of the model in which fits are computed faster; nil where none is worth it.
+func FitTwin(s *source.Source, r Options) Twin {
+	if r.Type != nil {
+		return nil
 	}
-	types, size := Twin{}, int64(0)
+	return twinOf(s, packed, maxFitTwin)
+}
+
+// SearchTwin returns the types of a copy in which a search is computed faster; nil where none is worth it.
+func SearchTwin(s *source.Source) Twin {
+	limit := int64(maxFitTwin)
+	if total := totalMemory(s.Spec.Engine.Devices(), cgroup.MemoryLimit(os.DirFS("/"))); total > 0 {
+		limit = int64(searchTwinPart * float64(total))
+	}
+	return twinOf(s, slices.Concat(packed, repacked), limit)
+}
+
+// twinOf has the tensors in F16 that are in none of the types fast.
+func twinOf(s *source.Source, fast []gguf.Type, limit int64) Twin {
+	if onGPU(s.Spec) {
+		return nil
+	}
+	types := Twin{}
 	for _, t := range s.File.Tensors() {
-		if len(t.Dims) < 2 || slices.Contains(packed, t.Type) {
-			size += t.Size
-			continue
+		if len(t.Dims) > 1 && !slices.Contains(fast, t.Type) {
+			types[t.Name] = gguf.F16
 		}
-		types[t.Name] = gguf.F16
-		size += int64(gguf.F16.TypeSize() * t.Elements())
 	}
-	if len(types) == 0 || size > maxTwin {
+	if len(types) == 0 || modelBytes(s, types) > limit {
+		return nil
+	}
+	return types
+}
+
+// Load loads the copy in place of the model, by way of a temporary file beside output. Where that fails, for want of room, the model is
+// loaded as it was, and nil is returned. Source.LoadPlain gives the model back.
+func (t Twin) Load(ctx context.Context, s *source.Source, output string, sink progress.Sink) (Twin, error) {
+	if len(t) == 0 {
 		return nil, nil
 	}
+	mapped := s.Spec.Model.NoMmap
 	s.CloseModel()
 	s.Spec.Model.NoMmap = true
-	err := loadAs(ctx, s, types, scratchFolder(output), "a copy in F16, which llama.cpp computes faster on,", sink)
-	if err != nil {
-		return nil, fmt.Errorf("a copy of the model in F16: %w", err)
+	err := loadAs(ctx, s, t, scratchFolder(output), "a copy in F16, which llama.cpp computes faster on,", sink)
+	if err == nil {
+		s.SetTypes(nil)
+		return t, nil
 	}
-	s.SetTypes(nil)
-	return types, nil
+	if ctx.Err() != nil {
+		return nil, err
+	}
+	sink.Notef("the work does without a copy in F16, which would be faster: %v", err)
+	s.Spec.Model.NoMmap = mapped
+	return nil, s.Reload(ctx)
 }
 
 // onGPU reports whether layers of the model may run on a GPU.
