@@ -95,6 +95,7 @@ samebits: setup ## are the outputs those of another build? BEFORE=PROGRAM (defau
 
 bench: peers ## the figures of docs/BENCHMARKS.md (needs some GB of disk, and a machine at rest)
 	go run ./internal/bench engine
+	go run ./internal/bench engine -types
 
 bench-search: setup ## the search's figures of docs/BENCHMARKS.md (an hour or two on two cores)
 	go run ./internal/bench search $(SEARCHTEXT) $(SEARCHBENCH)

@@ -21,18 +21,6 @@ import (
 
 const items = root + "/testdata/tasks/"
 
-// nobody is a reporter that nobody reads.
-type nobody struct{}
-
-func (nobody) Notef(string, ...any)             {}
-func (nobody) Warnf(string, ...any)             {}
-func (nobody) Start(string, int64) progress.Bar { return nobody{} }
-func (nobody) Event(any)                        {}
-func (nobody) OnStatus(func() string) func()    { return func() {} }
-func (nobody) Set(int64, string)                {}
-func (nobody) Left(time.Duration)               {}
-func (nobody) Stop()                            {}
-
 // llamaRows returns what llama-perplexity prints for each item: the fields behind the item's number.
 func llamaRows(t *testing.T, n int, row *regexp.Regexp, args ...string) [][]string {
 	t.Helper()
@@ -64,7 +52,7 @@ func accuracy(t *testing.T, model, file string, draw int) *tasks.Result {
 	out, err := evaluate.Tasks(context.Background(), evaluate.TasksJob{
 		Spec: source.Spec{Engine: llamabind.Runtime{}, Path: model, Threads: 2}, Tasks: []evaluate.TaskFile{{Name: name, Path: items + file}},
 		Draw: map[tasks.Convention]int{convention: draw}, Batch: 2048, UBatch: 512,
-	}, nobody{})
+	}, progress.Silent{})
 	if err != nil {
 		t.Fatal(err)
 	}

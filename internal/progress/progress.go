@@ -28,3 +28,18 @@ type Bar interface {
 	// Stop takes the line away. It may be called twice.
 	Stop()
 }
+
+// Silent is a Sink that tells nobody.
+type Silent struct{}
+
+func (Silent) Notef(string, ...any)          {}
+func (Silent) Warnf(string, ...any)          {}
+func (Silent) Start(string, int64) Bar       { return silentBar{} }
+func (Silent) Event(any)                     {}
+func (Silent) OnStatus(func() string) func() { return func() {} }
+
+type silentBar struct{}
+
+func (silentBar) Set(int64, string)  {}
+func (silentBar) Left(time.Duration) {}
+func (silentBar) Stop()              {}

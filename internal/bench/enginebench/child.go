@@ -14,6 +14,9 @@ import (
 
 // runChild makes one measurement in a process of its own.
 func runChild(ctx context.Context, what, model, text string, n, threads int) error {
+	if what == plainPass || what == searchPass {
+		return typeChild(ctx, what, model, text, n, threads)
+	}
 	m, err := llamabind.LoadModel(ctx, model, engine.ModelParams{})
 	if err != nil {
 		return err

@@ -28,6 +28,7 @@ func Run(ctx context.Context, args []string) error {
 	peers := fs.String("peers", "third_party/llama.cpp/build/bin", "folder with llama-perplexity")
 	threads := fs.Int("t", llamabind.PhysicalCores(), "threads")
 	quick := fs.Bool("quick", false, "only the small shape")
+	types := fs.Bool("types", false, "only the speed of a search's passes in each tensor type")
 	if err := fs.Parse(args); err != nil {
 		return err
 	}
@@ -44,6 +45,9 @@ func Run(ctx context.Context, args []string) error {
 		b.dir = tmp
 	}
 	fmt.Printf("machine: %s, %d threads, %s/%s, llama.cpp %s\n", machine.CPUName(), *threads, runtime.GOOS, runtime.GOARCH, llamabind.LlamaTag)
+	if *types {
+		return b.types(ctx)
+	}
 	shapes := []randmodel.Shape{randmodel.Qwen05B, randmodel.Llama1B}
 	if *quick {
 		shapes = shapes[:1]

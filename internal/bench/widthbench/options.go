@@ -81,18 +81,11 @@ const (
 )
 
 // told is where jobs tell what they do: only warnings are worth a line here.
-type told struct{}
+type told struct{ progress.Silent }
 
-func (told) Notef(string, ...any) {}
 func (told) Warnf(format string, args ...any) {
 	fmt.Fprintf(os.Stderr, "warning: "+format+"\n", args...)
 }
-func (told) Start(string, int64) progress.Bar { return told{} }
-func (told) Event(any)                        {}
-func (told) OnStatus(func() string) func()    { return func() {} }
-func (told) Set(int64, string)                {}
-func (told) Left(time.Duration)               {}
-func (told) Stop()                            {}
 
 // prunedFile is the file that the parts tasks and speed look at.
 func (o options) prunedFile() (string, error) {
