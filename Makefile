@@ -30,7 +30,13 @@ WIDTHBENCH ?= -c 256 -tokens 16384 -chunks 64
 comma      := ,
 WIDTHTEXT  ?= -label default $(if $(wildcard $(shared)/heldout_instruct.txt),-judge $(shared)/heldout_instruct.txt$(comma)$(shared)/wiki_valid_part.txt -names instr$(comma)wiki)
 
-.PHONY: help setup build demo peers test test-pure test-go test-race test-archs test-layouts test-ollama samebits bench bench-search bench-repair bench-width chromium shells test-report lint fuzz dist clean distclean
+# Flags for make bench-paper: these make it minutes on the small model. And the text: cut into documents of full length. A Python of one's
+# own is named in PAPERPYTHON.
+PAPERBENCH  ?= -n 16 -c 256 -steps 8
+PAPERTEXT   ?= $(if $(wildcard $(shared)/calib_instruct.txt),-f $(shared)/calib_instruct.txt)
+PAPERPYTHON ?=
+
+.PHONY: help setup build demo peers test test-pure test-go test-race test-archs test-layouts test-ollama samebits bench bench-search bench-repair bench-width bench-paper chromium shells test-report lint fuzz dist clean distclean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -106,6 +112,10 @@ bench-repair: setup ## the repair's figures of docs/BENCHMARKS.md (an hour or mo
 bench-width: setup ## what removing FFN channels costs (minutes for a small model)
 	go run ./internal/bench width -parts uniform,prune,blocks $(WIDTHTEXT) $(WIDTHBENCH)
 
+bench-paper: setup ## our search beside the paper's, which runs in PyTorch (minutes; installs that in third_party/paper once)
+	$(if $(PAPERPYTHON),,@bash scripts/paper-python.sh)
+	go run ./internal/bench paper $(if $(PAPERPYTHON),-python $(PAPERPYTHON)) $(PAPERTEXT) $(PAPERBENCH)
+
 lint: setup ## gofumpt, go vet, staticcheck, actionlint, and how files use each other
 	@echo 'go run $(gofumpt) -l'
 	@files=$$(git ls-files '*.go' | xargs go run $(gofumpt) -l) && \
@@ -124,5 +134,5 @@ dist: setup ## the release archive for this platform, in dist/ (DISTFLAGS=-check
 clean: ## remove the program, keep llama.cpp
 	rm -f ggufprune
 
-distclean: clean ## remove llama.cpp's source and build, and Ollama, too
-	rm -rf third_party/llama.cpp/src third_party/llama.cpp/build third_party/ollama/bin third_party/ollama/include llamabind/link_generated.go
+distclean: clean ## remove llama.cpp's source and build, Ollama, and the Python of bench-paper, too
+	rm -rf third_party/llama.cpp/src third_party/llama.cpp/build third_party/ollama/bin third_party/ollama/include third_party/paper llamabind/link_generated.go
