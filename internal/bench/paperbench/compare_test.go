@@ -96,6 +96,10 @@ func TestCompareNumbers(t *testing.T) {
 	if v := compare(their, our); v.apart != 0 {
 		t.Errorf("broken on both sides: %+v", v)
 	}
+	their.ppl["attn:1"] = 15
+	if v := compare(their, our); v.apart != 1 {
+		t.Errorf("broken on our side: %+v", v)
+	}
 	// Nothing can be told of a model that is broken by all.
 	for name := range their.ppl {
 		their.ppl[name] = math.Inf(1)

@@ -10,6 +10,7 @@ package paperbench
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"os"
 	"path/filepath"
@@ -34,7 +35,7 @@ func Run(ctx context.Context, args []string) error {
 	o := options{text: corpus.Text{Convention: perplexity.Samples}}
 	fs := flag.NewFlagSet("bench paper", flag.ContinueOnError)
 	fs.StringVar(&o.model, "model", "testdata/tiny-11m-Q8_0.gguf", "model")
-	fs.StringVar(&o.reference, "reference", "", "what scripts/paper_reference.py wrote before (default: run it now); the flags below are then for nothing")
+	fs.StringVar(&o.reference, "reference", "", "what scripts/paper_reference.py wrote before (default: run it now); of the other flags only -model then counts")
 	fs.StringVar(&o.text.File, "f", "", "calibration text (default: the built-in one)")
 	fs.IntVar(&o.text.Max, "n", 16, "documents")
 	fs.Uint64Var(&o.text.Seed, "seed", 0, "which documents; 0 is the first ones")
@@ -46,6 +47,9 @@ func Run(ctx context.Context, args []string) error {
 	fs.StringVar(&o.output, "o", "", "where what the reference writes goes (default: a temporary file)")
 	if err := fs.Parse(args); err != nil {
 		return err
+	}
+	if o.steps < 1 || o.threads < 1 || o.text.Batch < 1 {
+		return errors.New("-steps, -t and -b want numbers from 1 on")
 	}
 	dir, err := os.MkdirTemp("", "ggufprune-bench-*")
 	if err != nil {
@@ -76,6 +80,6 @@ func Run(ctx context.Context, args []string) error {
 // open loads the model on the CPU, where PyTorch computes, too.
 func (o options) open(ctx context.Context, threads int) (*source.Source, error) {
 	return source.Open(ctx, source.Spec{
-		Engine: llamabind.Runtime{}, Path: o.model, Threads: threads, FlashAttn: "auto", Model: engine.ModelParams{NGPULayers: 0},
+		Engine: llamabind.Runtime{}, Path: o.model, Threads: threads, FlashAttn: "auto", Model: engine.ModelParams{Devices: []string{"none"}},
 	})
 }
