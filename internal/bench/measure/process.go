@@ -22,19 +22,24 @@ type Usage struct {
 	Wall time.Duration
 }
 
-// Spawn runs a program to its end. Its standard output goes to out; what it tells goes to this process's standard error.
+// Spawn runs a program to its end. Its standard output goes to out; what it tells goes to this process's standard error. What a program that
+// failed took comes with the error.
 func Spawn(ctx context.Context, out io.Writer, program string, args ...string) (Usage, error) {
 	cmd := exec.CommandContext(ctx, program, args...)
 	cmd.Stdout, cmd.Stderr = out, os.Stderr
 	begin := time.Now()
-	if err := cmd.Run(); err != nil {
-		return Usage{}, fmt.Errorf("%s %s: %w", filepath.Base(program), strings.Join(args, " "), err)
+	err := cmd.Run()
+	if err != nil {
+		err = fmt.Errorf("%s %s: %w", filepath.Base(program), strings.Join(args, " "), err)
+	}
+	if cmd.ProcessState == nil {
+		return Usage{}, err
 	}
 	ru, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage)
 	if !ok {
-		return Usage{}, errors.New("this system does not say what a process took")
+		return Usage{}, errors.Join(err, errors.New("this system does not say what a process took"))
 	}
-	return Usage{(cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()).Seconds(), machine.MaxRSS(ru), time.Since(begin)}, nil
+	return Usage{(cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()).Seconds(), machine.MaxRSS(ru), time.Since(begin)}, err
 }
 
 // Build builds ggufprune in a folder, and returns where it is.
