@@ -193,6 +193,9 @@ type pace struct {
 	Spread       float64 `json:"generate_stddev"`
 }
 
+// waitPolicy says how threads wait for each other, which small models feel.
+const waitPolicy = "OMP_WAIT_POLICY"
+
 // speedSettings are those of speeds, which other machines do not share.
 func (b *bench) speedSettings(s subject) []settings {
 	if s.method == original {
@@ -200,6 +203,7 @@ func (b *bench) speedSettings(s subject) []settings {
 	}
 	return []settings{{
 		"c": strconv.Itoa(b.window), "threads": strconv.Itoa(b.threads), "repeats": strconv.Itoa(b.repeats), "machine": machine.CPUName(),
+		"waiting": os.Getenv(waitPolicy),
 	}}
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 
 	"github.com/ggufprune/ggufprune/internal/chart"
 	"github.com/ggufprune/ggufprune/internal/outfile"
@@ -117,7 +118,7 @@ func (b *bench) curve(id string, x, y measureOf, rows []row) *chart.Curve {
 		}
 		for k, s := range series {
 			if r.method == s.method {
-				pt.Series, pt.Shape, pt.Label = k+1, s.shape, cmp.Or(r.made.Type, percent(r.ratio))
+				pt.Series, pt.Shape, pt.Label = k+1, s.shape, cmp.Or(shortType(r.made.Type), percent(r.ratio))
 				lines[k].Series = k + 1
 				lines[k].Points = append(lines[k].Points, chart.XY{X: pt.X, Y: pt.Y})
 			}
@@ -131,6 +132,15 @@ func (b *bench) curve(id string, x, y measureOf, rows []row) *chart.Curve {
 		}
 	}
 	return plot.Finish()
+}
+
+// shortType is what a label calls a quantisation; the star is what [bench.conditions] explains.
+func shortType(name string) string {
+	typ, more, _ := strings.Cut(name, " ")
+	if more != "" {
+		typ += "*"
+	}
+	return typ
 }
 
 // bar is how far an error bar goes to each side: no further than a logarithmic scale can show.

@@ -65,13 +65,21 @@ func (b *bench) conditions(rows []row, all bool) string {
 	}
 	if r := first(rows, func(r row) bool { return r.pace != nil }); r != nil {
 		say("Speeds with %d threads of %s: medians of %d turns, %d tokens generated", b.threads, machine.CPUName(), b.repeats, measure.SpeedGenerate)
+		if policy := os.Getenv(waitPolicy); policy != "" {
+			out[len(out)-1] += ", " + waitPolicy + "=" + policy
+		}
 		if all {
 			out[len(out)-1] += fmt.Sprintf(", %d read. Context: memory for %d tokens", measure.SpeedPrompt, b.window)
 		}
 		out[len(out)-1] += "."
 	}
 	if !all {
-		return strings.Join(append(out, "Bars are one standard error; per cent at points are of the parameters that are gone."), " ")
+		say("Bars are one standard error; per cent at points are of the parameters that are gone.")
+		if r := first(rows, func(r row) bool { return r.made != nil && strings.HasSuffix(shortType(r.made.Type), "*") }); r != nil {
+			_, with, _ := strings.Cut(r.made.Type, " ")
+			say("*: %s.", with)
+		}
+		return strings.Join(out, " ")
 	}
 	say("With ±: one standard error. CPU seconds and memory are those of the whole job; a repair's have its search in them.")
 	if first(rows, func(r row) bool { return r.made != nil && r.made.More }) != nil {
