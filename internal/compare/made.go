@@ -13,9 +13,6 @@ import (
 	"github.com/ggufprune/ggufprune/internal/source"
 )
 
-// slack is how much larger than wanted an estimated size may be: it is for another model.
-const slack = 1.05
-
 // makeRival quantises the first model to the largest type that makes it at most as large as the subject, and measures that.
 func (c *comparer) makeRival(ctx context.Context, limit int64) error {
 	auto := c.j.Rival == RivalAuto
@@ -61,24 +58,7 @@ func rivalChoices(asked string, f *gguf.File, limit int64) []string {
 	if asked != RivalAuto {
 		return []string{asked}
 	}
-	var out []string
-	for _, q := range quantBits {
-		if size := quantSize(f, q.bits); float64(size) <= slack*float64(limit) && size < f.Bytes() {
-			out = append(out, q.name)
-		}
-	}
-	return out
-}
-
-// quantSize estimates the size of f quantised to so many bits for each weight of a matrix.
-func quantSize(f *gguf.File, bits float64) int64 {
-	size := f.Bytes()
-	for _, t := range f.Tensors() {
-		if len(t.Dims) > 1 {
-			size += int64(float64(t.Elements())*bits/8) - t.Size
-		}
-	}
-	return size
+	return typesWithin(f, limit)
 }
 
 // tryRival quantises to a temporary file of about size bytes, and measures that if it is small enough.

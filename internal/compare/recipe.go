@@ -8,6 +8,58 @@ import (
 	"github.com/ggufprune/ggufprune/gguf"
 )
 
+// quantBits are llama-quantize's types that need no importance matrix, with the bits that a weight takes in an 8B model, from
+// large to small (llama.cpp, tools/quantize/README.md).
+var quantBits = []struct {
+	name string
+	bits float64
+}{
+	{"Q8_0", 8.50},
+	{"Q6_K", 6.56},
+	{"Q5_K_M", 5.70},
+	{"Q5_K_S", 5.57},
+	{"Q4_K_M", 4.89},
+	{"Q4_K_S", 4.67},
+	{"IQ4_XS", 4.46},
+	{"Q3_K_L", 4.30},
+	{"Q3_K_M", 4.00},
+	{"Q3_K_S", 3.64},
+	{"Q2_K", 3.16},
+}
+
+// RivalTypes are the types that [Job].Rival may name.
+func RivalTypes() []string {
+	var out []string
+	for _, q := range quantBits {
+		out = append(out, q.name)
+	}
+	return out
+}
+
+// slack is how much larger than wanted an estimated size may be: it is for another model.
+const slack = 1.05
+
+// typesWithin are the types, from large to small, that may give a file of at most limit bytes, and one smaller than f.
+func typesWithin(f *gguf.File, limit int64) (out []string) {
+	for _, q := range quantBits {
+		if size := quantSize(f, q.bits); float64(size) <= slack*float64(limit) && size < f.Bytes() {
+			out = append(out, q.name)
+		}
+	}
+	return out
+}
+
+// quantSize estimates the size of f quantised to so many bits for each weight of a matrix.
+func quantSize(f *gguf.File, bits float64) int64 {
+	size := f.Bytes()
+	for _, t := range f.Tensors() {
+		if len(t.Dims) > 1 {
+			size += int64(float64(t.Elements())*bits/8) - t.Size
+		}
+	}
+	return size
+}
+
 // recipe is how a rival is made.
 type recipe struct {
 	name   string // what it is called: its type, and what is particular
@@ -67,7 +119,7 @@ type Quant struct {
 func Quants(ctx context.Context, e engine.Quantizer, f *gguf.File, limit int64) ([]Quant, error) {
 	var out []Quant
 	for _, small := range []bool{false, true} {
-		for _, typ := range rivalChoices(RivalAuto, f, limit) {
+		for _, typ := range typesWithin(f, limit) {
 			r, err := newRecipe(e, f, 0, typ, small)
 			if err != nil {
 				return nil, err

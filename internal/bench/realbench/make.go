@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -18,66 +17,6 @@ import (
 	"github.com/ggufprune/ggufprune/internal/source"
 	"github.com/ggufprune/ggufprune/llamabind"
 )
-
-// The methods. What prune does by default has no channels and blocks to choose between from outside: --kind auto tries shapes of both, and
-// takes the best, so that is one method.
-const (
-	blocks   = "blocks"   // a race for blocks
-	repaired = "repaired" // the same blocks, and a repair
-	width    = "width"    // prune's default
-	quant    = "quant"    // the largest quantisation that is no larger than the default's file
-)
-
-var allMethods = []string{blocks, repaired, width, quant}
-
-// made is a file, and what the whole job took that made it.
-type made struct {
-	File   string        `json:"file"` // its name in the folder
-	SHA256 string        `json:"sha256"`
-	Bytes  int64         `json:"bytes"`
-	Params uint64        `json:"params"`
-	Gone   float64       `json:"gone"`           // part of the model's parameters that was removed
-	Type   string        `json:"type,omitempty"` // of a quantisation, what it is called
-	What   string        `json:"what,omitempty"` // was removed, for people
-	Mask   any           `json:"mask,omitempty"`
-	Took   measure.Usage `json:"took"`
-	More   bool          `json:"more,omitempty"` // it took more: an attempt before was ended without a word
-	Plan   string        `json:"plan,omitempty"`
-}
-
-// makes is the key of a method's file; false where it is not known yet what that should be.
-func (b *bench) makes(method string, ratio float64) (key, bool) {
-	set := settings{"fit": b.fitHash}
-	switch method {
-	case blocks, repaired:
-		set["time"], set["chunks"] = b.time, strconv.Itoa(b.chunks)
-	case quant:
-		limit := b.limit(ratio)
-		if limit == 0 {
-			return key{}, false
-		}
-		set = settings{"limit": strconv.FormatInt(limit, 10)}
-	}
-	if method == repaired || method == width {
-		set["tokens"] = strconv.Itoa(b.tokens)
-	}
-	return key{Part: "prune", Model: b.hash, Method: method, Ratio: ratio, Settings: set}, true
-}
-
-// limit is how large a quantisation may be that is set beside the files of a ratio: as the default's, else the largest; 0 if there is none.
-func (b *bench) limit(ratio float64) (limit int64) {
-	for _, method := range []string{blocks, repaired, width} {
-		m := b.found(method, ratio)
-		switch {
-		case m == nil || !slices.Contains(b.methods, method):
-		case method == width:
-			return m.Bytes
-		default:
-			limit = max(limit, m.Bytes)
-		}
-	}
-	return limit
-}
 
 // makeAll makes the files that are not there.
 func (b *bench) makeAll(ctx context.Context) error {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -191,19 +192,25 @@ type pace struct {
 	Memory       int64   `json:"memory"` // bytes of the context
 	BaseMemory   int64   `json:"base_memory"`
 	Spread       float64 `json:"generate_stddev"`
+	Machine      string  `json:"machine"` // its processor, and how threads wait for each other, where that is set
 }
 
-// waitPolicy says how threads wait for each other, which small models feel.
-const waitPolicy = "OMP_WAIT_POLICY"
+// thisMachine is what speeds were measured on.
+func thisMachine() string {
+	const waiting = "OMP_WAIT_POLICY" // which small models feel
+	if policy := os.Getenv(waiting); policy != "" {
+		return fmt.Sprintf("%s with %s=%s", machine.CPUName(), waiting, policy)
+	}
+	return machine.CPUName()
+}
 
-// speedSettings are those of speeds, which other machines do not share.
+// speedSettings are those of speeds. A folder is of one machine.
 func (b *bench) speedSettings(s subject) []settings {
 	if s.method == original {
 		return nil
 	}
 	return []settings{{
-		"c": strconv.Itoa(b.window), "threads": strconv.Itoa(b.threads), "repeats": strconv.Itoa(b.repeats), "machine": machine.CPUName(),
-		"waiting": os.Getenv(waitPolicy),
+		"c": strconv.Itoa(b.window), "threads": strconv.Itoa(b.threads), "repeats": strconv.Itoa(b.repeats),
 	}}
 }
 
@@ -216,7 +223,7 @@ func (b *bench) speeds(ctx context.Context) error {
 		}
 		p := pace{
 			Generate: after.GenerateRatio.Median, Prompt: after.PromptRatio.Median, Spread: after.GenerateRatio.StdDev,
-			BaseGenerate: before.Generate.Median, BasePrompt: before.Prompt.Median,
+			BaseGenerate: before.Generate.Median, BasePrompt: before.Prompt.Median, Machine: thisMachine(),
 		}
 		if p.BaseMemory, err = measure.ContextBytes(ctx, b.spec(b.model), b.model, b.window); err != nil {
 			return nil, err

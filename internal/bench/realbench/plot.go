@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"slices"
-	"strings"
 
 	"github.com/ggufprune/ggufprune/internal/chart"
 	"github.com/ggufprune/ggufprune/internal/outfile"
@@ -132,15 +131,6 @@ func (b *bench) curve(id string, x, y measureOf, rows []row) *chart.Curve {
 		}
 	}
 	return plot.Finish()
-}
-
-// shortType is what a label calls a quantisation; the star is what [bench.conditions] explains.
-func shortType(name string) string {
-	typ, more, _ := strings.Cut(name, " ")
-	if more != "" {
-		typ += "*"
-	}
-	return typ
 }
 
 // bar is how far an error bar goes to each side: no further than a logarithmic scale can show.

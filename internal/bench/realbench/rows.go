@@ -76,29 +76,6 @@ func drops(whole, a answers) (acc, norm *measure.Drop) {
 	return &byAcc, &byNorm
 }
 
-// title is what the table calls a method.
-func (s subject) title() string {
-	switch s.method {
-	case repaired:
-		return "blocks, repaired"
-	case width:
-		return "channels (default)"
-	case quant:
-		if s.made != nil {
-			return s.made.Type
-		}
-	}
-	return s.method
-}
-
-// bytes of a subject's file.
-func (b *bench) bytesOf(s subject) int64 {
-	if s.made == nil {
-		return b.bytes
-	}
-	return s.made.Bytes
-}
-
 // figures are lines for programs, of the files that prune makes by default.
 func (b *bench) figures(rows []row) (lines []string) {
 	if len(rows) == 0 {

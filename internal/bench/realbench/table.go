@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/ggufprune/ggufprune/internal/bench/machine"
 	"github.com/ggufprune/ggufprune/internal/bench/measure"
 )
 
@@ -64,10 +63,7 @@ func (b *bench) conditions(rows []row, all bool) string {
 		say("Accuracy, in per cent: mean of the tasks, %s.", items)
 	}
 	if r := first(rows, func(r row) bool { return r.pace != nil }); r != nil {
-		say("Speeds with %d threads of %s: medians of %d turns, %d tokens generated", b.threads, machine.CPUName(), b.repeats, measure.SpeedGenerate)
-		if policy := os.Getenv(waitPolicy); policy != "" {
-			out[len(out)-1] += ", " + waitPolicy + "=" + policy
-		}
+		say("Speeds with %d threads of %s: medians of %d turns, %d tokens generated", b.threads, r.pace.Machine, b.repeats, measure.SpeedGenerate)
 		if all {
 			out[len(out)-1] += fmt.Sprintf(", %d read. Context: memory for %d tokens", measure.SpeedPrompt, b.window)
 		}
@@ -202,4 +198,13 @@ func count(n uint64) string {
 		return fmt.Sprintf("%.2fB", float64(n)/1e9)
 	}
 	return fmt.Sprintf("%.1fM", float64(n)/1e6)
+}
+
+// shortType is what a label calls a quantisation; the star is what [bench.conditions] explains.
+func shortType(name string) string {
+	typ, more, _ := strings.Cut(name, " ")
+	if more != "" {
+		typ += "*"
+	}
+	return typ
 }

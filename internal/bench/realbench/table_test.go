@@ -82,6 +82,7 @@ func told(t *testing.T) *bench {
 		for _, set := range b.speedSettings(s) {
 			add(b.measured("speed", s, set), pace{
 				Generate: 1 + 0.1*float64(i), Prompt: 1.5, BaseGenerate: float64(40 + i), BasePrompt: 200, Memory: 5 << 20, BaseMemory: 10 << 20,
+				Machine: "some processor",
 			})
 		}
 		for _, set := range b.divergenceSettings(s) {
@@ -115,7 +116,7 @@ func TestTable(t *testing.T) {
 	if table != want {
 		t.Errorf("\n%s\nwant\n%s", table, want)
 	}
-	for _, part := range []string{"M.gguf, 134.5M parameters.", "wiki.txt, 16 windows of 1024 tokens", "nats: 8 windows", "the first 4 items", "2 threads", "5 turns", "≥"} {
+	for _, part := range []string{"M.gguf, 134.5M parameters.", "wiki.txt, 16 windows of 1024 tokens", "nats: 8 windows", "the first 4 items", "2 threads of some processor", "5 turns", "≥"} {
 		if !strings.Contains(caption, part) {
 			t.Errorf("%q lacks %q", caption, part)
 		}
