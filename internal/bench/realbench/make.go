@@ -44,7 +44,7 @@ func (b *bench) make(ctx context.Context, method string, ratio float64) (*made, 
 	m := &made{File: fmt.Sprintf("%s-%s-%s-%s.gguf", b.label, method, strings.TrimSuffix(percent(ratio), "%"), k.short())}
 	var err error
 	switch method {
-	case quant:
+	case quant, quantOut:
 		err = b.quantize(ctx, k, m)
 	case repaired:
 		err = b.repair(ctx, k, m)
@@ -209,6 +209,9 @@ func (b *bench) quantize(ctx context.Context, k key, m *made) error {
 	}
 	path := filepath.Join(b.folder, m.File)
 	for _, q := range quants {
+		if small := q.Output != nil || q.Embeddings != nil; small != (k.Method == quantOut) {
+			continue
+		}
 		args := []string{"quantize", b.model, path, q.Type, "--allow-requantize", "--force"}
 		if q.Output != nil {
 			args = append(args, "--output-tensor-type", q.Output.Name())
@@ -238,5 +241,9 @@ func (b *bench) quantize(ctx context.Context, k key, m *made) error {
 		m.Bytes, m.Params, m.SHA256, m.Type = got.Bytes, got.Params, got.SHA256, q.Name
 		return nil
 	}
-	return fmt.Errorf("no quantisation of the model that needs no importance matrix fits into %d bytes", limit)
+	m.None = fmt.Sprintf("none that needs no importance matrix fits into %s", mib(limit))
+	if k.Method == quantOut {
+		m.None += ", even with a smaller matrix at the output"
+	}
+	return nil
 }

@@ -156,8 +156,42 @@ func TestMakeQuant(t *testing.T) {
 	if m.Type != "Q6_K" || m.Gone != 0 || !b.there(m) {
 		t.Errorf("%+v", m)
 	}
+	// No type is as small as a file of nothing, which is no failure, and said once.
+	b.methods = []string{width, quant, quantOut}
+	if err := b.add(k, made{File: "w.gguf", SHA256: "w", Bytes: 1000}); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := os.Truncate(file, 1000); err != nil {
+			t.Fatal(err)
+		}
+		if err := b.makeAll(t.Context()); err != nil || len(b.failed) > 0 || calls()[0] != "" {
+			t.Fatal(err, b.failed)
+		}
+		none := b.found(quantOut, 0.2)
+		if none == nil || !strings.Contains(none.None, "fits into 0.0 MiB") || len(b.subjects()) != 2 {
+			t.Errorf("%+v", none)
+		}
+	}
+	var table strings.Builder
+	if b.write(&table, b.rows()); strings.Count(table.String(), "- quantisations beside 20%: none") != 2 {
+		t.Error(table.String())
+	}
+	// With a smaller output, a larger type fits than without.
+	if err := b.add(k, made{File: "w.gguf", SHA256: "w", Bytes: 9.5e6}); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(file, 9.5e6); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.makeAll(t.Context()); err != nil || len(b.failed) > 0 {
+		t.Fatal(err, b.failed)
+	}
+	if got := calls(); len(got) != 2 || strings.Contains(got[0], "output-tensor") || !strings.Contains(got[1], "--output-tensor-type Q4_0") {
+		t.Errorf("%q", got)
+	}
 	subjects := b.subjects()
-	if len(subjects) != 3 || subjects[0].path != tiny || subjects[2].name() != "Q6_K, 20%" {
+	if len(subjects) != 4 || subjects[0].path != tiny || !strings.HasSuffix(subjects[3].name(), " with Q4_0 output, 20%") {
 		t.Errorf("%+v", subjects)
 	}
 }

@@ -22,9 +22,10 @@ const (
 	repaired = "repaired" // the same blocks, and a repair
 	width    = "width"    // prune's default
 	quant    = "quant"    // the largest quantisation that is no larger than the default's file
+	quantOut = "quantout" // the same with a smaller matrix at the output, which leaves room for a larger type of the others
 )
 
-var allMethods = []string{blocks, repaired, width, quant}
+var allMethods = []string{blocks, repaired, width, quant, quantOut}
 
 // options are what the command line says.
 type options struct {
@@ -55,7 +56,7 @@ func parse(args []string) (o options, err error) {
 	fs.StringVar(&o.label, "label", "", "what figures call it (default: the file's name up to the first - . or _)")
 	fs.StringVar(&o.partList, "parts", strings.Join(allParts, ","), "what to do, separated by commas")
 	fs.StringVar(&o.at, "ratios", "0.1,0.2,0.3", "parts of the parameters that go, separated by commas")
-	fs.StringVar(&o.methodList, "methods", strings.Join(allMethods, ","), "how, separated by commas: blocks, repaired (blocks, and a repair), width (the default of prune), quant")
+	fs.StringVar(&o.methodList, "methods", strings.Join(allMethods, ","), "how, separated by commas: blocks, repaired (blocks, and a repair), width (the default of prune), quant, quantout (with smaller embeddings)")
 	fs.StringVar(&o.folder, "o", "bench-real", "folder of the files that are made, and of the book of results")
 	fs.StringVar(&o.program, "program", "", "the ggufprune that is run (default: one that is built now)")
 	fs.StringVar(&o.text, "text", sharedText, "text of the perplexity and the divergence: WikiText-2")

@@ -14,14 +14,14 @@ import (
 
 // series are the methods as the picture has them: its colours are numbered from 1.
 var series = []struct {
-	method string
-	name   string
-	shape  chart.Shape
+	methods []string
+	name    string
+	shape   chart.Shape
 }{
-	{blocks, "blocks", chart.Ring},
-	{repaired, "blocks, repaired", chart.Ring},
-	{width, "channels (default)", chart.Dot},
-	{quant, "the original in smaller types", chart.Square},
+	{[]string{blocks}, "blocks", chart.Ring},
+	{[]string{repaired}, "blocks, repaired", chart.Ring},
+	{[]string{width}, "channels (default)", chart.Dot},
+	{[]string{quant, quantOut}, "the original in smaller types", chart.Square},
 }
 
 // measureOf is an axis: its name, and the value of a row with its standard error; false where it was not measured.
@@ -84,7 +84,7 @@ func (b *bench) picture(rows []row) ([]byte, error) {
 	}
 	p.Columns = 2
 	for i, s := range series {
-		if slices.ContainsFunc(rows, func(r row) bool { return r.method == s.method }) {
+		if slices.ContainsFunc(rows, func(r row) bool { return slices.Contains(s.methods, r.method) }) {
 			p.Keys = append(p.Keys, chart.Key{Series: i + 1, Shape: s.shape, Text: s.name, Joined: true})
 		}
 	}
@@ -116,7 +116,7 @@ func (b *bench) curve(id string, x, y measureOf, rows []row) *chart.Curve {
 			Tip: b.tip(r),
 		}
 		for k, s := range series {
-			if r.method == s.method {
+			if slices.Contains(s.methods, r.method) {
 				pt.Series, pt.Shape, pt.Label = k+1, s.shape, cmp.Or(shortType(r.made.Type), percent(r.ratio))
 				lines[k].Series = k + 1
 				lines[k].Points = append(lines[k].Points, chart.XY{X: pt.X, Y: pt.Y})

@@ -22,6 +22,7 @@ type made struct {
 	What   string        `json:"what,omitempty"` // was removed, for people
 	Mask   any           `json:"mask,omitempty"`
 	Took   measure.Usage `json:"took"`
+	None   string        `json:"none,omitempty"` // why there is no file
 	More   bool          `json:"more,omitempty"` // it took more: an attempt before was ended without a word
 	Plan   string        `json:"plan,omitempty"`
 }
@@ -32,7 +33,7 @@ func (b *bench) makes(method string, ratio float64) (key, bool) {
 	switch method {
 	case blocks, repaired:
 		set["time"], set["chunks"] = b.time, strconv.Itoa(b.chunks)
-	case quant:
+	case quant, quantOut:
 		limit := b.limit(ratio)
 		if limit == 0 {
 			return key{}, false
@@ -77,7 +78,7 @@ func (b *bench) subjects() []subject {
 	out := []subject{{method: original, path: b.model, hash: b.hash}}
 	for _, ratio := range b.ratios {
 		for _, method := range b.methods {
-			if m := b.found(method, ratio); m != nil {
+			if m := b.found(method, ratio); m != nil && m.None == "" {
 				out = append(out, subject{method, ratio, filepath.Join(b.folder, m.File), m.SHA256, m})
 			}
 		}
@@ -137,7 +138,7 @@ func (s subject) title() string {
 		return "blocks, repaired"
 	case width:
 		return "channels (default)"
-	case quant:
+	case quant, quantOut:
 		if s.made != nil {
 			return s.made.Type
 		}
@@ -155,6 +156,9 @@ func (b *bench) bytesOf(s subject) int64 {
 
 // there reports whether the file of a result is still there.
 func (b *bench) there(m *made) bool {
+	if m.None != "" {
+		return true
+	}
 	info, err := os.Stat(filepath.Join(b.folder, m.File))
 	return err == nil && info.Size() == m.Bytes
 }

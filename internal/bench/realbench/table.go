@@ -40,8 +40,15 @@ func (b *bench) write(w io.Writer, rows []row) {
 			notes = append(notes, fmt.Sprintf("- %s: %s", r.name(), r.made.What))
 		}
 	}
+	for _, ratio := range b.ratios {
+		for _, method := range b.methods {
+			if m := b.found(method, ratio); m != nil && m.None != "" {
+				notes = append(notes, fmt.Sprintf("- quantisations beside %s: %s", percent(ratio), m.None))
+			}
+		}
+	}
 	if len(notes) > 0 {
-		fmt.Fprintf(w, "\nWhat went:\n\n%s\n", strings.Join(notes, "\n"))
+		fmt.Fprintf(w, "\nWhat went, and what there is not:\n\n%s\n", strings.Join(notes, "\n"))
 	}
 }
 
@@ -98,7 +105,7 @@ func (b *bench) cells(r row, rows []row) []string {
 	cells := []string{"none", "original", mib(b.bytesOf(r.subject))}
 	if r.made != nil {
 		cells[0], cells[1] = fmt.Sprintf("%.1f%%", 100*r.made.Gone), r.title()
-		if r.method == quant {
+		if r.method == quant || r.method == quantOut {
 			cells[0] = "none"
 		}
 		if r.method == width {
