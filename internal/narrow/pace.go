@@ -39,7 +39,6 @@ const (
 	trials       = 4     // of shapes
 	probeTrials  = 2.3   // a probe of all blocks takes as long as so many trials
 	ownPasses    = 4.0   // a token that the model writes
-	checkedAfter = 16000 // positions of all that comes behind the fit, but for a comparison
 )
 
 // pace is how fast a job goes on this machine, and when it must be done.
@@ -55,7 +54,7 @@ type pace struct {
 // cost is what is still to be done of an effort, in seconds: before the first trial all of it, and then the last fit with what follows.
 func (n *Narrower) cost(e effort) float64 {
 	p := &n.pace
-	all := p.answers + p.position*float64(checkedAfter+n.After)
+	all := p.answers + p.position*float64(n.After)
 	trial, solved := p.trial, p.solved
 	if trial == 0 {
 		solved = solveSeconds * p.cubes
