@@ -76,7 +76,10 @@ func (f *finder) behind(speed float64, left time.Duration) (seconds float64, tok
 // solving is about what the equations of a repair take in seconds, in which nothing runs through the model.
 func (f *finder) solving() (seconds float64) {
 	for _, b := range f.blocks {
-		if n, why := repair.Channels(f.src.File, b); why == "" && b.Kind == blockmask.FFN && n <= fit.MaxFull {
+		if b.Kind != blockmask.FFN {
+			continue
+		}
+		if n, why := repair.Channels(f.src.File, b); why == "" && n <= fit.MaxFull {
 			k := float64(n)
 			seconds += solveSeconds * k * k * k
 		}

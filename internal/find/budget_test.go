@@ -29,7 +29,7 @@ func TestTimeBehindTheSearch(t *testing.T) {
 		{"nothing follows", false, usual, time.Hour, 0, 0},
 		{"no repair", true, repair.Options{}, time.Hour, 10, 0},
 		{"all of the text", true, usual, 2 * time.Hour, 10 + 0.03*65536, 65536},
-		{"half of it", true, usual, time.Hour, 10 + 0.03*32768, 32768},
+		{"half of it", true, usual, 30 * time.Minute, 10 + 0.03*32768, 32768},
 		{"the least", true, usual, 430 * time.Second, 10 + 0.03*8192, 8192},
 		{"none", true, usual, 420 * time.Second, 10, 0},
 		{"asked for", true, asked, time.Minute, 10 + 0.03*8192, 8192},
