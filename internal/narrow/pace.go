@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/ggufprune/ggufprune/internal/format"
 	"github.com/ggufprune/ggufprune/internal/repair"
 )
 
@@ -87,7 +88,7 @@ func (n *Narrower) schedule() error {
 		n.Repair.Tokens = n.effort.Tokens
 		return nil
 	}
-	whole := about(n.cost(n.effort))
+	whole := format.About(n.cost(n.effort))
 	if n.Time == 0 {
 		if n.Goal.OfQuality() { // the number of trials is not known
 			whole += " or longer"
@@ -101,7 +102,7 @@ func (n *Narrower) schedule() error {
 	left := (n.Time - time.Since(n.pace.began)).Seconds()
 	if !n.plan(left) {
 		least := n.cost(effort{oneShape, min(leastTokens, n.mostTokens())}) + time.Since(n.pace.began).Seconds()
-		return fmt.Errorf("--time %v is too short for this model: give about %s at least, or %s for the best result", n.Time, about(least), whole)
+		return fmt.Errorf("--time %v is too short for this model: give about %s at least, or %s for the best result", n.Time, format.About(least), whole)
 	}
 	switch {
 	case !n.mixed:
@@ -151,19 +152,7 @@ func (n *Narrower) timeLast() error {
 	}
 	left := max(0, (n.Time - time.Since(n.pace.began)).Seconds())
 	n.effort.Tokens = min(n.mostTokens(), max(leastTokens, n.tokens(oneShape, left)))
-	n.sink.Notef("%s are left: the shape is fitted on about %d tokens", about(left), n.effort.Tokens)
+	n.sink.Notef("%s are left: the shape is fitted on about %d tokens", format.About(left), n.effort.Tokens)
 	n.Repair.Tokens = n.effort.Tokens
 	return n.journal.SetNote("last effort", n.effort)
-}
-
-// about is a time for people.
-func about(seconds float64) string {
-	d := time.Duration(seconds * float64(time.Second))
-	switch {
-	case d < 2*time.Minute:
-		return d.Round(time.Second).String()
-	case d < 2*time.Hour:
-		return fmt.Sprintf("%.0f minutes", d.Minutes())
-	}
-	return fmt.Sprintf("%.1f hours", d.Hours())
 }
