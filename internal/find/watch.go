@@ -217,9 +217,12 @@ func (w *watcher) run(r search.BatchRun) {
 	w.bar.Set(min(searchUnits-1, int64(searchUnits*part)), note) // the bar ends when the phase does
 }
 
-// tell says at the beginning of a search without a limit how long it takes, once a batch has shown how fast the machine is.
+// paceTime is how long a search runs before its speed is known well enough.
+const paceTime = 5 * time.Second
+
+// tell says at the beginning of a search without a limit how long it takes, once some batches have shown how fast the machine is.
 func (w *watcher) tell(left time.Duration) {
-	if w.told || w.limit > 0 || math.IsNaN(w.base) || w.base == 0 {
+	if w.told || w.limit > 0 || w.phase != phaseSearch || time.Since(w.began) < paceTime {
 		return
 	}
 	w.told = true
