@@ -38,7 +38,7 @@ type Job struct {
 	Plan   string               // the plan that is to be saved; temporary files go beside it
 	Types  map[string]gguf.Type // that tensors are quantised to when the file is written
 	Tasks  Tasks
-	After  int                                 // positions that what follows runs through the model, beside the check
+	After  int                                 // positions that what follows the fit runs through the model
 	Blocks []layout.Block                      // of the source
 	Size   func(blockmask.Mask) (int64, error) // of the file without a mask, or why there is none
 }

@@ -55,7 +55,7 @@ func Run(ctx context.Context, src *source.Source, q Request, sink progress.Sink)
 	if err := raise(ctx, src, q, dir, sink); err != nil {
 		return nil, err
 	}
-	if q.narrow() && q.Twin == nil {
+	if q.Twin == nil {
 		twin, err := FitTwin(src, r).Load(ctx, src, q.Output, sink)
 		if err != nil {
 			return nil, err
@@ -70,6 +70,11 @@ func Run(ctx context.Context, src *source.Source, q Request, sink progress.Sink)
 	}
 	if err != nil {
 		return nil, err
+	}
+	if q.Twin != nil && !q.narrow() {
+		if err := src.LoadPlain(ctx); err != nil {
+			return nil, errors.Join(err, log.Close())
+		}
 	}
 	if err := lower(ctx, src, dir, sink); err != nil {
 		return nil, errors.Join(err, log.Close())
