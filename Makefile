@@ -30,7 +30,10 @@ WIDTHBENCH ?= -c 256 -tokens 16384 -chunks 64
 comma      := ,
 WIDTHTEXT  ?= -label default $(if $(wildcard $(shared)/heldout_instruct.txt),-judge $(shared)/heldout_instruct.txt$(comma)$(shared)/wiki_valid_part.txt -names instr$(comma)wiki)
 
-.PHONY: help setup build demo peers test test-pure test-go test-race test-archs test-layouts test-ollama samebits bench bench-search bench-repair bench-width chromium shells test-report lint fuzz dist clean distclean
+# Flags for make bench-real, such as: -m gemma.gguf -label gemma -time 30m -text wiki.test.raw -parts table,plot
+REALBENCH ?=
+
+.PHONY: help setup build demo peers test test-pure test-go test-race test-archs test-layouts test-ollama samebits bench bench-search bench-repair bench-width bench-real chromium shells test-report lint fuzz dist clean distclean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -105,6 +108,9 @@ bench-repair: setup ## the repair's figures of docs/BENCHMARKS.md (an hour or mo
 
 bench-width: setup ## what removing FFN channels costs (minutes for a small model)
 	go run ./internal/bench width -parts uniform,prune,blocks $(WIDTHTEXT) $(WIDTHBENCH)
+
+bench-real: setup ## a real model by each method, beside quantisations of that size (hours; goes on where it stopped)
+	go run ./internal/bench real $(REALBENCH)
 
 lint: setup ## gofumpt, go vet, staticcheck, actionlint, and how files use each other
 	@echo 'go run $(gofumpt) -l'

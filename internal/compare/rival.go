@@ -36,34 +36,6 @@ const (
 	RivalAuto = "auto"
 )
 
-// quantBits are llama-quantize's types that need no importance matrix, with the bits that a weight takes in an 8B model, from
-// large to small (llama.cpp, tools/quantize/README.md).
-var quantBits = []struct {
-	name string
-	bits float64
-}{
-	{"Q8_0", 8.50},
-	{"Q6_K", 6.56},
-	{"Q5_K_M", 5.70},
-	{"Q5_K_S", 5.57},
-	{"Q4_K_M", 4.89},
-	{"Q4_K_S", 4.67},
-	{"IQ4_XS", 4.46},
-	{"Q3_K_L", 4.30},
-	{"Q3_K_M", 4.00},
-	{"Q3_K_S", 3.64},
-	{"Q2_K", 3.16},
-}
-
-// RivalTypes are the types that [Job].Rival may name.
-func RivalTypes() []string {
-	var out []string
-	for _, q := range quantBits {
-		out = append(out, q.name)
-	}
-	return out
-}
-
 // quantisable are the types of which a quantisation to few bits is what llama.cpp's users would take. Of one that has lost
 // much already they would take another file, which is looked for; what is made of it is worse than that.
 var quantisable = []string{"F32", "F16", "BF16", "Q8_0"}

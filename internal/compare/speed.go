@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/ggufprune/ggufprune/engine"
@@ -26,9 +27,10 @@ type Speed struct {
 	KVPer1k int64         // bytes of memory for each 1024 tokens of context
 }
 
-// Rate is a mean over repeats, with their standard deviation.
+// Rate is a mean over repeats, with their standard deviation, and their median.
 type Rate struct {
 	Mean, StdDev float64
+	Median       float64
 	Repeats      int
 }
 
@@ -45,6 +47,9 @@ func rateOf(samples []float64) Rate {
 		r.StdDev = 0
 	} else {
 		r.StdDev = math.Sqrt(r.StdDev / float64(len(samples)-1))
+	}
+	if sorted := slices.Sorted(slices.Values(samples)); len(sorted) > 0 {
+		r.Median = (sorted[(len(sorted)-1)/2] + sorted[len(sorted)/2]) / 2
 	}
 	return r
 }

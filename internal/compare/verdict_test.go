@@ -102,7 +102,14 @@ func TestRates(t *testing.T) {
 	if r.Mean != 12 || math.Abs(r.StdDev-math.Sqrt(8)) > 1e-12 || r.Repeats != 2 || ratio.Mean != 2 || ratio.StdDev != 0 {
 		t.Errorf("%+v %+v", r, ratio)
 	}
-	if one := rateOf([]float64{3}); one.Mean != 3 || one.StdDev != 0 {
+	if one := rateOf([]float64{3}); one.Mean != 3 || one.StdDev != 0 || one.Median != 3 {
 		t.Errorf("%+v", one)
+	}
+	samples := []float64{9, 1, 2}
+	if r := rateOf(samples); r.Median != 2 || samples[0] != 9 {
+		t.Errorf("%+v of %v", r, samples)
+	}
+	if r := rateOf([]float64{9, 1, 2, 4}); r.Median != 3 {
+		t.Errorf("%+v", r)
 	}
 }
