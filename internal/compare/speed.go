@@ -10,30 +10,6 @@ import (
 	"github.com/ggufprune/ggufprune/engine"
 )
 
-// SpeedTest says how speed is measured, in llama-bench's terms.
-type SpeedTest struct {
-	Prompt   int           // tokens of a prompt: its pp
-	Generate int           // tokens generated: its tg
-	Repeats  int           // of each
-	Limit    time.Duration // after which the repeats so far, three at least, are enough; 0 is none
-}
-
-// Speed is how fast a model runs, and what its context takes.
-type Speed struct {
-	Prompt, Generate           Rate // tokens per second
-	PromptRatio, GenerateRatio Rate // to the reference, whose repeats took turns with this model's; of the reference itself none
-
-	Load    time.Duration // to load the file, which was read just before
-	KVPer1k int64         // bytes of memory for each 1024 tokens of context
-}
-
-// Rate is a mean over repeats, with their standard deviation, and their median.
-type Rate struct {
-	Mean, StdDev float64
-	Median       float64
-	Repeats      int
-}
-
 // rateOf sums up the samples, as llama-bench does.
 func rateOf(samples []float64) Rate {
 	r := Rate{Repeats: len(samples)}

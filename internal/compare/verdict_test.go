@@ -57,11 +57,11 @@ func TestVerdict(t *testing.T) {
 	if got := weigh(scored(0.5, 1), file, nil); !strings.HasPrefix(got, "The rival is the better buy here: ollama:m:q3 ") {
 		t.Errorf("of a pruned file: %q", got)
 	}
-	if got := (&comparer{out: &Comparison{Rival: &Rival{Reason: "why"}}}).verdict(); got != "Nothing to set against it: why." {
+	if got := verdict(&Comparison{Rival: &Rival{Reason: "why"}}, 0); got != "Nothing to set against it: why." {
 		t.Errorf("without a rival: %q", got)
 	}
-	base := &comparer{subjectRow: 2, out: &Comparison{Rival: &Rival{Type: "Q6_K", Note: "But."}, Rows: []Row{{}, scored(0, 1), scored(0.5, 1), scored(0.1, 1)}}}
-	if got := base.verdict(); !strings.HasSuffix(got, "(KLD 0.1000 against 0.5000). But.") {
+	base := &Comparison{Rival: &Rival{Type: "Q6_K", Note: "But."}, Rows: []Row{{}, scored(0, 1), scored(0.5, 1), scored(0.1, 1)}}
+	if got := verdict(base, 2); !strings.HasSuffix(got, "(KLD 0.1000 against 0.5000). But.") {
 		t.Errorf("with a base file: %q", got)
 	}
 }
