@@ -36,7 +36,10 @@ PAPERBENCH  ?= -n 16 -c 256 -steps 8
 PAPERTEXT   ?= $(if $(wildcard $(shared)/calib_instruct.txt),-f $(shared)/calib_instruct.txt)
 PAPERPYTHON ?=
 
-.PHONY: help setup build demo peers test test-pure test-go test-race test-archs test-layouts test-ollama samebits bench bench-search bench-repair bench-width bench-paper chromium shells test-report lint fuzz dist clean distclean
+# Flags for make bench-real, such as: -m gemma.gguf -label gemma -time 30m -text wiki.test.raw -parts table,plot
+REALBENCH ?=
+
+.PHONY: help setup build demo peers test test-pure test-go test-race test-archs test-layouts test-ollama samebits bench bench-search bench-repair bench-width bench-real bench-paper chromium shells test-report lint fuzz dist clean distclean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -115,6 +118,9 @@ bench-width: setup ## what removing FFN channels costs (minutes for a small mode
 bench-paper: setup ## our search beside the paper's, which runs in PyTorch (minutes; installs that in third_party/paper once)
 	$(if $(PAPERPYTHON),,@bash scripts/paper-python.sh)
 	go run ./internal/bench paper $(if $(PAPERPYTHON),-python $(PAPERPYTHON)) $(PAPERTEXT) $(PAPERBENCH)
+
+bench-real: setup ## a real model by each method, beside quantisations of that size (hours; goes on where it stopped)
+	go run ./internal/bench real $(REALBENCH)
 
 lint: setup ## gofumpt, go vet, staticcheck, actionlint, and how files use each other
 	@echo 'go run $(gofumpt) -l'

@@ -5,6 +5,7 @@
 //	go run ./internal/bench repair [-models LIST] [-parts LIST] ...
 //	go run ./internal/bench width [-model M.gguf] [-parts LIST] [-fit TEXTS] [-judge TEXTS] ...
 //	go run ./internal/bench paper [-model M.gguf] [-f TEXT] [-reference FILE] ...
+//	go run ./internal/bench real [-m M.gguf] [-parts LIST] [-methods LIST] [-o DIR] ...
 //
 // Each prints what it sees, and ends with lines `figure <name> <value>`. Figures are ratios of CPU seconds measured in one run,
 // wherever they are about time. Flag -h of each lists the others.
@@ -20,6 +21,7 @@ import (
 
 	"github.com/ggufprune/ggufprune/internal/bench/enginebench"
 	"github.com/ggufprune/ggufprune/internal/bench/paperbench"
+	"github.com/ggufprune/ggufprune/internal/bench/realbench"
 	"github.com/ggufprune/ggufprune/internal/bench/repairbench"
 	"github.com/ggufprune/ggufprune/internal/bench/searchbench"
 	"github.com/ggufprune/ggufprune/internal/bench/widthbench"
@@ -32,13 +34,14 @@ var benches = map[string]func(ctx context.Context, args []string) error{
 	"repair": repairbench.Run,
 	"width":  widthbench.Run,
 	"paper":  paperbench.Run,
+	"real":   realbench.Run,
 }
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	if len(os.Args) < 2 || benches[os.Args[1]] == nil {
-		fmt.Fprintln(os.Stderr, "bench: name what to measure: engine, search, repair, width or paper")
+		fmt.Fprintln(os.Stderr, "bench: name what to measure: engine, search, repair, width, real or paper")
 		os.Exit(2)
 	}
 	err := benches[os.Args[1]](ctx, os.Args[2:])

@@ -22,6 +22,7 @@ type Curve struct {
 	YTicks     []Tick
 	Line       []XY // through the points, in order; empty is none
 	Rest       []XY // the paler part of the line
+	Lines      []SeriesLine
 	Points     []Point
 	BaseY      float64
 	HasBase    bool // draw a line at BaseY
@@ -29,6 +30,12 @@ type Curve struct {
 	Legend     string // what the shapes mean
 	TipWidth   float64
 	TipPadding float64
+}
+
+// SeriesLine joins the points of a series.
+type SeriesLine struct {
+	Series int
+	Points []XY
 }
 
 // Tick is a place on an axis and what stands there.
@@ -48,6 +55,7 @@ type Point struct {
 	LabelY    float64
 	Anchor    string // of the label: start, middle, end
 	Shape     Shape
+	Series    int     // which of the colours of [Panels] it has, from 1; 0 is the usual one
 	Beyond    bool    // paler than the others
 	Low, High float64 // ends of an error bar
 	Error     bool    // there is one

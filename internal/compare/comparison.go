@@ -7,90 +7,11 @@ import (
 	"io"
 	"os"
 
-	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/gguf"
-	"github.com/ggufprune/ggufprune/internal/corpus"
-	"github.com/ggufprune/ggufprune/internal/modelref"
 	"github.com/ggufprune/ggufprune/internal/outfile"
 	"github.com/ggufprune/ggufprune/internal/progress"
 	"github.com/ggufprune/ggufprune/internal/source"
 	"github.com/ggufprune/ggufprune/perplexity/kld"
-)
-
-// Job asks how models differ from a reference: in what they predict, in size and in speed.
-type Job struct {
-	Spec   source.Spec // how all of them run; Path is not used
-	Models []Contender // the first one is the reference
-	Text   corpus.Text // windows
-	UBatch int         // tokens of one graph, of which llama.cpp makes a batch
-
-	BaseLogits string // llama-perplexity's base file: what the reference predicts; then Text is not used
-	SaveBase   string // where to keep that of the first model
-	Force      bool   // overwrite SaveBase
-
-	Speed *SpeedTest // nil: none
-	Rival string     // what the first model is quantised to for comparison: RivalOff, RivalAuto or a type
-
-	RivalFile Contender // a file to be the rival in place of Rival; Path "" is none
-
-	// Nearby lists files on this machine among which may be quantisations of the model at path; nil: none are looked for.
-	Nearby func(path string) []modelref.Neighbour
-
-	Subject int // of Models, the one that the rival is set against; 0 is the second one
-}
-
-// Contender is one model of a comparison: a file, or what a file would be without some blocks.
-type Contender struct {
-	Label, Path string
-
-	// Removed are blocks that are left out of the graph of Path; then File says what a file of its own would be, and no speed is measured.
-	Removed blockmask.Mask
-	File    FileFacts
-}
-
-// FileFacts describe a model's file.
-type FileFacts struct {
-	Arch   string
-	Bytes  int64
-	Params uint64
-}
-
-// Comparison is the answer.
-type Comparison struct {
-	Text       string
-	Context    int // tokens of a window
-	Batch      int // tokens of a batch, llama-perplexity's -b
-	UBatch     int // tokens of a graph, its -ub
-	Windows    int
-	Positions  int    // scored
-	BaseLogits string // the base file that was read, "" where the first row's model was run
-	Speed      *SpeedTest
-
-	Rows    []Row  // the first one is what the others are compared with
-	Rival   *Rival // nil where none was asked for
-	Verdict string // pruning or quantising, in a sentence; "" without a rival
-}
-
-// Row is one model of a comparison.
-type Row struct {
-	Label  string
-	Path   string // "" where it has no file that stays
-	Pruned string // Pruned, Repaired, or "" where nothing says that this program pruned it
-	Arch   string // "" for a base file
-	Type   string // of most of its weights, such as Q8_0
-	Bytes  int64
-	Params uint64
-
-	PPL kld.Mean
-	KL  *kld.Report // nil for the reference
-
-	Speed *Speed // nil where it was not measured
-}
-
-// What Row.Pruned may be.
-const (
-	Pruned   = "pruned"
-	Repaired = "pruned + repaired"
 )
 
 // prunedText reads from its metadata what this program did to a file.
@@ -240,7 +161,7 @@ func (c *comparer) finish() {
 			break
 		}
 	}
-	o.Verdict = c.verdict()
+	o.Verdict = verdict(o, c.subjectRow)
 }
 
 // batch is the most tokens of a decode, -b, and ubatch of a graph, -ub.

@@ -306,8 +306,7 @@ func TestManyNeighbours(t *testing.T) {
 		t.Fatal(err)
 	}
 	all = append([]modelref.Neighbour{{Name: "one", Path: one, Near: true}, {Name: "again", Path: link, Near: true}}, all...)
-	c.j.Nearby = func(string) []modelref.Neighbour { return all }
-	got := c.sized(c.files[1].Bytes())
+	got := candidates(c.files[0], all, c.files[1].Bytes(), c.compared)
 	if len(got) != mostOpened || got[len(got)-1].Name != "one" || !slices.IsSortedFunc(got, func(a, b neighbour) int { return int(b.bytes - a.bytes) }) {
 		t.Errorf("%d: %+v", len(got), got)
 	}

@@ -6,22 +6,12 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/ggufprune/ggufprune/engine"
 	"github.com/ggufprune/ggufprune/gguf"
 	"github.com/ggufprune/ggufprune/internal/format"
 	"github.com/ggufprune/ggufprune/internal/outfile"
 	"github.com/ggufprune/ggufprune/internal/quantproc"
 	"github.com/ggufprune/ggufprune/internal/source"
 )
-
-// slack is how much larger than wanted an estimated size may be: it is for another model.
-const slack = 1.05
-
-// recipe is how a rival is made.
-type recipe struct {
-	name   string // what it is called: its type, and what is particular
-	params engine.QuantizeParams
-}
 
 // makeRival quantises the first model to the largest type that makes it at most as large as the subject, and measures that.
 func (c *comparer) makeRival(ctx context.Context, limit int64) error {
@@ -36,11 +26,11 @@ func (c *comparer) makeRival(ctx context.Context, limit int64) error {
 	}
 	for _, small := range []bool{false, true} {
 		for _, typ := range types {
-			r, err := c.recipe(typ, small)
+			r, err := newRecipe(c.j.Spec.Engine, c.files[0], c.j.Spec.Threads, typ, small)
 			if err != nil {
 				return err
 			}
-			size, err := c.planned(ctx, r.params)
+			size, err := r.planned(ctx, c.j.Spec.Engine, c.files[0])
 			if err != nil {
 				return err
 			}
@@ -63,68 +53,12 @@ func (c *comparer) makeRival(ctx context.Context, limit int64) error {
 	return nil
 }
 
-// smallType is what the matrix at the output gets where no usual mixture of types is small enough: mixtures have it in Q6_K, or in
-// Q8_0 where its rows are no multiple of 256, and of a small model with a large vocabulary it is a good part.
-const smallType = gguf.Q4_0
-
-// recipe says how to quantise to a type; small is a smaller matrix at the output, which in many models is that of the embeddings, too.
-func (c *comparer) recipe(name string, small bool) (recipe, error) {
-	typ, err := c.j.Spec.Engine.ParseFileType(name)
-	if err != nil {
-		return recipe{}, err
-	}
-	r := recipe{name: name, params: engine.QuantizeParams{Type: typ, Threads: c.j.Spec.Threads, AllowRequantize: true}}
-	if !small {
-		return r, nil
-	}
-	id := uint32(smallType)
-	if t, ok := c.files[0].Tensor("output.weight"); ok && t.Dims[0]%smallType.BlockSize() == 0 {
-		r.name, r.params.OutputType = fmt.Sprintf("%s with %s output", name, smallType), &id
-	} else if t, tied := c.files[0].Tensor("token_embd.weight"); !ok && tied && t.Dims[0]%smallType.BlockSize() == 0 {
-		r.name, r.params.EmbeddingType = fmt.Sprintf("%s with %s embeddings", name, smallType), &id
-	}
-	return r, nil
-}
-
-// planned is the size of the first model quantised, but for some bytes of metadata.
-func (c *comparer) planned(ctx context.Context, p engine.QuantizeParams) (int64, error) {
-	f := c.files[0]
-	tensors, err := c.j.Spec.Engine.QuantizePlan(ctx, f.Paths()[0], p)
-	if err != nil {
-		return 0, err
-	}
-	size := f.Bytes()
-	for _, q := range tensors {
-		if t, ok := f.Tensor(q.Name); ok && q.Changed {
-			size += gguf.Type(q.Type).RowBytes(t.Dims[0])*t.Rows() - t.Size
-		}
-	}
-	return size, nil
-}
-
 // rivalChoices returns the types to try, from large to small: those that may give a file of at most limit bytes.
 func rivalChoices(asked string, f *gguf.File, limit int64) []string {
 	if asked != RivalAuto {
 		return []string{asked}
 	}
-	var out []string
-	for _, q := range quantBits {
-		if size := quantSize(f, q.bits); float64(size) <= slack*float64(limit) && size < f.Bytes() {
-			out = append(out, q.name)
-		}
-	}
-	return out
-}
-
-// quantSize estimates the size of f quantised to so many bits for each weight of a matrix.
-func quantSize(f *gguf.File, bits float64) int64 {
-	size := f.Bytes()
-	for _, t := range f.Tensors() {
-		if len(t.Dims) > 1 {
-			size += int64(float64(t.Elements())*bits/8) - t.Size
-		}
-	}
-	return size
+	return typesWithin(f, limit)
 }
 
 // tryRival quantises to a temporary file of about size bytes, and measures that if it is small enough.

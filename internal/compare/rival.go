@@ -5,64 +5,12 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/ggufprune/ggufprune/gguf"
 	"github.com/ggufprune/ggufprune/internal/format"
+	"github.com/ggufprune/ggufprune/internal/source"
 )
-
-// Rival is a quantisation of the reference, about as small as the subject: what its user could have instead. Its row is the last.
-type Rival struct {
-	Type   string // of most of its weights, or what the reference was quantised to; "" where there is none
-	Label  string // what it is called
-	Path   string // "" where its file is gone
-	Bytes  int64
-	Origin string // Made, Requantized, Found or Given; "" where there is none
-	From   string // of Requantized: the type of the file that it was made from
-	Note   string // a sentence that belongs to a verdict on it; "" for none
-	Reason string // why there is none
-}
-
-// Where a rival is from.
-const (
-	Made        = "made"        // quantised from the reference, which has lost little yet
-	Requantized = "requantized" // quantised from the reference, which was quantised before
-	Found       = "found"       // on this machine
-	Given       = "given"       // by the user
-)
-
-// What [Job].Rival may be, besides a type.
-const (
-	RivalOff  = "off"
-	RivalAuto = "auto"
-)
-
-// quantBits are llama-quantize's types that need no importance matrix, with the bits that a weight takes in an 8B model, from
-// large to small (llama.cpp, tools/quantize/README.md).
-var quantBits = []struct {
-	name string
-	bits float64
-}{
-	{"Q8_0", 8.50},
-	{"Q6_K", 6.56},
-	{"Q5_K_M", 5.70},
-	{"Q5_K_S", 5.57},
-	{"Q4_K_M", 4.89},
-	{"Q4_K_S", 4.67},
-	{"IQ4_XS", 4.46},
-	{"Q3_K_L", 4.30},
-	{"Q3_K_M", 4.00},
-	{"Q3_K_S", 3.64},
-	{"Q2_K", 3.16},
-}
-
-// RivalTypes are the types that [Job].Rival may name.
-func RivalTypes() []string {
-	var out []string
-	for _, q := range quantBits {
-		out = append(out, q.name)
-	}
-	return out
-}
 
 // quantisable are the types of which a quantisation to few bits is what llama.cpp's users would take. Of one that has lost
 // much already they would take another file, which is looked for; what is made of it is worse than that.
@@ -96,6 +44,47 @@ func (c *comparer) rival(ctx context.Context) error {
 		c.out.Rival.Reason += ", and none was found on this machine; name one with --rival FILE"
 	}
 	return nil
+}
+
+// findRival looks on this machine for the largest quantisation of the first model that is at most as large as the subject, and
+// measures it. What goes wrong is told, and the next one is tried.
+func (c *comparer) findRival(ctx context.Context, limit int64) (done bool, err error) {
+	if c.j.Nearby == nil {
+		return false, nil
+	}
+	tried, end := 0, time.Now().Add(mostLooked)
+	for _, n := range candidates(c.files[0], c.j.Nearby(c.j.Models[0].Path), limit, c.compared) {
+		if tried == mostTried || ctx.Err() != nil {
+			break
+		}
+		if time.Now().After(end) {
+			c.sink.Notef("the search for quantisations of the original on this machine was ended after %s", mostLooked)
+			break
+		}
+		f, err := source.OpenFile(n.Path)
+		if err != nil {
+			continue // nobody has asked for this file
+		}
+		if source.CheckDecoder(f) == nil && sameModel(c.files[0], f) {
+			tried++
+			c.sink.Notef("the rival is %s, found on this machine: %s", n.Name, n.Path)
+			err = c.measureRival(ctx, Rival{Origin: Found, Label: n.Name, Path: n.Path}, f)
+			done = err == nil
+			if err != nil && ctx.Err() == nil {
+				c.sink.Notef("%s is no rival after all: %v", n.Name, err)
+			}
+		}
+		f.Close()
+		if done {
+			return true, nil
+		}
+	}
+	return false, ctx.Err()
+}
+
+// compared reports whether path is one of the models that are compared anyway.
+func (c *comparer) compared(path string) bool {
+	return slices.ContainsFunc(c.files, func(f *gguf.File) bool { return gguf.SameFile(path, f) })
 }
 
 // handicap is the type of the first model where a quantisation that is made of it is at a disadvantage, else "".

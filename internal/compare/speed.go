@@ -4,33 +4,11 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/ggufprune/ggufprune/engine"
 )
-
-// SpeedTest says how speed is measured, in llama-bench's terms.
-type SpeedTest struct {
-	Prompt   int           // tokens of a prompt: its pp
-	Generate int           // tokens generated: its tg
-	Repeats  int           // of each
-	Limit    time.Duration // after which the repeats so far, three at least, are enough; 0 is none
-}
-
-// Speed is how fast a model runs, and what its context takes.
-type Speed struct {
-	Prompt, Generate           Rate // tokens per second
-	PromptRatio, GenerateRatio Rate // to the reference, whose repeats took turns with this model's; of the reference itself none
-
-	Load    time.Duration // to load the file, which was read just before
-	KVPer1k int64         // bytes of memory for each 1024 tokens of context
-}
-
-// Rate is a mean over repeats, with their standard deviation.
-type Rate struct {
-	Mean, StdDev float64
-	Repeats      int
-}
 
 // rateOf sums up the samples, as llama-bench does.
 func rateOf(samples []float64) Rate {
@@ -45,6 +23,9 @@ func rateOf(samples []float64) Rate {
 		r.StdDev = 0
 	} else {
 		r.StdDev = math.Sqrt(r.StdDev / float64(len(samples)-1))
+	}
+	if sorted := slices.Sorted(slices.Values(samples)); len(sorted) > 0 {
+		r.Median = (sorted[(len(sorted)-1)/2] + sorted[len(sorted)/2]) / 2
 	}
 	return r
 }

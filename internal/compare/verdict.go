@@ -6,15 +6,15 @@ import (
 )
 
 // verdict says in a sentence whether the subject or the quantised first model is the better buy, "" where nothing was compared.
-func (c *comparer) verdict() string {
-	o := c.out
+// subject is its row.
+func verdict(o *Comparison, subject int) string {
 	switch {
 	case o.Rival == nil:
 		return ""
 	case o.Rival.Type == "":
 		return "Nothing to set against it: " + o.Rival.Reason + "."
 	}
-	text := weigh(o.Rows[c.subjectRow], o.Rows[len(o.Rows)-1], o.Speed)
+	text := weigh(o.Rows[subject], o.Rows[len(o.Rows)-1], o.Speed)
 	if o.Rival.Note != "" {
 		text += " " + o.Rival.Note
 	}

@@ -57,11 +57,11 @@ func TestVerdict(t *testing.T) {
 	if got := weigh(scored(0.5, 1), file, nil); !strings.HasPrefix(got, "The rival is the better buy here: ollama:m:q3 ") {
 		t.Errorf("of a pruned file: %q", got)
 	}
-	if got := (&comparer{out: &Comparison{Rival: &Rival{Reason: "why"}}}).verdict(); got != "Nothing to set against it: why." {
+	if got := verdict(&Comparison{Rival: &Rival{Reason: "why"}}, 0); got != "Nothing to set against it: why." {
 		t.Errorf("without a rival: %q", got)
 	}
-	base := &comparer{subjectRow: 2, out: &Comparison{Rival: &Rival{Type: "Q6_K", Note: "But."}, Rows: []Row{{}, scored(0, 1), scored(0.5, 1), scored(0.1, 1)}}}
-	if got := base.verdict(); !strings.HasSuffix(got, "(KLD 0.1000 against 0.5000). But.") {
+	base := &Comparison{Rival: &Rival{Type: "Q6_K", Note: "But."}, Rows: []Row{{}, scored(0, 1), scored(0.5, 1), scored(0.1, 1)}}
+	if got := verdict(base, 2); !strings.HasSuffix(got, "(KLD 0.1000 against 0.5000). But.") {
 		t.Errorf("with a base file: %q", got)
 	}
 }
@@ -102,7 +102,14 @@ func TestRates(t *testing.T) {
 	if r.Mean != 12 || math.Abs(r.StdDev-math.Sqrt(8)) > 1e-12 || r.Repeats != 2 || ratio.Mean != 2 || ratio.StdDev != 0 {
 		t.Errorf("%+v %+v", r, ratio)
 	}
-	if one := rateOf([]float64{3}); one.Mean != 3 || one.StdDev != 0 {
+	if one := rateOf([]float64{3}); one.Mean != 3 || one.StdDev != 0 || one.Median != 3 {
 		t.Errorf("%+v", one)
+	}
+	samples := []float64{9, 1, 2}
+	if r := rateOf(samples); r.Median != 2 || samples[0] != 9 {
+		t.Errorf("%+v of %v", r, samples)
+	}
+	if r := rateOf([]float64{9, 1, 2, 4}); r.Median != 3 {
+		t.Errorf("%+v", r)
 	}
 }

@@ -58,7 +58,7 @@ func Run(ctx context.Context, src *source.Source, j Job, c *perplexity.Corpus, s
 	if err := f.offTwin(ctx); err != nil {
 		return nil, err
 	}
-	return &Result{Plan: p, Blocks: f.blocks, Removed: found.result.Removed()}, nil
+	return &Result{Plan: p, Blocks: f.blocks, Removed: found.result.Removed(), Repair: f.Repair}, nil
 }
 
 // finish judges what was found, and saves the plan.
@@ -124,6 +124,9 @@ func (f *finder) search(ctx context.Context) (found, error) {
 		return found{}, err
 	}
 	if err := model.Check(f.Unit, f.Goal); err != nil {
+		return found{}, err
+	}
+	if err := f.timePosition(ctx); err != nil {
 		return found{}, err
 	}
 	if err := f.onTwin(ctx); err != nil {

@@ -37,7 +37,8 @@ type Job struct {
 	Plan   string               // where the plan is saved, with a journal beside it while the search runs; "" is nowhere
 	Tool   string               // version of this program
 	Types  map[string]gguf.Type // that tensors are quantised to when the file is written; nil: they stay as they are
-	After  int                  // positions that what follows the search runs through the model, beside the check: for Method.Time
+	After  int                  // positions that what follows the search and the repair runs through the model: for Method.Time
+	Writes bool                 // a file is written of what is found, with a repair if Repair says so: in Method.Time, too
 	Tasks  narrow.Tasks         // that shapes of FFNs are judged by, too; none where there are no sets
 	Output string               // the file that is to be written: a fit that is part of the search is kept beside it; "" has no name yet
 }
@@ -47,7 +48,8 @@ type Result struct {
 	Plan    *plan.Plan
 	Blocks  []layout.Block // of the source
 	Removed blockmask.Mask
-	Fitted  *repair.Done // where the search has fitted already what it found; nil where it has not
+	Fitted  *repair.Done   // where the search has fitted already what it found; nil where it has not
+	Repair  repair.Options // the job's, less what Method.Time leaves no time for
 }
 
 // Method says how a search decides.
@@ -71,13 +73,14 @@ type searchJournal = journal.Journal[search.Measurement]
 // finder is a search under way.
 type finder struct {
 	Job
-	src     *source.Source
-	session engine.Session
-	set     *perplexity.Set
-	blocks  []layout.Block
-	journal *searchJournal // nil without a plan
-	twin    bool           // the loaded model is a copy that is computed faster,
-	mapped  bool           // of one whose file is mapped
-	grain   int            // of the widths of FFNs, where they are narrowed
-	sink    progress.Sink
+	src      *source.Source
+	session  engine.Session
+	set      *perplexity.Set
+	blocks   []layout.Block
+	journal  *searchJournal // nil without a plan
+	twin     bool           // the loaded model is a copy that is computed faster,
+	mapped   bool           // of one whose file is mapped
+	position float64        // seconds of a position through the model itself; 0: not measured
+	grain    int            // of the widths of FFNs, where they are narrowed
+	sink     progress.Sink
 }

@@ -4,16 +4,16 @@ import (
 	"context"
 
 	"github.com/ggufprune/ggufprune/blockmask"
-	"github.com/ggufprune/ggufprune/internal/repair"
+	"github.com/ggufprune/ggufprune/internal/retype"
 )
 
 // twinOf returns what is computed faster than the model in a search of blocks. A strategy that changes weights has them in the file's
 // types, and does without.
-func (f *finder) twinOf() repair.Twin {
+func (f *finder) twinOf() retype.Twin {
 	if f.Method.Spec().Repairs || f.Unit == blockmask.Auto || f.Unit == blockmask.Width {
 		return nil
 	}
-	return repair.SearchTwin(f.src)
+	return retype.ForSearch(f.src)
 }
 
 // onTwin has the search go on with a copy of the model that is computed faster, where there is one. What comes before, the blocks' times,

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/ggufprune/ggufprune/internal/format"
 	"github.com/ggufprune/ggufprune/internal/jsonnum"
 	"github.com/ggufprune/ggufprune/internal/progress"
 	"github.com/ggufprune/ggufprune/perplexity"
@@ -45,7 +46,10 @@ type watcher struct {
 	sink   progress.Sink
 	eta    *search.ETA
 	metric perplexity.Metric
-	steps  int // about how many there will be
+	steps  int           // about how many there will be
+	limit  time.Duration // that the user gave; 0: none
+	races  bool          // with a limit, a part of the text would do
+	told   bool          // how long it takes
 	budget float64
 	quiet  func() // ends the status
 
@@ -76,7 +80,7 @@ const (
 func newWatcher(sink progress.Sink, l *search.Ledger, d *strategy.Prepared, q Options, steps int) *watcher {
 	now := time.Now()
 	w := &watcher{sink: sink, metric: q.Method.Metric, steps: steps, phase: phaseSearch, began: now, ran: now, line: "search: not begun"}
-	w.budget = d.MaxRefine
+	w.budget, w.limit, w.races = d.MaxRefine, q.Method.Time, q.Method.Spec().Races
 	w.eta = search.NewETA(l, q.Unit, d.StepCost, steps, q.Goal.Blocks > 0 || q.Goal.MaxPPLRatio > 0 || q.Goal.MaxKLD > 0)
 	d.OnRun(w.run)
 	w.quiet = sink.OnStatus(w.status)
@@ -201,6 +205,9 @@ func (w *watcher) run(r search.BatchRun) {
 		w.bar.Left(left)
 	}
 	note := w.note(r)
+	if known {
+		w.tell(left)
+	}
 	w.mu.Lock()
 	w.line = w.phase + ": " + note
 	if known {
@@ -208,6 +215,25 @@ func (w *watcher) run(r search.BatchRun) {
 	}
 	w.mu.Unlock()
 	w.bar.Set(min(searchUnits-1, int64(searchUnits*part)), note) // the bar ends when the phase does
+}
+
+// paceTime is how long a search runs before its speed is known well enough.
+const paceTime = 5 * time.Second
+
+// tell says at the beginning of a search without a limit how long it takes, once some batches have shown how fast the machine is.
+func (w *watcher) tell(left time.Duration) {
+	if w.told || w.limit > 0 || w.phase != phaseSearch || time.Since(w.began) < paceTime {
+		return
+	}
+	w.told = true
+	if left < time.Minute {
+		return
+	}
+	text := "the search takes about " + format.About(left.Seconds())
+	if w.races && left > time.Hour {
+		text += "; --time 30m searches on less text, and leaves time for what follows"
+	}
+	w.sink.Notef("%s", text)
 }
 
 // note says what is going on.

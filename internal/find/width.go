@@ -101,7 +101,7 @@ func (f *finder) narrow(ctx context.Context, calib *calibrate.Calibration, n *na
 	if err := f.journal.Remove(); err != nil {
 		f.sink.Warnf("the journal of the finished fits could not be removed: %v", err)
 	}
-	return &Result{Plan: p, Blocks: f.blocks, Removed: got.Mask, Fitted: got.Fitted}, nil
+	return &Result{Plan: p, Blocks: f.blocks, Removed: got.Mask, Fitted: got.Fitted, Repair: f.Repair}, nil
 }
 
 // narrows returns what narrows the model's FFNs, where that is asked for; nil where blocks are to be searched. Of kind auto, they are where
@@ -123,9 +123,6 @@ func (f *finder) narrows(ctx context.Context) (*narrow.Narrower, error) {
 			return nil, fmt.Errorf("%w; use another --kind", err)
 		}
 		f.sink.Notef("whole blocks are searched: %v", err)
-		if f.Method.Time > 0 && f.Repair.Usual {
-			f.sink.Notef("--time is that of the search; the repair behind it takes longer, --repair off does without")
-		}
 		if len(f.Tasks.Sets) > 0 {
 			f.sink.Warnf("a search of blocks does not look at the tasks of --task; measure the file by ggufprune eval")
 		}

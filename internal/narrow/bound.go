@@ -232,6 +232,6 @@ func (n *Narrower) reload(ctx context.Context) (err error) {
 	if err := n.src.LoadPlain(ctx); err != nil {
 		return err
 	}
-	n.twin, err = repair.FitTwin(n.src, n.Repair).Load(ctx, n.src, n.Plan, n.sink)
+	n.twin, err = n.Repair.Twin(n.src).Load(ctx, n.src, n.Plan, n.sink)
 	return err
 }

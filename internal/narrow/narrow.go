@@ -14,6 +14,7 @@ import (
 	"github.com/ggufprune/ggufprune/internal/corpus"
 	"github.com/ggufprune/ggufprune/internal/progress"
 	"github.com/ggufprune/ggufprune/internal/repair"
+	"github.com/ggufprune/ggufprune/internal/retype"
 	"github.com/ggufprune/ggufprune/internal/shape"
 	"github.com/ggufprune/ggufprune/internal/source"
 	"github.com/ggufprune/ggufprune/internal/tasks"
@@ -38,7 +39,7 @@ type Job struct {
 	Plan   string               // the plan that is to be saved; temporary files go beside it
 	Types  map[string]gguf.Type // that tensors are quantised to when the file is written
 	Tasks  Tasks
-	After  int                                 // positions that what follows runs through the model, beside the check
+	After  int                                 // positions that what follows the fit runs through the model
 	Blocks []layout.Block                      // of the source
 	Size   func(blockmask.Mask) (int64, error) // of the file without a mask, or why there is none
 }
@@ -76,7 +77,7 @@ type Narrower struct {
 	times   *search.Model      // what blocks take; nil: unknown
 	before  tasks.Rights       // the whole model's answers
 	probed  *probed            // nil: nothing was probed yet
-	twin    repair.Twin        // that is loaded
+	twin    retype.Twin        // that is loaded
 	own     *perplexity.Corpus // that the model has written for the fit
 	uniform shape.Shape        // the widest one of one width that reaches the goal
 }
@@ -144,7 +145,7 @@ func (n *Narrower) Run(ctx context.Context, g Given) (*Found, error) {
 	if n.own, err = n.writeOwn(ctx); err != nil {
 		return nil, err
 	}
-	if n.twin, err = repair.FitTwin(n.src, n.Repair).Load(ctx, n.src, n.Plan, n.sink); err != nil {
+	if n.twin, err = n.Repair.Twin(n.src).Load(ctx, n.src, n.Plan, n.sink); err != nil {
 		return nil, err
 	}
 	out := new(Found)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/ggufprune/ggufprune/internal/format"
 	"github.com/ggufprune/ggufprune/internal/repair"
 )
 
@@ -39,7 +40,6 @@ const (
 	trials       = 4     // of shapes
 	probeTrials  = 2.3   // a probe of all blocks takes as long as so many trials
 	ownPasses    = 4.0   // a token that the model writes
-	checkedAfter = 16000 // positions of all that comes behind the fit, but for a comparison
 )
 
 // pace is how fast a job goes on this machine, and when it must be done.
@@ -55,7 +55,7 @@ type pace struct {
 // cost is what is still to be done of an effort, in seconds: before the first trial all of it, and then the last fit with what follows.
 func (n *Narrower) cost(e effort) float64 {
 	p := &n.pace
-	all := p.answers + p.position*float64(checkedAfter+n.After)
+	all := p.answers + p.position*float64(n.After)
 	trial, solved := p.trial, p.solved
 	if trial == 0 {
 		solved = solveSeconds * p.cubes
@@ -88,7 +88,7 @@ func (n *Narrower) schedule() error {
 		n.Repair.Tokens = n.effort.Tokens
 		return nil
 	}
-	whole := about(n.cost(n.effort))
+	whole := format.About(n.cost(n.effort))
 	if n.Time == 0 {
 		if n.Goal.OfQuality() { // the number of trials is not known
 			whole += " or longer"
@@ -102,7 +102,7 @@ func (n *Narrower) schedule() error {
 	left := (n.Time - time.Since(n.pace.began)).Seconds()
 	if !n.plan(left) {
 		least := n.cost(effort{oneShape, min(leastTokens, n.mostTokens())}) + time.Since(n.pace.began).Seconds()
-		return fmt.Errorf("--time %v is too short for this model: give about %s at least, or %s for the best result", n.Time, about(least), whole)
+		return fmt.Errorf("--time %v is too short for this model: give about %s at least, or %s for the best result", n.Time, format.About(least), whole)
 	}
 	switch {
 	case !n.mixed:
@@ -152,19 +152,7 @@ func (n *Narrower) timeLast() error {
 	}
 	left := max(0, (n.Time - time.Since(n.pace.began)).Seconds())
 	n.effort.Tokens = min(n.mostTokens(), max(leastTokens, n.tokens(oneShape, left)))
-	n.sink.Notef("%s are left: the shape is fitted on about %d tokens", about(left), n.effort.Tokens)
+	n.sink.Notef("%s are left: the shape is fitted on about %d tokens", format.About(left), n.effort.Tokens)
 	n.Repair.Tokens = n.effort.Tokens
 	return n.journal.SetNote("last effort", n.effort)
-}
-
-// about is a time for people.
-func about(seconds float64) string {
-	d := time.Duration(seconds * float64(time.Second))
-	switch {
-	case d < 2*time.Minute:
-		return d.Round(time.Second).String()
-	case d < 2*time.Hour:
-		return fmt.Sprintf("%.0f minutes", d.Minutes())
-	}
-	return fmt.Sprintf("%.1f hours", d.Hours())
 }

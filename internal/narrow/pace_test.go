@@ -15,7 +15,7 @@ import (
 )
 
 func paced(limit time.Duration) *Narrower {
-	j := Job{Time: limit}
+	j := Job{Time: limit, After: 16000}
 	j.Repair.Tokens = repair.DefaultTokens
 	j.Repair.Files = []string{"mine.txt"} // the model writes nothing
 	return &Narrower{Job: j, sink: &progresstest.Listener{}, journal: (*journal.Journal[search.Measurement])(nil), mixed: true, pace: pace{began: time.Now(), position: 0.004, cubes: 1e11}}

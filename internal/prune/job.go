@@ -18,7 +18,6 @@ import (
 	"github.com/ggufprune/ggufprune/internal/quantize"
 	"github.com/ggufprune/ggufprune/internal/repair"
 	"github.com/ggufprune/ggufprune/internal/source"
-	"github.com/ggufprune/ggufprune/internal/tasks"
 	"github.com/ggufprune/ggufprune/internal/write"
 	"github.com/ggufprune/ggufprune/layout"
 	"github.com/ggufprune/ggufprune/perplexity"
@@ -116,7 +115,7 @@ func Search(ctx context.Context, j SearchJob, sink progress.Sink) (*Outcome, err
 	if err := j.Repair.CheckType(src.File); err != nil {
 		return nil, err
 	}
-	out, _, err := j.find(ctx, src, text, nil, 0, "", nil, sink)
+	out, _, err := j.find(ctx, src, text, find.Job{}, sink)
 	if err != nil || j.Order == "" {
 		return out, err
 	}
@@ -127,9 +126,11 @@ func Search(ctx context.Context, j SearchJob, sink progress.Sink) (*Outcome, err
 	return out, nil
 }
 
-// comparedPositions is about what a comparison costs, in positions that run through the model: three perplexities, a quantisation and
-// speeds.
-const comparedPositions = 40000
+// About what follows a search or a fit, in positions that run through the model.
+const (
+	checkedPositions  = 16000 // the checks of the file
+	comparedPositions = 40000 // a comparison: three perplexities, a quantisation and speeds
+)
 
 // Run prunes: it searches, writes and checks the file, and sets it beside the original.
 func Run(ctx context.Context, j Job, sink progress.Sink) (*Outcome, error) {
@@ -165,15 +166,18 @@ func Run(ctx context.Context, j Job, sink progress.Sink) (*Outcome, error) {
 	if err != nil {
 		return nil, err
 	}
-	after := 0
-	if j.Compare != nil {
-		after = comparedPositions
+	job := find.Job{Writes: true, Output: j.Output, Types: w.writer.Quantizer.Types(), Tasks: narrow.Tasks{Sets: sets}}
+	if !j.NoCheck {
+		job.After += checkedPositions
 	}
-	out, found, err := j.find(ctx, src, text, sets, after, j.Output, w.writer.Quantizer.Types(), sink)
+	if j.Compare != nil {
+		job.After += comparedPositions
+	}
+	out, found, err := j.find(ctx, src, text, job, sink)
 	if err != nil {
 		return nil, err
 	}
-	w.searched = true
+	w.searched, w.Repair = true, found.Repair
 	origin := find.Provenance(out.Plan, len(out.Plan.Steps), j.Spec.Engine.Version().Tag)
 	if found.Fitted != nil {
 		err = w.writeFitted(ctx, found.Blocks, out.Removed, found.Fitted, origin, out)
@@ -186,15 +190,12 @@ func Run(ctx context.Context, j Job, sink progress.Sink) (*Outcome, error) {
 	return out, j.compare(ctx, out, sink)
 }
 
-// find searches src. output is the pruned file's name, or ""; types are those of its tensors where it is quantised.
-func (j SearchJob) find(
-	ctx context.Context, src *source.Source, text *perplexity.Corpus, sets []*tasks.Task, after int, output string, types map[string]gguf.Type, sink progress.Sink,
-) (*Outcome, *find.Result, error) {
+// find searches src as job says, which lacks what SearchJob has.
+func (j SearchJob) find(ctx context.Context, src *source.Source, text *perplexity.Corpus, job find.Job, sink progress.Sink) (*Outcome, *find.Result, error) {
 	j.Text.Context = source.DefaultContext(j.Text.Context, src.Model.Info())
-	found, err := find.Run(ctx, src, find.Job{
-		Options: j.Options, Text: j.Text, Layout: j.Layout, Repair: j.Repair, Plan: j.SavePlan, Tool: j.Tool, Output: output, Types: types, After: after,
-		Tasks: narrow.Tasks{Job: j.Tasks, Sets: sets},
-	}, text, sink)
+	job.Options, job.Text, job.Layout, job.Repair, job.Plan, job.Tool = j.Options, j.Text, j.Layout, j.Repair, j.SavePlan, j.Tool
+	job.Tasks.Job = j.Tasks
+	found, err := find.Run(ctx, src, job, text, sink)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -7,6 +7,7 @@ import (
 	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/fit"
 	"github.com/ggufprune/ggufprune/internal/progress"
+	"github.com/ggufprune/ggufprune/internal/retype"
 	"github.com/ggufprune/ggufprune/internal/source"
 )
 
@@ -28,7 +29,7 @@ func (q Request) cutOff(ctx context.Context, src *source.Source, sink progress.S
 		}
 		changed[n.Tensor], cuts = full, append(cuts, n)
 	}
-	if err := loadCut(ctx, src, scratchFolder(q.Output), changed, cuts, sink); err != nil {
+	if err := loadCut(ctx, src, retype.ScratchFolder(q.Output), changed, cuts, sink); err != nil {
 		return err
 	}
 	sink.Warnf("without a repair the channels that stay are not fitted: the model loses more than the scores of its plan say")

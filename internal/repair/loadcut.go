@@ -8,6 +8,7 @@ import (
 	"github.com/ggufprune/ggufprune/fit"
 	"github.com/ggufprune/ggufprune/gguf"
 	"github.com/ggufprune/ggufprune/internal/progress"
+	"github.com/ggufprune/ggufprune/internal/retype"
 	"github.com/ggufprune/ggufprune/internal/source"
 )
 
@@ -32,7 +33,7 @@ func loadCut(ctx context.Context, s *source.Source, dir string, changed map[stri
 		}
 		loaded[n.Tensor], types[n.Tensor] = data, gguf.F16
 	}
-	if err := loadAs(ctx, s, types, dir, "repair: a copy in which the tensors that lost columns are in F16, for the check,", sink); err != nil {
+	if err := retype.Load(ctx, s, types, dir, "repair: a copy in which the tensors that lost columns are in F16, for the check,", sink); err != nil {
 		return err
 	}
 	s.SetTypes(raised)

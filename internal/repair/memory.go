@@ -1,13 +1,10 @@
 package repair
 
 import (
-	"os"
-
-	"github.com/ggufprune/ggufprune/engine"
 	"github.com/ggufprune/ggufprune/fit"
-	"github.com/ggufprune/ggufprune/internal/cgroup"
 	"github.com/ggufprune/ggufprune/internal/format"
 	"github.com/ggufprune/ggufprune/internal/progress"
+	"github.com/ggufprune/ggufprune/internal/retype"
 	"github.com/ggufprune/ggufprune/internal/source"
 )
 
@@ -16,38 +13,13 @@ const memoryPart = 0.75
 
 // memory is how many bytes an FFN may take to choose its channels, beside the model and the streams of so many positions: at least
 // one, or 0 where the machine does not say what it has.
-func memory(s *source.Source, twin Twin, positions int) int64 {
-	total := totalMemory(s.Spec.Engine.Devices(), cgroup.MemoryLimit(os.DirFS("/")))
+func memory(s *source.Source, twin retype.Twin, positions int) int64 {
+	total := retype.Memory(s.Spec.Engine.Devices())
 	if total == 0 {
 		return 0
 	}
 	streams, _ := repairMemory(positions, s.Model.Info().NEmbd, 0)
-	return max(1, int64(memoryPart*float64(total))-modelBytes(s, twin)-streams)
-}
-
-// totalMemory is the machine's memory, or the limit where that is less; 0 where neither is known.
-func totalMemory(devices []engine.Device, limit int64) int64 {
-	total := int64(0)
-	for _, d := range devices {
-		if d.Type == "cpu" {
-			total = max(total, int64(d.Total))
-		}
-	}
-	if limit > 0 && (total == 0 || limit < total) {
-		return limit
-	}
-	return total
-}
-
-// modelBytes is what the loaded model takes: the file's size, or that of its copy.
-func modelBytes(s *source.Source, twin Twin) int64 {
-	size := s.File.Bytes()
-	for name, to := range twin {
-		if t, ok := s.File.Tensor(name); ok {
-			size += to.RowBytes(t.Dims[0])*t.Rows() - t.Size
-		}
-	}
-	return size
+	return max(1, int64(memoryPart*float64(total))-twin.Bytes(s.File)-streams)
 }
 
 // noteMemory tells where channels are chosen by norms, for want of memory.

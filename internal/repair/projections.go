@@ -2,7 +2,6 @@ package repair
 
 import (
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 
@@ -10,6 +9,7 @@ import (
 	"github.com/ggufprune/ggufprune/engine"
 	"github.com/ggufprune/ggufprune/fit"
 	"github.com/ggufprune/ggufprune/gguf"
+	"github.com/ggufprune/ggufprune/internal/retype"
 	"github.com/ggufprune/ggufprune/layout"
 	"github.com/ggufprune/ggufprune/layout/arch"
 )
@@ -86,30 +86,17 @@ func (p Projections) projection(of blockmask.Block, t gguf.Tensor) (*fit.Project
 		out.Experts = int(t.Dims[2])
 	}
 	var err error
-	if out.Data, out.Weights, err = encodedAs(p.codec, p.file, t, p.typeOf(t)); err != nil {
+	if out.Data, out.Weights, err = retype.Encode(p.codec, p.file, t, p.typeOf(t)); err != nil {
 		return nil, err
 	}
 	bias := strings.TrimSuffix(t.Name, ".weight") + ".bias"
 	// A bias that the graph does not add, as Refact's, is no bias.
 	if b, ok := p.file.Tensor(bias); ok && slices.Contains(p.blocks[of], bias) {
-		if _, out.Bias, err = readTensor(p.codec, p.file, b); err != nil {
+		if _, out.Bias, err = retype.Read(p.codec, p.file, b); err != nil {
 			return nil, err
 		}
 	}
 	return out, nil
-}
-
-// readTensor reads and decodes a tensor.
-func readTensor(c engine.Codec, f *gguf.File, t gguf.Tensor) ([]byte, []float32, error) {
-	data, err := io.ReadAll(f.Data(t))
-	if err != nil {
-		return nil, nil, err
-	}
-	weights := make([]float32, t.Elements())
-	if err := c.ToFloat(uint32(t.Type), data, weights); err != nil {
-		return nil, nil, fmt.Errorf("%s: %w", t.Name, err)
-	}
-	return data, weights, nil
 }
 
 // Encode implements fit.Weights.
@@ -122,19 +109,4 @@ func (p Projections) Encode(q *fit.Projection, weights, importance []float32) ([
 		importance = nil
 	}
 	return p.codec.FromFloat(uint32(p.typeOf(t)), weights, q.In, importance)
-}
-
-// encodedAs reads a tensor and encodes it in another type. It returns the bytes, and the weights that they decode to.
-func encodedAs(c engine.Codec, f *gguf.File, t gguf.Tensor, typ gguf.Type) ([]byte, []float32, error) {
-	data, weights, err := readTensor(c, f, t)
-	if err != nil || typ == t.Type {
-		return data, weights, err
-	}
-	if data, err = c.FromFloat(uint32(typ), weights, int(t.Dims[0]), nil); err != nil {
-		return nil, nil, fmt.Errorf("%s as %s: %w", t.Name, typ, err)
-	}
-	if err := c.ToFloat(uint32(typ), data, weights); err != nil {
-		return nil, nil, fmt.Errorf("%s as %s: %w", t.Name, typ, err)
-	}
-	return data, weights, nil
 }

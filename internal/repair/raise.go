@@ -3,16 +3,13 @@ package repair
 import (
 	"context"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/gguf"
-	"github.com/ggufprune/ggufprune/internal/format"
-	"github.com/ggufprune/ggufprune/internal/outfile"
 	"github.com/ggufprune/ggufprune/internal/progress"
+	"github.com/ggufprune/ggufprune/internal/retype"
 	"github.com/ggufprune/ggufprune/internal/source"
 	"github.com/ggufprune/ggufprune/layout/arch"
 )
@@ -103,7 +100,7 @@ func raise(ctx context.Context, s *source.Source, q Request, dir string, sink pr
 	if len(types) == 0 {
 		return nil
 	}
-	return loadAs(ctx, s, types, dir, "repair: a copy of the original with higher types", sink)
+	return retype.Load(ctx, s, types, dir, "repair: a copy of the original with higher types", sink)
 }
 
 // lower gives back what the repair has not changed, so that the loaded model has the types of the file to be.
@@ -117,49 +114,5 @@ func lower(ctx context.Context, s *source.Source, dir string, sink progress.Sink
 	if len(types) == len(s.Types()) {
 		return nil
 	}
-	return loadAs(ctx, s, types, dir, fmt.Sprintf("repair: %d of %d tensors keep their type: a copy without them, for the check,", len(s.Types())-len(types), len(s.Types())), sink)
-}
-
-// loadAs loads the model with some tensors in other types, by way of a temporary file in dir that is gone when it returns. what
-// begins the sentence that describes it.
-func loadAs(ctx context.Context, s *source.Source, types map[string]gguf.Type, dir, what string, sink progress.Sink) error {
-	if len(types) == 0 {
-		return s.LoadPlain(ctx)
-	}
-	s.CloseModel()
-	plan := &gguf.Plan{KVs: s.File.KVs()}
-	for _, t := range s.File.Tensors() {
-		to := gguf.PlanTensor{Name: t.Name, Type: t.Type, Dims: t.Dims, Data: gguf.Copy(s.File, t)}
-		if typ, ok := types[t.Name]; ok {
-			to.Type = typ
-			to.Data = gguf.Made(typ.RowBytes(t.Dims[0])*t.Rows(), func() ([]byte, error) {
-				data, _, err := encodedAs(s.Spec.Engine, s.File, t, typ)
-				return data, err
-			})
-		}
-		plan.Tensors = append(plan.Tensors, to)
-	}
-	sink.Notef("%s takes %s in %s while it is loaded", what, format.MiB(plan.Size()), dir)
-	bar := sink.Start("write the copy", plan.Size())
-	defer bar.Stop()
-	file, err := gguf.WriteTemp(ctx, filepath.Join(dir, "ggufprune-repair.gguf"), plan, gguf.WriteOptions{
-		Force:    true, // it never gets this name
-		Progress: func(done, _ int64) { bar.Set(done, "") },
-	})
-	if err != nil {
-		return fmt.Errorf("a copy of the original needs room while it is loaded: %w", err)
-	}
-	defer file.Discard() //nolint:errcheck // the model is read into memory by now; else the first error counts
-	return s.LoadAs(ctx, file.Path(), types)
-}
-
-// scratchFolder is where temporary files go: beside the output.
-func scratchFolder(output string) string {
-	if output != "" {
-		return filepath.Dir(output)
-	}
-	if outfile.CheckFolder(".") != nil {
-		return os.TempDir()
-	}
-	return "."
+	return retype.Load(ctx, s, types, dir, fmt.Sprintf("repair: %d of %d tensors keep their type: a copy without them, for the check,", len(s.Types())-len(types), len(s.Types())), sink)
 }

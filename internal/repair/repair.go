@@ -17,6 +17,7 @@ import (
 	"github.com/ggufprune/ggufprune/internal/journal"
 	"github.com/ggufprune/ggufprune/internal/progress"
 	"github.com/ggufprune/ggufprune/internal/repairlog"
+	"github.com/ggufprune/ggufprune/internal/retype"
 	"github.com/ggufprune/ggufprune/internal/source"
 	"github.com/ggufprune/ggufprune/layout"
 	"github.com/ggufprune/ggufprune/perplexity"
@@ -51,12 +52,12 @@ func Run(ctx context.Context, src *source.Source, q Request, sink progress.Sink)
 		src.Spec.Model.NoMmap = false
 		return &Done{}, src.Reload(ctx)
 	}
-	dir := scratchFolder(q.Output)
+	dir := retype.ScratchFolder(q.Output)
 	if err := raise(ctx, src, q, dir, sink); err != nil {
 		return nil, err
 	}
-	if q.narrow() && q.Twin == nil {
-		twin, err := FitTwin(src, r).Load(ctx, src, q.Output, sink)
+	if q.Twin == nil {
+		twin, err := r.Twin(src).Load(ctx, src, q.Output, sink)
 		if err != nil {
 			return nil, err
 		}
@@ -70,6 +71,11 @@ func Run(ctx context.Context, src *source.Source, q Request, sink progress.Sink)
 	}
 	if err != nil {
 		return nil, err
+	}
+	if q.Twin != nil && !q.narrow() {
+		if err := src.LoadPlain(ctx); err != nil {
+			return nil, errors.Join(err, log.Close())
+		}
 	}
 	if err := lower(ctx, src, dir, sink); err != nil {
 		return nil, errors.Join(err, log.Close())

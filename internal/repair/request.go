@@ -9,6 +9,8 @@ import (
 	"github.com/ggufprune/ggufprune/gguf"
 	"github.com/ggufprune/ggufprune/internal/corpus"
 	"github.com/ggufprune/ggufprune/internal/repairlog"
+	"github.com/ggufprune/ggufprune/internal/retype"
+	"github.com/ggufprune/ggufprune/internal/source"
 	"github.com/ggufprune/ggufprune/layout"
 	"github.com/ggufprune/ggufprune/perplexity"
 )
@@ -30,6 +32,14 @@ const DefaultTokens = 65536
 // repairBatch is how many positions run at once.
 const repairBatch = 1024
 
+// Twin returns the types of a copy of the model in which the fits are computed faster; nil where none is worth it.
+func (r Options) Twin(s *source.Source) retype.Twin {
+	if r.Type != nil { // what is fitted has another type than the file
+		return nil
+	}
+	return retype.ForFit(s)
+}
+
 // Wanted reports whether there is to be a repair.
 func (r Options) Wanted() bool { return r.Method != "" && r.Method != fit.Off }
 
@@ -42,7 +52,7 @@ type Request struct {
 	Text    corpus.Text
 	Tool    string                      // version of this program
 	Anew    bool                        // what another repair of the same output has left is replaced
-	Twin    Twin                        // that is loaded
+	Twin    retype.Twin                 // that is loaded
 	Own     *perplexity.Corpus          // text of the model's own for a fit of channels; nil: it is still to be written
 	Trial   bool                        // only to see what is lost: the model stays as it is
 	Judge   func(context.Context) error // is called while the loaded model has the fit's weights; nil: it is not

@@ -85,7 +85,7 @@ func (q Request) open(ctx context.Context, s *source.Source, channels bool) (*te
 		return nil, errors.New("this engine cannot repair")
 	}
 	if q.Twin != nil {
-		m.runner = twinRunner{m.runner, s.Spec.Engine, s.File, q.Twin}
+		m.runner = q.Twin.Runner(m.runner, s)
 	}
 	return m, nil
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/ggufprune/ggufprune/internal/bench/machine"
 	"github.com/ggufprune/ggufprune/internal/progress"
 	"github.com/ggufprune/ggufprune/internal/randmodel"
-	"github.com/ggufprune/ggufprune/internal/repair"
+	"github.com/ggufprune/ggufprune/internal/retype"
 	"github.com/ggufprune/ggufprune/internal/source"
 	"github.com/ggufprune/ggufprune/llamabind"
 	"github.com/ggufprune/ggufprune/perplexity"
@@ -118,7 +118,7 @@ func typeChild(ctx context.Context, how, model, text string, n, threads int) err
 	defer src.Close()
 	copied := false
 	if how == searchPass {
-		twin, err := repair.SearchTwin(src).Load(ctx, src, model, progress.Silent{})
+		twin, err := retype.ForSearch(src).Load(ctx, src, model, progress.Silent{})
 		if err != nil {
 			return err
 		}

@@ -10,7 +10,7 @@ import (
 	"github.com/ggufprune/ggufprune/internal/bench/machine"
 	"github.com/ggufprune/ggufprune/internal/corpus"
 	"github.com/ggufprune/ggufprune/internal/progress"
-	"github.com/ggufprune/ggufprune/internal/repair"
+	"github.com/ggufprune/ggufprune/internal/retype"
 	"github.com/ggufprune/ggufprune/llamabind"
 	"github.com/ggufprune/ggufprune/perplexity"
 	"github.com/ggufprune/ggufprune/search"
@@ -42,7 +42,7 @@ func (o options) search(ctx context.Context, ref *reference, dir string) ([]ourS
 	} else if sha != ref.SHA256 {
 		fmt.Printf("note: the reference ran another file than %s\n", o.model)
 	}
-	twin, err := repair.SearchTwin(src).Load(ctx, src, filepath.Join(dir, "twin.gguf"), sink{})
+	twin, err := retype.ForSearch(src).Load(ctx, src, filepath.Join(dir, "twin.gguf"), sink{})
 	if err != nil {
 		return nil, err
 	}

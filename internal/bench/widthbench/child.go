@@ -8,14 +8,12 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 
 	"github.com/ggufprune/ggufprune/engine"
 	"github.com/ggufprune/ggufprune/internal/bench/machine"
+	"github.com/ggufprune/ggufprune/internal/bench/measure"
 	"github.com/ggufprune/ggufprune/internal/corpus"
 	"github.com/ggufprune/ggufprune/internal/source"
 	"github.com/ggufprune/ggufprune/perplexity"
@@ -25,46 +23,26 @@ import (
 // is what it does by default, or a pass of the bench's own.
 const childFlag = "-child"
 
-// usage is what a process took.
-type usage struct {
-	cpu float64 // seconds, user and system
-	rss float64 // peak, MiB
-}
-
-// spawn runs a program to its end. Its standard output goes to out; what it tells goes to this process's standard error.
-func spawn(ctx context.Context, out io.Writer, program string, args ...string) (usage, error) {
-	cmd := exec.CommandContext(ctx, program, args...)
-	cmd.Stdout, cmd.Stderr = out, os.Stderr
-	if err := cmd.Run(); err != nil {
-		return usage{}, fmt.Errorf("%s %s: %w", filepath.Base(program), strings.Join(args, " "), err)
-	}
-	ru, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage)
-	if !ok {
-		return usage{}, errors.New("this system does not say what a process took")
-	}
-	return usage{(cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()).Seconds(), machine.MaxRSS(ru)}, nil
-}
-
 // command runs a command line of ggufprune, without its name. The program is built first unless the user names one.
-func (o options) command(ctx context.Context, out io.Writer, args ...string) (usage, error) {
+func (o options) command(ctx context.Context, out io.Writer, args ...string) (measure.Usage, error) {
 	if o.program == "" && o.run.program == "" {
 		dir, err := o.run.temporary()
 		if err != nil {
-			return usage{}, err
+			return measure.Usage{}, err
 		}
-		program := filepath.Join(dir, "ggufprune")
-		if _, err := spawn(ctx, os.Stderr, "go", "build", "-o", program, "github.com/ggufprune/ggufprune"); err != nil {
-			return usage{}, fmt.Errorf("%w; build it and name it with -program", err)
+		program, err := measure.Build(ctx, dir)
+		if err != nil {
+			return measure.Usage{}, err
 		}
 		o.run.program = program
 	}
-	return spawn(ctx, out, cmp.Or(o.program, o.run.program), args...)
+	return measure.Spawn(ctx, out, cmp.Or(o.program, o.run.program), args...)
 }
 
 // verdict is a model on a text.
 type verdict struct {
 	ppl   float64
-	usage usage
+	usage measure.Usage
 }
 
 // judgeFile is the perplexity of a file by llama-perplexity's windows, measured once for each file and text.
@@ -107,7 +85,7 @@ const passPositions = 4096
 // passCost is what a pass through the unpruned model takes, in CPU seconds for each position.
 func (o options) passCost(ctx context.Context) (float64, error) {
 	var out strings.Builder
-	if _, err := spawn(ctx, &out, os.Args[0], "width", childFlag, o.model, strconv.Itoa(o.threads), strconv.Itoa(o.window), o.fitTexts); err != nil {
+	if _, err := measure.Spawn(ctx, &out, os.Args[0], "width", childFlag, o.model, strconv.Itoa(o.threads), strconv.Itoa(o.window), o.fitTexts); err != nil {
 		return 0, err
 	}
 	var positions, cpu float64
@@ -173,7 +151,7 @@ func pass(ctx context.Context, args []string) error {
 func passText(paths string) (*perplexity.Corpus, error) {
 	var docs []string
 	if paths != "" {
-		texts, err := read(paths)
+		texts, err := measure.ReadTexts(paths)
 		if err != nil {
 			return nil, err
 		}

@@ -2,7 +2,6 @@ package widthbench
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"math"
 	"os"
@@ -11,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/ggufprune/ggufprune/gguf"
+	"github.com/ggufprune/ggufprune/internal/bench/measure"
 	"github.com/ggufprune/ggufprune/internal/planfile"
 	"github.com/ggufprune/ggufprune/internal/repair"
 	"github.com/ggufprune/ggufprune/search/plan"
@@ -51,7 +51,11 @@ func (o options) blocksArgs() ([]string, error) {
 	if o.fitTexts == "" {
 		return extra, nil
 	}
-	calib, err := o.calibration()
+	dir, err := o.run.temporary()
+	if err != nil {
+		return nil, err
+	}
+	calib, err := measure.Calibration(o.fitTexts, filepath.Join(dir, "calibration.jsonl"))
 	return append(extra, "--file", calib), err
 }
 
@@ -84,7 +88,7 @@ func (o options) job(ctx context.Context, file, label, cost string, extra []stri
 			return err
 		}
 		whole = append(whole, v)
-		peak = math.Min(peak, v.usage.rss)
+		peak = math.Min(peak, v.usage.RSS)
 	}
 	before, err := o.passCost(ctx)
 	if err != nil {
@@ -109,7 +113,7 @@ func (o options) job(ctx context.Context, file, label, cost string, extra []stri
 	}
 	describe(o.model, file, p)
 	onePass := (before + after) / 2 * float64(positions)
-	fmt.Printf("the whole job: %.1f CPU s, peak memory %.0f MiB; a perplexity of the original: %.0f MiB\n", u.cpu, u.rss, peak)
+	fmt.Printf("the whole job: %.1f CPU s, peak memory %.0f MiB; a perplexity of the original: %.0f MiB\n", u.CPU, u.RSS, peak)
 	fmt.Printf("a pass of the fit's %d positions through the original: %.1f CPU s (%.1f and %.1f, timed before and after on a part)\n",
 		positions, onePass, before*float64(positions), after*float64(positions))
 	var lines []string
@@ -122,8 +126,8 @@ func (o options) job(ctx context.Context, file, label, cost string, extra []stri
 		fmt.Printf("%s: PPL %.4f -> %.4f, x%.4f\n", t.path, whole[i].ppl, v.ppl, ratio)
 		lines = append(lines, fmt.Sprintf("figure %s %.4f", join("width", o.percent(), label, t.name, "ratio"), ratio))
 	}
-	lines = append(lines, fmt.Sprintf("figure %s_cost_passes %.2f", cost, u.cpu/onePass),
-		fmt.Sprintf("figure %s_extra_rss_mb %.0f", cost, (u.rss-peak)*(1<<20)/1e6))
+	lines = append(lines, fmt.Sprintf("figure %s_cost_passes %.2f", cost, u.CPU/onePass),
+		fmt.Sprintf("figure %s_extra_rss_mb %.0f", cost, (u.RSS-peak)*(1<<20)/1e6))
 	fmt.Printf("\n%s\n", strings.Join(lines, "\n"))
 	return nil
 }
@@ -193,74 +197,5 @@ func describe(model, file string, p *plan.Plan) {
 	}
 	for _, k := range p.Kinds {
 		fmt.Printf("  kind %-30s %3d sequences held back, PPL %.3f -> %.3f, x%.3f\n", k.Name, k.Sequences, k.Before, k.After, k.After/k.Before)
-	}
-}
-
-// pieceBytes is about how long the pieces of several texts are that a search scores on.
-const pieceBytes = 1500
-
-// calibration is a file with what a search scores on: the text of the fit, or pieces of all of them in turn.
-func (o options) calibration() (string, error) {
-	paths := strings.Split(o.fitTexts, ",")
-	if len(paths) == 1 {
-		return paths[0], nil
-	}
-	texts, err := read(o.fitTexts)
-	if err != nil {
-		return "", err
-	}
-	var all [][]string
-	for _, c := range texts {
-		all = append(all, pieces(c.Text(), pieceBytes))
-	}
-	dir, err := o.run.temporary()
-	if err != nil {
-		return "", err
-	}
-	path := filepath.Join(dir, "calibration.jsonl")
-	f, err := os.Create(path)
-	if err != nil {
-		return "", err
-	}
-	e := json.NewEncoder(f)
-	for _, piece := range turns(all) {
-		if err := e.Encode(map[string]string{"text": piece}); err != nil {
-			f.Close()
-			return "", err
-		}
-	}
-	return path, f.Close()
-}
-
-// pieces cuts a text at ends of lines, as soon as a piece has size bytes.
-func pieces(text string, size int) (out []string) {
-	var b strings.Builder
-	flush := func() {
-		if piece := strings.TrimSpace(b.String()); piece != "" {
-			out = append(out, piece)
-		}
-		b.Reset()
-	}
-	for line := range strings.Lines(text) {
-		if b.WriteString(line); b.Len() >= size {
-			flush()
-		}
-	}
-	flush()
-	return out
-}
-
-// turns takes one of each list after the other, until all are empty.
-func turns(all [][]string) (out []string) {
-	for i := 0; ; i++ {
-		n := len(out)
-		for _, list := range all {
-			if i < len(list) {
-				out = append(out, list[i])
-			}
-		}
-		if len(out) == n {
-			return out
-		}
 	}
 }

@@ -1,16 +1,11 @@
 package widthbench
 
 import (
-	"math"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/ggufprune/ggufprune/gguf"
-	"github.com/ggufprune/ggufprune/internal/evaluate"
-	"github.com/ggufprune/ggufprune/internal/tasks"
 )
 
 func TestFigureNames(t *testing.T) {
@@ -67,76 +62,6 @@ func TestReadPPL(t *testing.T) {
 		if _, err := readPPL(bad); err == nil {
 			t.Errorf("%q is no error", bad)
 		}
-	}
-}
-
-// Pieces hold all lines, and no text is used up before the others have had their turn.
-func TestPiecesInTurn(t *testing.T) {
-	t.Parallel()
-	a, b := pieces("one\ntwo\n\nthree\n", 6), pieces("x", 6)
-	if !slices.Equal(a, []string{"one\ntwo", "three"}) || !slices.Equal(b, []string{"x"}) {
-		t.Fatalf("%q, %q", a, b)
-	}
-	if got := turns([][]string{a, b, nil}); !slices.Equal(got, []string{"one\ntwo", "x", "three"}) {
-		t.Errorf("%q", got)
-	}
-}
-
-// result is one of a task without acc_norm, with answers that are right or not.
-func result(right ...bool) *tasks.Result {
-	r := &tasks.Result{Task: &tasks.Task{}}
-	for _, x := range right {
-		r.Answers = append(r.Answers, tasks.Answer{Right: x, RightNorm: !x})
-	}
-	return r
-}
-
-// Tasks count the same whatever their sizes, and an item that both models answer alike adds nothing to the error of the drop.
-func TestMeanDrop(t *testing.T) {
-	t.Parallel()
-	before := []*tasks.Result{result(true, true, true, false), result(true, false)}
-	after := []*tasks.Result{result(true, false, true, false), result(true, false)}
-	d := meanDrop(before, after, right)
-	// The differences are 0, 1, 0, 0 with a variance of 1/4, and 0, 0; each mean's variance is that over the items.
-	for _, c := range []struct{ got, want float64 }{
-		{d.before, (0.75 + 0.5) / 2},
-		{d.after, 0.5},
-		{d.drop, 0.125},
-		{d.dropErr, math.Sqrt(0.25/4) / 2},
-		{d.beforeErr, math.Sqrt(0.25/4+0.5/2) / 2},
-		{d.afterErr, math.Sqrt(1./3/4+0.5/2) / 2},
-	} {
-		if math.Abs(c.got-c.want) > 1e-12 {
-			t.Errorf("%+v: %v, want %v", d, c.got, c.want)
-		}
-	}
-	// Without acc_norm, acc is the headline; with it, the drop has the other sign here.
-	if got := meanDrop(before, after, rightHeadline).drop; got != d.drop {
-		t.Errorf("headline without acc_norm: %v", got)
-	}
-	for _, r := range slices.Concat(before, after) {
-		r.Task.Norm = tasks.Characters
-	}
-	if got := meanDrop(before, after, rightHeadline).drop; got != -d.drop {
-		t.Errorf("headline with acc_norm: %v", got)
-	}
-}
-
-func TestTaskFiles(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	if _, err := taskFiles(dir); err == nil {
-		t.Error("a folder without tasks is no error")
-	}
-	for _, name := range []string{"README.md", "arc_easy.jsonl", "piqa.jsonl", "piqa.txt"} {
-		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	got, err := taskFiles(dir)
-	want := []evaluate.TaskFile{{Name: tasks.ARCEasy, Path: filepath.Join(dir, "arc_easy.jsonl")}, {Name: tasks.PIQA, Path: filepath.Join(dir, "piqa.jsonl")}}
-	if err != nil || !slices.Equal(got, want) {
-		t.Errorf("%v, %v", got, err)
 	}
 }
 

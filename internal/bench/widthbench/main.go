@@ -36,7 +36,7 @@ func Run(ctx context.Context, args []string) error {
 	fs.StringVar(&o.ratios, "ratios", "0.2,0.33", "the same for the part worse, separated by commas")
 	fs.IntVar(&o.seeds, "seeds", 3, "seeds of the part worse")
 	fs.StringVar(&o.output, "o", "", "where the pruned file goes; that of the part blocks beside it (default: a temporary folder)")
-	fs.StringVar(&o.pruned, "pruned", "", "a pruned file for the parts tasks and speed (default: that of the part prune in the same run)")
+	fs.StringVar(&o.pruned, "pruned", "", "a pruned file for the parts tasks and speed, of tasks several separated by commas (default: that of the part prune in the same run)")
 	fs.StringVar(&o.plan, "plan", "", "the plan of -pruned, for what it predicts of its speed")
 	fs.StringVar(&o.tasks, "tasks", "testdata/tasks", "folder with a file for each task, of the task's name")
 	fs.IntVar(&o.limit, "limit", 0, "the first so many items of each task (default: all)")

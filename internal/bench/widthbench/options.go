@@ -7,8 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/ggufprune/ggufprune/engine"
-	"github.com/ggufprune/ggufprune/internal/progress"
+	"github.com/ggufprune/ggufprune/internal/bench/measure"
 	"github.com/ggufprune/ggufprune/internal/source"
 	"github.com/ggufprune/ggufprune/llamabind"
 )
@@ -68,22 +67,7 @@ func (o options) percent() string { return fmt.Sprintf("%02.0f", 100*o.ratio) }
 
 // spec is a model that runs as the program runs it by default.
 func (o options) spec(path string) source.Spec {
-	return source.Spec{
-		Engine: llamabind.Runtime{}, Path: path, Threads: o.threads, FlashAttn: "auto", Model: engine.ModelParams{NGPULayers: -1, SplitMode: "layer"},
-	}
-}
-
-// Tokens of a batch and of a graph: llama.cpp's defaults.
-const (
-	usualBatch  = 2048
-	usualUBatch = 512
-)
-
-// told is where jobs tell what they do: only warnings are worth a line here.
-type told struct{ progress.Silent }
-
-func (told) Warnf(format string, args ...any) {
-	fmt.Fprintf(os.Stderr, "warning: "+format+"\n", args...)
+	return measure.Spec(llamabind.Runtime{}, path, o.threads)
 }
 
 // prunedFile is the file that the parts tasks and speed look at.

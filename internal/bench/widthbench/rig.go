@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"time"
 
 	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/engine"
@@ -76,10 +77,17 @@ func (r *rig) channels() (map[blockmask.Block]int, error) {
 
 // fit takes channels out of the loaded model; cpu is in seconds.
 func (r *rig) fit(ctx context.Context, widths map[blockmask.Block]int, fitted, held [][]engine.Sequence) (res *fit.Result, cpu float64, err error) {
+	return r.fitTimed(ctx, widths, fitted, held, nil)
+}
+
+// fitTimed adds to spent the time in which nothing runs through the model.
+func (r *rig) fitTimed(
+	ctx context.Context, widths map[blockmask.Block]int, fitted, held [][]engine.Sequence, spent *time.Duration,
+) (res *fit.Result, cpu float64, err error) {
 	start := machine.CPUSeconds()
 	weights := repair.NewProjections(llamabind.Runtime{}, r.file, r.blocks)
 	res, err = fit.Run(ctx, r.session, weights, fit.Request{
-		Widths: widths, Method: fit.Full, Fit: fitted, Held: held,
+		Widths: widths, Method: fit.Full, Fit: fitted, Held: held, Spent: spent,
 		Progress: func(done, total int, b blockmask.Block) {
 			fmt.Printf("  %d of %d: %s, %.0f CPU s\n", done, total, b, machine.CPUSeconds()-start)
 		},

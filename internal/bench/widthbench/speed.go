@@ -8,17 +8,9 @@ import (
 	"strings"
 
 	"github.com/ggufprune/ggufprune/gguf"
+	"github.com/ggufprune/ggufprune/internal/bench/measure"
 	"github.com/ggufprune/ggufprune/internal/compare"
-	"github.com/ggufprune/ggufprune/internal/corpus"
 	"github.com/ggufprune/ggufprune/internal/planfile"
-	"github.com/ggufprune/ggufprune/perplexity"
-)
-
-// What speeds are measured with: llama-bench's pp512 and tg128.
-const (
-	speedPrompt   = 512
-	speedGenerate = 128
-	speedWindows  = 2 // of the text that a comparison also runs on
 )
 
 // speed measures how much faster a pruned file is, against what its bytes and operations predict.
@@ -33,27 +25,18 @@ func speed(ctx context.Context, o options) error {
 		if err != nil {
 			return err
 		}
-		loads[i], err = loadOf(f.Tensors(), speedPrompt)
+		loads[i], err = loadOf(f.Tensors(), measure.SpeedPrompt)
 		f.Close()
 		if err != nil {
 			return fmt.Errorf("%s: %w", path, err)
 		}
 	}
-	c, err := compare.Run(ctx, compare.Job{
-		Spec: o.spec(o.model), Models: []compare.Contender{{Label: "original", Path: o.model}, {Label: compare.Pruned, Path: pruned}},
-		Text:   corpus.Text{Convention: perplexity.Windows, Context: min(o.window, 512), Batch: usualBatch, Max: speedWindows},
-		UBatch: usualUBatch, Rival: compare.RivalOff,
-		Speed: &compare.SpeedTest{Prompt: speedPrompt, Generate: speedGenerate, Repeats: o.repeats},
-	}, told{})
+	a, b, err := measure.Speeds(ctx, o.spec(o.model), pruned, o.repeats)
 	if err != nil {
 		return err
 	}
-	a, b := c.Rows[0].Speed, c.Rows[1].Speed
-	if a == nil || b == nil {
-		return fmt.Errorf("the speeds of %s and %s were not measured", o.model, pruned)
-	}
 	// Generation reads all weights, and what the cache holds: half of the tokens on average.
-	kv := [2]float64{float64(a.KVPer1k) / 1024 * speedGenerate / 2, float64(b.KVPer1k) / 1024 * speedGenerate / 2}
+	kv := [2]float64{float64(a.KVPer1k) / 1024 * measure.SpeedGenerate / 2, float64(b.KVPer1k) / 1024 * measure.SpeedGenerate / 2}
 	generate := (loads[0].bytes + kv[0]) / (loads[1].bytes + kv[1])
 	prompt := loads[0].products / loads[1].products
 	var lines []string

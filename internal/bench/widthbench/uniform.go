@@ -8,6 +8,7 @@ import (
 
 	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/fit"
+	"github.com/ggufprune/ggufprune/internal/bench/measure"
 	"github.com/ggufprune/ggufprune/perplexity"
 )
 
@@ -32,7 +33,7 @@ func uniform(ctx context.Context, o options) error {
 			widths[b] = n * 2 / 3
 		}
 	}
-	judged, err := read(o.judgeTexts)
+	judged, err := measure.ReadTexts(o.judgeTexts)
 	if err != nil {
 		return err
 	}
@@ -48,7 +49,7 @@ func uniform(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
-	texts, err := read(cmp.Or(o.fitTexts, uniformText))
+	texts, err := measure.ReadTexts(cmp.Or(o.fitTexts, uniformText))
 	if err != nil {
 		return err
 	}
@@ -69,17 +70,4 @@ func uniform(ctx context.Context, o options) error {
 		fmt.Printf("  %s: %.3f -> %.3f, x%.3f\n", name, before[i], after[i], after[i]/before[i])
 	}
 	return nil
-}
-
-// read reads texts, each as one.
-func read(paths string) ([]*perplexity.Corpus, error) {
-	var out []*perplexity.Corpus
-	for path := range strings.SplitSeq(paths, ",") {
-		c, err := perplexity.ReadFile(path, perplexity.Auto)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, &perplexity.Corpus{Name: path, Documents: []string{c.Text()}, Continuous: true})
-	}
-	return out, nil
 }

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/ggufprune/ggufprune/internal/bench/measure"
 	"github.com/ggufprune/ggufprune/internal/source"
 	"github.com/ggufprune/ggufprune/perplexity"
 )
@@ -75,7 +76,7 @@ func worse(ctx context.Context, o options) error {
 
 // between compares two files on a text, in the windows of which the second half counts.
 func (o options) between(ctx context.Context, a, b string, t text) (c perplexity.Change, err error) {
-	corpus, err := read(t.path)
+	corpus, err := measure.ReadTexts(t.path)
 	if err != nil {
 		return c, err
 	}

@@ -10,7 +10,6 @@ import (
 
 	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/engine"
-	"github.com/ggufprune/ggufprune/fit"
 	"github.com/ggufprune/ggufprune/internal/cli/flags"
 	"github.com/ggufprune/ggufprune/internal/cli/render"
 	"github.com/ggufprune/ggufprune/internal/prune"
@@ -69,9 +68,6 @@ func (o *pruneOptions) run(cmd *cobra.Command, _ []string, u *ui.UI) error {
 		return err
 	}
 	flags.Tell(j.Spec, u)
-	if flags.DefaultRepair != fit.Off && j.Method.Time > 0 && !j.Repair.Wanted() && !o.repair.Asked() {
-		u.Notef("no repair, whose time --time does not plan; --repair auto adds one")
-	}
 	if o.why != "" {
 		u.Notef("whole blocks are searched: %s", o.why)
 	}
@@ -126,11 +122,7 @@ func (o *pruneOptions) job() (j prune.Job, err error) {
 	case o.method.Asked("kind") == "" && j.Goal.Blocks == 0:
 		o.why = why
 	}
-	method := j.Method
-	if j.Unit == blockmask.Width || j.Unit == blockmask.Auto {
-		method.Time = 0 // it plans the fit, too
-	}
-	if j.Repair, err = o.repair.Resolve(method, o.quantize.Type, j.Goal); err != nil {
+	if j.Repair, err = o.repair.Resolve(j.Method, o.quantize.Type, j.Goal); err != nil {
 		return j, err
 	}
 	if j.Repair.Method == "" && j.Method.Spec().Repairs {

@@ -45,9 +45,8 @@ func (r *Repair) AddFlags(fs *pflag.FlagSet) {
 	})
 }
 
-// Resolve checks the flags and returns the repair of a search's outcome; without a method it is none. A job that is to be done in
-// some time has none unless one is asked for: how long one takes is not planned. quantize is the type of --quantize, and goals
-// are what the file is to reach.
+// Resolve checks the flags and returns the repair of a search's outcome; without a method it is none. quantize is the type of --quantize,
+// and goals are what the file is to reach.
 func (r *Repair) Resolve(how find.Method, quantize string, goals ...search.Goal) (repair.Options, error) {
 	none := repair.Options{}
 	method, err := fit.ParseMethod(r.method)
@@ -64,9 +63,6 @@ func (r *Repair) Resolve(how find.Method, quantize string, goals ...search.Goal)
 		return none, nil
 	}
 	usual := !r.Asked() && !how.Spec().Repairs // such a strategy counts on it
-	if usual && how.Time > 0 {
-		return none, nil
-	}
 	out := repair.Options{Method: method, Files: r.texts, Tokens: r.tokens, TokensGiven: r.fs.Changed("repair-tokens"), Usual: usual}
 	if r.typ != "" {
 		t, err := repair.ParseType(r.typ)

@@ -1,4 +1,4 @@
-package repair
+package retype
 
 import (
 	"context"
@@ -31,18 +31,13 @@ const (
 	searchTwinPart = 0.5     // of the memory that there is, for searches; maxFitTwin where that is unknown
 )
 
-// FitTwin returns the types of a copy of the model in which fits are computed faster; nil where none is worth it.
-func FitTwin(s *source.Source, r Options) Twin {
-	if r.Type != nil {
-		return nil
-	}
-	return twinOf(s, packed, maxFitTwin)
-}
+// ForFit returns the types of a copy of the model in which fits are computed faster; nil where none is worth it.
+func ForFit(s *source.Source) Twin { return twinOf(s, packed, maxFitTwin) }
 
-// SearchTwin returns the types of a copy in which a search is computed faster; nil where none is worth it.
-func SearchTwin(s *source.Source) Twin {
+// ForSearch returns the types of a copy in which a search is computed faster; nil where none is worth it.
+func ForSearch(s *source.Source) Twin {
 	limit := int64(maxFitTwin)
-	if total := totalMemory(s.Spec.Engine.Devices(), cgroup.MemoryLimit(os.DirFS("/"))); total > 0 {
+	if total := Memory(s.Spec.Engine.Devices()); total > 0 {
 		limit = int64(searchTwinPart * float64(total))
 	}
 	return twinOf(s, slices.Concat(packed, repacked), limit)
@@ -55,11 +50,11 @@ func twinOf(s *source.Source, fast []gguf.Type, limit int64) Twin {
 	}
 	types := Twin{}
 	for _, t := range s.File.Tensors() {
-		if len(t.Dims) > 1 && !slices.Contains(fast, t.Type) {
+		if len(t.Dims) > 1 && t.Type.BlockSize() > 1 && !slices.Contains(fast, t.Type) {
 			types[t.Name] = gguf.F16
 		}
 	}
-	if len(types) == 0 || modelBytes(s, types) > limit {
+	if len(types) == 0 || types.Bytes(s.File) > limit {
 		return nil
 	}
 	return types
@@ -74,7 +69,7 @@ func (t Twin) Load(ctx context.Context, s *source.Source, output string, sink pr
 	mapped := s.Spec.Model.NoMmap
 	s.CloseModel()
 	s.Spec.Model.NoMmap = true
-	err := loadAs(ctx, s, t, scratchFolder(output), "a copy in F16, which llama.cpp computes faster on,", sink)
+	err := Load(ctx, s, t, ScratchFolder(output), "a copy in F16, which llama.cpp computes faster on,", sink)
 	if err == nil {
 		s.SetTypes(nil)
 		return t, nil
@@ -97,8 +92,12 @@ func onGPU(spec source.Spec) bool {
 	})
 }
 
-// twinRunner sets weights of a twin.
-type twinRunner struct {
+// Runner sets the weights of the twin that is loaded: it takes them as the file would have them.
+func (t Twin) Runner(r engine.BlockRunner, s *source.Source) engine.BlockRunner {
+	return runner{r, s.Spec.Engine, s.File, t}
+}
+
+type runner struct {
 	engine.BlockRunner
 	codec engine.Codec
 	file  *gguf.File
@@ -106,7 +105,7 @@ type twinRunner struct {
 }
 
 // SetWeight takes data as the file would have it.
-func (r twinRunner) SetWeight(name string, data []byte) error {
+func (r runner) SetWeight(name string, data []byte) error {
 	to, ok := r.twin[name]
 	if !ok {
 		return r.BlockRunner.SetWeight(name, data)
@@ -124,4 +123,33 @@ func (r twinRunner) SetWeight(name string, data []byte) error {
 		return fmt.Errorf("%s as %s: %w", name, to, err)
 	}
 	return r.BlockRunner.SetWeight(name, encoded)
+}
+
+// Memory is the machine's memory, or what a container may have where that is less; 0 where neither is known.
+func Memory(devices []engine.Device) int64 {
+	return memoryWithin(devices, cgroup.MemoryLimit(os.DirFS("/")))
+}
+
+func memoryWithin(devices []engine.Device, limit int64) int64 {
+	total := int64(0)
+	for _, d := range devices {
+		if d.Type == "cpu" {
+			total = max(total, int64(d.Total))
+		}
+	}
+	if limit > 0 && (total == 0 || limit < total) {
+		return limit
+	}
+	return total
+}
+
+// Bytes is what the loaded copy of a file takes, or the file itself where there is none.
+func (t Twin) Bytes(f *gguf.File) int64 {
+	size := f.Bytes()
+	for name, to := range t {
+		if t, ok := f.Tensor(name); ok {
+			size += to.RowBytes(t.Dims[0])*t.Rows() - t.Size
+		}
+	}
+	return size
 }

@@ -1,4 +1,4 @@
-package repair
+package retype
 
 import (
 	"testing"
@@ -13,7 +13,7 @@ func TestTotalMemory(t *testing.T) {
 		devices     []engine.Device
 		limit, want int64
 	}{{devices, 0, 100}, {devices, 40, 40}, {devices, 400, 100}, {nil, 40, 40}, {devices[:1], 0, 0}} {
-		if got := totalMemory(c.devices, c.limit); got != c.want {
+		if got := memoryWithin(c.devices, c.limit); got != c.want {
 			t.Errorf("%v with a limit of %d: %d, want %d", c.devices, c.limit, got, c.want)
 		}
 	}
