@@ -30,10 +30,16 @@ WIDTHBENCH ?= -c 256 -tokens 16384 -chunks 64
 comma      := ,
 WIDTHTEXT  ?= -label default $(if $(wildcard $(shared)/heldout_instruct.txt),-judge $(shared)/heldout_instruct.txt$(comma)$(shared)/wiki_valid_part.txt -names instr$(comma)wiki)
 
+# Flags for make bench-paper: these make it minutes on the small model. And the text: cut into documents of full length. A Python of one's
+# own is named in PAPERPYTHON.
+PAPERBENCH  ?= -n 16 -c 256 -steps 8
+PAPERTEXT   ?= $(if $(wildcard $(shared)/calib_instruct.txt),-f $(shared)/calib_instruct.txt)
+PAPERPYTHON ?=
+
 # Flags for make bench-real, such as: -m gemma.gguf -label gemma -time 30m -text wiki.test.raw -parts table,plot
 REALBENCH ?=
 
-.PHONY: help setup build demo peers test test-pure test-go test-race test-archs test-layouts test-ollama samebits bench bench-search bench-repair bench-width bench-real chromium shells test-report lint fuzz dist clean distclean
+.PHONY: help setup build demo peers test test-pure test-go test-race test-archs test-layouts test-ollama samebits bench bench-search bench-repair bench-width bench-real bench-paper chromium shells test-report lint fuzz dist clean distclean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -109,6 +115,10 @@ bench-repair: setup ## the repair's figures of docs/BENCHMARKS.md (an hour or mo
 bench-width: setup ## what removing FFN channels costs (minutes for a small model)
 	go run ./internal/bench width -parts uniform,prune,blocks $(WIDTHTEXT) $(WIDTHBENCH)
 
+bench-paper: setup ## our search beside the paper's, which runs in PyTorch (minutes; installs that in third_party/paper once)
+	$(if $(PAPERPYTHON),,@bash scripts/paper-python.sh)
+	go run ./internal/bench paper $(if $(PAPERPYTHON),-python $(PAPERPYTHON)) $(PAPERTEXT) $(PAPERBENCH)
+
 bench-real: setup ## a real model by each method, beside quantisations of that size (hours; goes on where it stopped)
 	go run ./internal/bench real $(REALBENCH)
 
@@ -130,5 +140,5 @@ dist: setup ## the release archive for this platform, in dist/ (DISTFLAGS=-check
 clean: ## remove the program, keep llama.cpp
 	rm -f ggufprune
 
-distclean: clean ## remove llama.cpp's source and build, and Ollama, too
-	rm -rf third_party/llama.cpp/src third_party/llama.cpp/build third_party/ollama/bin third_party/ollama/include llamabind/link_generated.go
+distclean: clean ## remove llama.cpp's source and build, Ollama, and the Python of bench-paper, too
+	rm -rf third_party/llama.cpp/src third_party/llama.cpp/build third_party/ollama/bin third_party/ollama/include third_party/paper llamabind/link_generated.go

@@ -4,6 +4,7 @@
 //	go run ./internal/bench search [-model M.gguf] [-parts LIST] ...
 //	go run ./internal/bench repair [-models LIST] [-parts LIST] ...
 //	go run ./internal/bench width [-model M.gguf] [-parts LIST] [-fit TEXTS] [-judge TEXTS] ...
+//	go run ./internal/bench paper [-model M.gguf] [-f TEXT] [-reference FILE] ...
 //	go run ./internal/bench real [-m M.gguf] [-parts LIST] [-methods LIST] [-o DIR] ...
 //
 // Each prints what it sees, and ends with lines `figure <name> <value>`. Figures are ratios of CPU seconds measured in one run,
@@ -19,6 +20,7 @@ import (
 	"os/signal"
 
 	"github.com/ggufprune/ggufprune/internal/bench/enginebench"
+	"github.com/ggufprune/ggufprune/internal/bench/paperbench"
 	"github.com/ggufprune/ggufprune/internal/bench/realbench"
 	"github.com/ggufprune/ggufprune/internal/bench/repairbench"
 	"github.com/ggufprune/ggufprune/internal/bench/searchbench"
@@ -31,6 +33,7 @@ var benches = map[string]func(ctx context.Context, args []string) error{
 	"search": searchbench.Run,
 	"repair": repairbench.Run,
 	"width":  widthbench.Run,
+	"paper":  paperbench.Run,
 	"real":   realbench.Run,
 }
 
@@ -38,7 +41,7 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	if len(os.Args) < 2 || benches[os.Args[1]] == nil {
-		fmt.Fprintln(os.Stderr, "bench: name what to measure: engine, search, repair, width or real")
+		fmt.Fprintln(os.Stderr, "bench: name what to measure: engine, search, repair, width, real or paper")
 		os.Exit(2)
 	}
 	err := benches[os.Args[1]](ctx, os.Args[2:])
