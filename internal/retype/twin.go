@@ -40,7 +40,20 @@ func ForSearch(s *source.Source) Twin {
 	if total := Memory(s.Spec.Engine.Devices()); total > 0 {
 		limit = int64(searchTwinPart * float64(total))
 	}
-	return twinOf(s, slices.Concat(packed, repacked), limit)
+	types := twinOf(s, slices.Concat(packed, repacked), limit)
+	if types == nil {
+		return nil
+	}
+	// The matrix at the output, too: what is multiplied with one in 8 bits is rounded to 8 bits, and that blurs the small differences of
+	// losses by which a search decides, in all candidates.
+	head, ok := s.File.Tensor("output.weight")
+	if !ok {
+		head, ok = s.File.Tensor("token_embd.weight")
+	}
+	if ok && head.Type.BlockSize() > 1 {
+		types[head.Name] = gguf.F16
+	}
+	return types
 }
 
 // twinOf has the tensors in F16 that are in none of the types fast.
