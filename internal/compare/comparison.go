@@ -39,6 +39,7 @@ type comparer struct {
 	subjectRow int // its row
 
 	reference    *runner // loaded as long as speeds are compared with it
+	mustFit      bool    // beside the reference, as a larger model did: what does not load there is no model that llama.cpp runs
 	referenceRow int
 	baseSamples  speedSamples // of the reference, beside all others
 }

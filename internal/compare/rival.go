@@ -52,20 +52,26 @@ func (c *comparer) findRival(ctx context.Context, limit int64) (done bool, err e
 	if c.j.Nearby == nil {
 		return false, nil
 	}
-	tried, end := 0, time.Now().Add(mostLooked)
+	c.mustFit = true
+	defer func() { c.mustFit = false }()
+	tried, looked := 0, time.Duration(0)
 	for _, n := range candidates(c.files[0], c.j.Nearby(c.j.Models[0].Path), limit, c.compared) {
 		if tried == mostTried || ctx.Err() != nil {
 			break
 		}
-		if time.Now().After(end) {
+		if looked > mostLooked {
 			c.sink.Notef("the search for quantisations of the original on this machine was ended after %s", mostLooked)
 			break
 		}
+		began := time.Now()
 		f, err := source.OpenFile(n.Path)
 		if err != nil {
+			looked += time.Since(began)
 			continue // nobody has asked for this file
 		}
-		if source.CheckDecoder(f) == nil && sameModel(c.files[0], f) {
+		same := source.CheckDecoder(f) == nil && sameModel(c.files[0], f)
+		looked += time.Since(began)
+		if same {
 			tried++
 			c.sink.Notef("the rival is %s, found on this machine: %s", n.Name, n.Path)
 			err = c.measureRival(ctx, Rival{Origin: Found, Label: n.Name, Path: n.Path}, f)

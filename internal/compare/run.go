@@ -41,7 +41,7 @@ func (r *runner) close() {
 // load loads a model, and makes sure that it has the tokens that the text was cut into.
 func (c *comparer) load(ctx context.Context, m Contender, f *gguf.File) (*runner, error) {
 	model, err := c.j.Spec.Load(ctx, m.Path)
-	if err != nil && c.reference != nil && ctx.Err() == nil {
+	if err != nil && c.reference != nil && !c.mustFit && ctx.Err() == nil {
 		// Together they may be too large. What they predict does not need both at once.
 		c.sink.Warnf("speeds are not compared: %s does not load beside the reference: %v", m.Path, err)
 		c.reference.close()

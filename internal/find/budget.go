@@ -57,6 +57,9 @@ func (f *finder) behind(speed float64, left time.Duration) (seconds float64, tok
 	if !f.Repair.Wanted() {
 		return after, 0
 	}
+	if f.twin && f.Repair.Twin(f.src) == nil && f.position > 0 { // the repair runs on the model itself
+		speed = float64(len(f.blocks)) / f.position
+	}
 	sizes := repairTokens
 	if f.Repair.TokensGiven {
 		sizes = []int{f.Repair.Tokens}
@@ -87,9 +90,9 @@ func (f *finder) solving() (seconds float64) {
 	return seconds
 }
 
-// schedule chooses how a search uses its time, from the speed of its first batches; nil without a limit. began is when the time
-// began to run. A search that is resumed keeps the schedule that it had.
-func (f *finder) schedule(ctx context.Context, eval *perplexity.Evaluator, steps int, began time.Time) (*strategy.Schedule, error) {
+// schedule chooses how a search uses its time, from the speed of its first batches; nil without a limit. A search that is resumed keeps
+// the schedule that it had.
+func (f *finder) schedule(ctx context.Context, eval *perplexity.Evaluator, steps int) (*strategy.Schedule, error) {
 	m := f.Method
 	if m.Time == 0 {
 		return nil, nil
@@ -98,6 +101,9 @@ func (f *finder) schedule(ctx context.Context, eval *perplexity.Evaluator, steps
 	if raw := f.journal.Note("schedule"); raw != nil && json.Unmarshal(raw, &out) == nil {
 		tokens := 0
 		if raw := f.journal.Note("repair tokens"); raw != nil && json.Unmarshal(raw, &tokens) == nil {
+			if tokens == 0 && f.Writes && f.Repair.Wanted() {
+				f.sink.Notef("for a repair the time is too short")
+			}
 			f.repairOn(tokens)
 		}
 		return &out, nil
@@ -108,7 +114,7 @@ func (f *finder) schedule(ctx context.Context, eval *perplexity.Evaluator, steps
 		return nil, err
 	}
 	n := len(f.set.Sequences)
-	left := m.Time - time.Since(began)
+	left := m.Time - time.Since(f.began)
 	behind, tokens := f.behind(speed, left)
 	later := time.Duration(behind * float64(time.Second))
 	out, err = strategy.Limit{
@@ -117,7 +123,7 @@ func (f *finder) schedule(ctx context.Context, eval *perplexity.Evaluator, steps
 	}.Schedule()
 	if err != nil {
 		if later > 0 {
-			err = fmt.Errorf("%w; what follows the search takes about %v of the time", err, later.Round(time.Second))
+			err = fmt.Errorf("%w; what follows the search takes about %v of the time, less with --no-compare or --repair off", err, later.Round(time.Second))
 		}
 		return nil, fmt.Errorf("--time %v is %w", m.Time, err)
 	}

@@ -1,6 +1,7 @@
 package find
 
 import (
+	"reflect"
 	"testing"
 	"time"
 
@@ -39,6 +40,28 @@ func TestTimeBehindTheSearch(t *testing.T) {
 		seconds, tokens := f.behind(1000, c.left)
 		if d := seconds - c.seconds; d > 1e-6 || d < -1e-6 || tokens != c.tokens {
 			t.Errorf("%s: %v s with %d tokens, want %v with %d", c.name, seconds, tokens, c.seconds, c.tokens)
+		}
+	}
+}
+
+// What was decided of the repair is kept with the schedule.
+func TestRepairOn(t *testing.T) {
+	t.Parallel()
+	wanted := repair.Options{Method: fit.Auto, Tokens: 65536, Usual: true}
+	for _, c := range []struct {
+		name   string
+		repair repair.Options
+		tokens int
+		want   repair.Options
+	}{
+		{"fewer tokens", wanted, 8192, repair.Options{Method: fit.Auto, Tokens: 8192, Usual: true}},
+		{"left out", wanted, 0, repair.Options{}},
+		{"none was wanted", repair.Options{Tokens: 5}, 8192, repair.Options{Tokens: 5}},
+	} {
+		f := &finder{Job: Job{Repair: c.repair}}
+		f.repairOn(c.tokens)
+		if !reflect.DeepEqual(f.Repair, c.want) {
+			t.Errorf("%s: %+v", c.name, f.Repair)
 		}
 	}
 }

@@ -21,7 +21,7 @@ func Run(ctx context.Context, src *source.Source, j Job, c *perplexity.Corpus, s
 	if j.Calibration.Self && j.Text.Max == 0 {
 		j.Text.Max = calibrate.SelfDocuments
 	}
-	f := &finder{Job: j, src: src, sink: sink}
+	f := &finder{Job: j, src: src, sink: sink, began: time.Now()}
 	narrower, err := f.narrows(ctx)
 	if err != nil {
 		return nil, err
@@ -55,8 +55,10 @@ func Run(ctx context.Context, src *source.Source, j Job, c *perplexity.Corpus, s
 	if err != nil {
 		return nil, err
 	}
-	if err := f.offTwin(ctx); err != nil {
-		return nil, err
+	if f.Writes {
+		if err := f.offTwin(ctx); err != nil {
+			return nil, err
+		}
 	}
 	return &Result{Plan: p, Blocks: f.blocks, Removed: found.result.Removed(), Repair: f.Repair}, nil
 }
@@ -109,7 +111,6 @@ type found struct {
 
 // search finds what to remove, by the scores of the set. An error comes with the steps that were completed, if any.
 func (f *finder) search(ctx context.Context) (found, error) {
-	began := time.Now()
 	model := f.model()
 	kind, err := f.tryLayout(model)
 	if err != nil {
@@ -150,7 +151,7 @@ func (f *finder) search(ctx context.Context) (found, error) {
 	if steps == 0 { // how many steps a bound of quality leads to is unknown: a third of the model is much
 		steps = max(1, len(blockmask.Candidates(f.Unit, model.Blocks, nil))/3)
 	}
-	schedule, err := f.schedule(ctx, eval, steps, began)
+	schedule, err := f.schedule(ctx, eval, steps)
 	if err != nil {
 		return found{}, err
 	}

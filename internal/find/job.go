@@ -78,9 +78,10 @@ type finder struct {
 	set      *perplexity.Set
 	blocks   []layout.Block
 	journal  *searchJournal // nil without a plan
-	twin     bool           // the loaded model is a copy that is computed faster,
-	mapped   bool           // of one whose file is mapped
+	twin     bool           // the loaded model is a copy that is computed faster
+	mapped   bool           // before it the model's file was mapped
 	position float64        // seconds of a position through the model itself; 0: not measured
+	began    time.Time      // the job
 	grain    int            // of the widths of FFNs, where they are narrowed
 	sink     progress.Sink
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/ggufprune/ggufprune/blockmask"
+	"github.com/ggufprune/ggufprune/fit"
 	"github.com/ggufprune/ggufprune/internal/journal"
 	"github.com/ggufprune/ggufprune/search"
 	"github.com/ggufprune/ggufprune/search/strategy"
@@ -44,8 +45,8 @@ func (f *finder) openJournal() (*searchJournal, error) {
 		Flash      string         `json:"flash_attn"`
 		Text       any            `json:"calibration"`
 		Fit        *fitConfig     `json:"fit,omitempty"`
-		Twin       bool           `json:"twin,omitempty"`
-	}{cmp.Or(m.Strategy, strategy.Names()[0]), m.Metric.String(), cmp.Or(m.Confidence, strategy.DefaultConfidence), m.Time, f.Unit, f.Goal, m.Seed, f.Text.Batch, f.src.Spec.FlashAttn, f.Calibration.Config(), fit, f.twinOf() != nil})
+		Behind     *behindConfig  `json:"behind,omitempty"`
+	}{cmp.Or(m.Strategy, strategy.Names()[0]), m.Metric.String(), cmp.Or(m.Confidence, strategy.DefaultConfidence), m.Time, f.Unit, f.Goal, m.Seed, f.Text.Batch, f.src.Spec.FlashAttn, f.Calibration.Config(), fit, f.behindConfig()})
 	if err != nil {
 		return nil, err
 	}
@@ -61,6 +62,28 @@ func (f *finder) openJournal() (*searchJournal, error) {
 		f.sink.Notef("resumed from %s: %d steps are there", filepath.Base(JournalPath(f.Plan)), n)
 	}
 	return found, nil
+}
+
+// behindConfig is what follows a search, where its time is planned, too.
+type behindConfig struct {
+	Writes   bool       `json:"writes"`
+	After    int        `json:"after"`
+	Repair   fit.Method `json:"repair,omitempty"`
+	Usual    bool       `json:"usual,omitempty"`
+	Tokens   int        `json:"tokens,omitempty"`
+	TypeName string     `json:"type,omitempty"`
+}
+
+// behindConfig is nil where no time is planned.
+func (f *finder) behindConfig() *behindConfig {
+	if f.Method.Time == 0 {
+		return nil
+	}
+	out := &behindConfig{Writes: f.Writes, After: f.After, Repair: f.Repair.Method, Usual: f.Repair.Usual, Tokens: f.Repair.Tokens}
+	if f.Repair.Type != nil {
+		out.TypeName = f.Repair.Type.Name()
+	}
+	return out
 }
 
 // fitConfig is what trials of shapes are fitted on.

@@ -1,6 +1,7 @@
 package find
 
 import (
+	"cmp"
 	"context"
 
 	"github.com/ggufprune/ggufprune/blockmask"
@@ -21,13 +22,13 @@ func (f *finder) twinOf() retype.Twin {
 // with weights of most types to 8 bits, and with those in F16 to 16.
 func (f *finder) onTwin(ctx context.Context) (err error) {
 	twin := f.twinOf()
-	if twin == nil {
+	if twin == nil && !retype.Begun(f.journal) {
 		return nil
 	}
 	f.session.Close()
 	f.session = nil
 	f.mapped = !f.src.Spec.Model.NoMmap
-	if twin, err = twin.Load(ctx, f.src, f.Plan, f.sink); err != nil {
+	if twin, err = twin.LoadNoted(ctx, f.src, cmp.Or(f.Output, f.Plan), f.journal, f.sink); err != nil {
 		return err
 	}
 	f.twin = twin != nil

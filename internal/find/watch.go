@@ -231,7 +231,7 @@ func (w *watcher) tell(left time.Duration) {
 	}
 	text := "the search takes about " + format.About(left.Seconds())
 	if w.races && left > time.Hour {
-		text += "; --time 30m searches on less text, and leaves time for what follows"
+		text += "; --time searches on less text"
 	}
 	w.sink.Notef("%s", text)
 }

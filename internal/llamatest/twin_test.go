@@ -10,10 +10,12 @@ import (
 
 	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/engine"
+	"github.com/ggufprune/ggufprune/fit"
 	"github.com/ggufprune/ggufprune/internal/corpus"
 	"github.com/ggufprune/ggufprune/internal/find"
 	"github.com/ggufprune/ggufprune/internal/progress/progresstest"
 	"github.com/ggufprune/ggufprune/internal/prune"
+	"github.com/ggufprune/ggufprune/internal/repair"
 	"github.com/ggufprune/ggufprune/internal/source"
 	"github.com/ggufprune/ggufprune/layout"
 	"github.com/ggufprune/ggufprune/llamabind"
@@ -36,8 +38,8 @@ func convert(t *testing.T, in, typ string) string {
 	return out
 }
 
-// A search of a Q4_1 model runs on a copy in F16: its scores are those of the file that llama-quantize makes in F16, digit for digit, and
-// close to those of the model itself, which the check of the file runs on.
+// A search of a Q4_1 model, and the repair behind it, run on a copy in F16: the scores are those of the file that llama-quantize makes in
+// F16, digit for digit, and close to those of the model itself, which the check of the repaired file runs on.
 func TestSearchOnTwin(t *testing.T) {
 	slow := convert(t, tinyModel, "Q4_1")
 	searched := func(path string) (*prune.Outcome, []string) {
@@ -46,7 +48,7 @@ func TestSearchOnTwin(t *testing.T) {
 		j.Common = prune.Common{
 			Spec:   source.Spec{Engine: llamabind.Runtime{}, Path: path, Threads: 2, FlashAttn: "auto"},
 			Text:   corpus.Text{File: tinyText, Convention: perplexity.Windows, Context: 64, Batch: 128, Max: 4},
-			Layout: layout.Auto, Tool: "test",
+			Layout: layout.Auto, Tool: "test", Repair: repair.Options{Method: fit.Map, Tokens: 1024},
 		}
 		j.Options = find.Options{Goal: search.Goal{Blocks: 2}, Unit: blockmask.Mix, Method: find.Method{Strategy: "greedy"}}
 		sink := new(progresstest.Listener)
@@ -60,6 +62,9 @@ func TestSearchOnTwin(t *testing.T) {
 	const copied = "%s takes %s in %s while it is loaded"
 	if !slices.Contains(notes, copied) {
 		t.Errorf("no word of a copy in %q", notes)
+	}
+	if twin.Repair == nil || len(twin.Repair.Weights) == 0 {
+		t.Errorf("nothing is repaired: %+v", twin.Repair)
 	}
 	plain, notes := searched(convert(t, slow, "F16"))
 	if slices.Contains(notes, copied) {

@@ -228,10 +228,9 @@ func (n *Narrower) fitWhole(ctx context.Context, s shape.Shape) (shape.Shape, *r
 }
 
 // reload loads the original again, after a fit of it.
-func (n *Narrower) reload(ctx context.Context) (err error) {
+func (n *Narrower) reload(ctx context.Context) error {
 	if err := n.src.LoadPlain(ctx); err != nil {
 		return err
 	}
-	n.twin, err = n.Repair.Twin(n.src).Load(ctx, n.src, n.Plan, n.sink)
-	return err
+	return n.loadTwin(ctx)
 }

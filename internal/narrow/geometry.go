@@ -76,7 +76,7 @@ func (n *Narrower) speedup(mask blockmask.Mask) float64 {
 // request asks for the fit of a shape.
 func (n *Narrower) request(s shape.Shape) repair.Request {
 	return repair.Request{
-		Blocks: n.Blocks, Removed: s.Removed, Widths: s.Narrowed(n.full), Options: n.Repair, Text: n.Text, Tool: n.Tool, Twin: n.twin, Own: n.own,
+		Blocks: n.Blocks, Removed: s.Removed, Widths: s.Narrowed(n.full), Options: n.Repair, Text: n.Text, Tool: n.Tool, Twin: n.twin, Decided: true, Own: n.own,
 		Anew: true, Output: n.Output,
 	}
 }

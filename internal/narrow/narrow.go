@@ -3,6 +3,7 @@
 package narrow
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -124,6 +125,12 @@ func New(src *source.Source, j Job, sink progress.Sink) (*Narrower, error) {
 // Grain is what widths are multiples of.
 func (n *Narrower) Grain() int { return n.grain }
 
+// loadTwin loads a copy that is computed faster, where there is one.
+func (n *Narrower) loadTwin(ctx context.Context) (err error) {
+	n.twin, err = n.Repair.Twin(n.src).LoadNoted(ctx, n.src, cmp.Or(n.Output, n.Plan), n.journal, n.sink)
+	return err
+}
+
 // Run chooses a shape and fits it. The source runs with the fitted weights afterwards. The caller closes what is fitted, or removes it
 // when the file is written.
 func (n *Narrower) Run(ctx context.Context, g Given) (*Found, error) {
@@ -145,7 +152,7 @@ func (n *Narrower) Run(ctx context.Context, g Given) (*Found, error) {
 	if n.own, err = n.writeOwn(ctx); err != nil {
 		return nil, err
 	}
-	if n.twin, err = n.Repair.Twin(n.src).Load(ctx, n.src, n.Plan, n.sink); err != nil {
+	if err = n.loadTwin(ctx); err != nil {
 		return nil, err
 	}
 	out := new(Found)

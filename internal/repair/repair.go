@@ -56,7 +56,7 @@ func Run(ctx context.Context, src *source.Source, q Request, sink progress.Sink)
 	if err := raise(ctx, src, q, dir, sink); err != nil {
 		return nil, err
 	}
-	if q.Twin == nil {
+	if q.Twin == nil && !q.Decided {
 		twin, err := r.Twin(src).Load(ctx, src, q.Output, sink)
 		if err != nil {
 			return nil, err

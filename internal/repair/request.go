@@ -53,6 +53,7 @@ type Request struct {
 	Tool    string                      // version of this program
 	Anew    bool                        // what another repair of the same output has left is replaced
 	Twin    retype.Twin                 // that is loaded
+	Decided bool                        // whether there is a twin: none is made
 	Own     *perplexity.Corpus          // text of the model's own for a fit of channels; nil: it is still to be written
 	Trial   bool                        // only to see what is lost: the model stays as it is
 	Judge   func(context.Context) error // is called while the loaded model has the fit's weights; nil: it is not

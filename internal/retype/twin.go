@@ -2,6 +2,8 @@ package retype
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -32,7 +34,7 @@ const (
 )
 
 // ForFit returns the types of a copy of the model in which fits are computed faster; nil where none is worth it.
-func ForFit(s *source.Source) Twin { return twinOf(s, packed, maxFitTwin) }
+func ForFit(s *source.Source) Twin { return twinOf(s, packed).within(s.File, maxFitTwin) }
 
 // ForSearch returns the types of a copy in which a search is computed faster; nil where none is worth it.
 func ForSearch(s *source.Source) Twin {
@@ -40,7 +42,7 @@ func ForSearch(s *source.Source) Twin {
 	if total := Memory(s.Spec.Engine.Devices()); total > 0 {
 		limit = int64(searchTwinPart * float64(total))
 	}
-	types := twinOf(s, slices.Concat(packed, repacked), limit)
+	types := twinOf(s, slices.Concat(packed, repacked))
 	if types == nil {
 		return nil
 	}
@@ -53,11 +55,19 @@ func ForSearch(s *source.Source) Twin {
 	if ok && head.Type.BlockSize() > 1 {
 		types[head.Name] = gguf.F16
 	}
-	return types
+	return types.within(s.File, limit)
 }
 
-// twinOf has the tensors in F16 that are in none of the types fast.
-func twinOf(s *source.Source, fast []gguf.Type, limit int64) Twin {
+// within is the twin, or nil where it takes more than limit bytes.
+func (t Twin) within(f *gguf.File, limit int64) Twin {
+	if t.Bytes(f) > limit {
+		return nil
+	}
+	return t
+}
+
+// twinOf has the tensors in F16 that are in none of the types fast; nil where that are none, or where a GPU computes.
+func twinOf(s *source.Source, fast []gguf.Type) Twin {
 	if onGPU(s.Spec) {
 		return nil
 	}
@@ -67,7 +77,7 @@ func twinOf(s *source.Source, fast []gguf.Type, limit int64) Twin {
 			types[t.Name] = gguf.F16
 		}
 	}
-	if len(types) == 0 || types.Bytes(s.File) > limit {
+	if len(types) == 0 {
 		return nil
 	}
 	return types
@@ -79,7 +89,7 @@ func (t Twin) Load(ctx context.Context, s *source.Source, output string, sink pr
 	if len(t) == 0 {
 		return nil, nil
 	}
-	mapped := s.Spec.Model.NoMmap
+	noMmap := s.Spec.Model.NoMmap
 	s.CloseModel()
 	s.Spec.Model.NoMmap = true
 	err := Load(ctx, s, t, ScratchFolder(output), "a copy in F16, which llama.cpp computes faster on,", sink)
@@ -91,8 +101,43 @@ func (t Twin) Load(ctx context.Context, s *source.Source, output string, sink pr
 		return nil, err
 	}
 	sink.Notef("the work does without a copy in F16, which would be faster: %v", err)
-	s.Spec.Model.NoMmap = mapped
+	s.Spec.Model.NoMmap = noMmap
 	return nil, s.Reload(ctx)
+}
+
+// Notes is where a job keeps what it decided, for when it goes on after an interruption.
+type Notes interface {
+	Note(name string) json.RawMessage
+	SetNote(name string, value any) error
+}
+
+const copied = "copy in F16" // the note: whether there is one
+
+// Begun reports whether a job that goes on was begun on a copy.
+func Begun(notes Notes) bool {
+	began := false
+	raw := notes.Note(copied)
+	return raw != nil && json.Unmarshal(raw, &began) == nil && began
+}
+
+// LoadNoted is Load for a job that may have been interrupted: what it measured on the copy and on the model itself does not mix, so it
+// goes on with what it began with.
+func (t Twin) LoadNoted(ctx context.Context, s *source.Source, output string, notes Notes, sink progress.Sink) (Twin, error) {
+	if notes.Note(copied) == nil {
+		loaded, err := t.Load(ctx, s, output, sink)
+		if err != nil || len(t) == 0 {
+			return nil, err
+		}
+		return loaded, notes.SetNote(copied, loaded != nil)
+	}
+	if !Begun(notes) {
+		return nil, nil
+	}
+	loaded, err := t.Load(ctx, s, output, sink)
+	if err == nil && loaded == nil {
+		err = errors.New("the job was begun on a copy of the model in F16, which cannot be made now; make room for it, or remove the journal to begin anew")
+	}
+	return loaded, err
 }
 
 // onGPU reports whether layers of the model may run on a GPU.

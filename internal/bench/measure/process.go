@@ -27,6 +27,8 @@ type Usage struct {
 func Spawn(ctx context.Context, out io.Writer, program string, args ...string) (Usage, error) {
 	cmd := exec.CommandContext(ctx, program, args...)
 	cmd.Stdout, cmd.Stderr = out, os.Stderr
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) } // it leaves nothing half-written then
+	cmd.WaitDelay = 15 * time.Second
 	begin := time.Now()
 	err := cmd.Run()
 	if err != nil {

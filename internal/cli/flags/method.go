@@ -35,7 +35,8 @@ func (m *Method) AddFlags(fs *pflag.FlagSet) {
 			"(default: auto in prune, where the model's FFNs can be narrowed; mix with --blocks and in search)")
 		fs.StringVar(&m.metric, "metric", "", "`NAME` what a candidate is judged by: ppl, or kld, the KL divergence from the whole model (default: ppl)")
 		fs.DurationVar(&m.time, "time", 0, "`T` have the result after about T: 30m, 2h. With channels it says how many shapes are tried, and how much text is fitted on; "+
-			"of searches it is for fast and refine, without the repair (with a bound of quality, which does not say how far it goes, only an aim)")
+			"of searches it is for fast and refine, and says how much text is searched on. The repair, the check and the comparison are in it "+
+			"(with a bound of quality, which does not say how far it goes, it is only an aim)")
 		fs.Float64Var(&m.confidence, "confidence", strategy.DefaultConfidence, "`P` of each race of fast and refine")
 		Choices(fs, "strategy", strategy.Names()...)
 		Choices(fs, "kind", append([]blockmask.Unit{blockmask.Auto, blockmask.Width}, blockmask.Units()...)...)
