@@ -30,6 +30,9 @@ func (c *comparer) makeRival(ctx context.Context, limit int64) error {
 			if err != nil {
 				return err
 			}
+			if small && r.usual() {
+				continue // there is no smaller matrix at the output
+			}
 			size, err := r.planned(ctx, c.j.Spec.Engine, c.files[0])
 			if err != nil {
 				return err

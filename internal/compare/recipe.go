@@ -90,6 +90,9 @@ func newRecipe(e engine.Quantizer, f *gguf.File, threads int, name string, small
 	return r, nil
 }
 
+// usual reports whether the type alone decides.
+func (r recipe) usual() bool { return r.params.OutputType == nil && r.params.EmbeddingType == nil }
+
 // planned is the size of f quantised, but for some bytes of metadata.
 func (r recipe) planned(ctx context.Context, e engine.Quantizer, f *gguf.File) (int64, error) {
 	tensors, err := e.QuantizePlan(ctx, f.Paths()[0], r.params)
@@ -123,6 +126,9 @@ func Quants(ctx context.Context, e engine.Quantizer, f *gguf.File, limit int64) 
 			r, err := newRecipe(e, f, 0, typ, small)
 			if err != nil {
 				return nil, err
+			}
+			if small && r.usual() {
+				continue
 			}
 			size, err := r.planned(ctx, e, f)
 			if err != nil {

@@ -138,8 +138,10 @@ func (t *total) add(v verdict, theirs, ours float64) {
 	}
 	t.theirs, t.ours = t.theirs+theirs, t.ours+ours
 	t.medians = append(t.medians, v.median)
-	t.worst = math.Max(t.worst, v.worst)
-	if t.steps == 1 || v.ranks < t.ranks {
+	if v.worst > t.worst {
+		t.worst = v.worst
+	}
+	if t.steps == 1 || math.IsNaN(t.ranks) || v.ranks < t.ranks {
 		t.ranks = v.ranks
 	}
 }

@@ -72,7 +72,9 @@ func (o options) open() (*bench, error) {
 	if err := os.MkdirAll(o.folder, 0o755); err != nil {
 		return nil, err
 	}
-	b.book, err = openBook(path)
+	if b.book, err = openBook(path); err == nil && b.journal.Cut > 0 {
+		fmt.Fprintf(os.Stderr, "%s ended within a line; what that said is measured again\n", path)
+	}
 	return b, err
 }
 

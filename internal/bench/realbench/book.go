@@ -71,9 +71,6 @@ func openBook(path string) (*book, error) {
 	if err != nil {
 		return nil, err
 	}
-	if j.Cut > 0 {
-		fmt.Fprintf(os.Stderr, "%s ended within a line; what that said is measured again\n", path)
-	}
 	b := &book{j, map[string][]json.RawMessage{}}
 	for _, r := range j.Records() {
 		b.values[r.id()] = append(b.values[r.id()], r.Value)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/ggufprune/ggufprune/llamabind"
@@ -124,8 +125,8 @@ func listed(list string, known []string, what string) (out []string, err error) 
 // ratios reads a list such as 0.1,0.2.
 func ratios(list string) (out []float64, err error) {
 	for s := range strings.SplitSeq(list, ",") {
-		var x float64
-		if _, err := fmt.Sscan(s, &x); err != nil || !(x > 0 && x < 1) {
+		x, err := strconv.ParseFloat(s, 64)
+		if err != nil || !(x > 0 && x < 1) {
 			return nil, fmt.Errorf("%q is no part of the parameters, such as 0.2", s)
 		}
 		out = append(out, x)
