@@ -12,7 +12,9 @@ import (
 	"github.com/ggufprune/ggufprune/engine"
 	"github.com/ggufprune/ggufprune/fit"
 	"github.com/ggufprune/ggufprune/internal/corpus"
+	"github.com/ggufprune/ggufprune/internal/evaluate"
 	"github.com/ggufprune/ggufprune/internal/find"
+	"github.com/ggufprune/ggufprune/internal/progress"
 	"github.com/ggufprune/ggufprune/internal/progress/progresstest"
 	"github.com/ggufprune/ggufprune/internal/prune"
 	"github.com/ggufprune/ggufprune/internal/repair"
@@ -86,33 +88,13 @@ func TestSearchOnTwin(t *testing.T) {
 // plainPPL is a model's perplexity on the tests' text without some blocks.
 func plainPPL(t *testing.T, path string, removed blockmask.Mask) float64 {
 	t.Helper()
-	spec := source.Spec{Engine: llamabind.Runtime{}, Path: path, Threads: 2, FlashAttn: "auto"}
-	src, err := source.Open(t.Context(), spec)
+	out, err := evaluate.PPL(t.Context(), evaluate.PPLJob{
+		Spec:   source.Spec{Engine: llamabind.Runtime{}, Path: path, Threads: 2, FlashAttn: "auto"},
+		Text:   corpus.Text{File: tinyText, Convention: perplexity.Windows, Context: 64, Batch: 128, Max: 4},
+		UBatch: 128, Mask: removed,
+	}, progress.Silent{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer src.Close()
-	text := corpus.Text{File: tinyText, Convention: perplexity.Windows, Context: 64, Batch: 128, Max: 4}
-	c, err := text.Read()
-	if err != nil {
-		t.Fatal(err)
-	}
-	set, err := perplexity.NewSet(text.Convention, c, src.Model, perplexity.SetOptions{Context: text.Context, Max: text.Max})
-	if err != nil {
-		t.Fatal(err)
-	}
-	session, err := src.Session(t.Context(), 2, 64)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer session.Close()
-	eval, err := perplexity.NewEvaluator(session, set)
-	if err != nil {
-		t.Fatal(err)
-	}
-	est, err := eval.Estimate(t.Context(), removed, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return est.PPL
+	return out.Estimate.PPL
 }

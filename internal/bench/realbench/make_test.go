@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
 
@@ -38,9 +37,6 @@ END
 // someBench is a run with that program on the tiny model, and its folder.
 func someBench(t *testing.T, args ...string) (*bench, func() []string) {
 	t.Helper()
-	if runtime.GOOS == "windows" {
-		t.Skip("the stand-in is a shell script")
-	}
 	dir := t.TempDir()
 	path := filepath.Join(dir, "ggufprune")
 	if err := os.WriteFile(path, []byte(program), 0o700); err != nil {
