@@ -9,6 +9,9 @@ import (
 // StepCost predicts what a step costs, in block-tokens: the step-th, from 1, after removed.
 type StepCost func(step int, removed blockmask.Mask) float64
 
+// StepsLeft estimates how many steps a search still takes that has removed so much (see [Model.Steps]).
+type StepsLeft func(removed blockmask.Mask) int
+
 // ETA predicts when a search ends, from the predicted cost of the steps to come and the speed so far. It is fed by the search's
 // events and the ledger's runs; time comes from the caller. Where steps turn out to cost more or less than predicted, so will those
 // to come, a little more with each.
@@ -16,8 +19,7 @@ type ETA struct {
 	cost     StepCost
 	unit     blockmask.Unit
 	blocks   []blockmask.Block
-	steps    int     // to go in all, as far as known before the first; 0 = unknown
-	exact    bool    // steps is no estimate
+	steps    StepsLeft
 	done     int     // steps
 	progress float64 // part of the goal that is done
 	removed  blockmask.Mask
@@ -27,10 +29,9 @@ type ETA struct {
 	busy     time.Duration
 }
 
-// NewETA returns the estimator of a search on l, whose steps cost what cost predicts. steps is their number (see [Model.Steps]), 0 if
-// it is unknown; unless it is exact, the progress of the search counts once there is some.
-func NewETA(l *Ledger, unit blockmask.Unit, cost StepCost, steps int, exact bool) *ETA {
-	return &ETA{cost: cost, unit: unit, blocks: l.cost.Blocks, steps: steps, exact: exact, scale: 1}
+// NewETA returns the estimator of a search on l, whose steps cost what cost predicts.
+func NewETA(l *Ledger, unit blockmask.Unit, cost StepCost, steps StepsLeft) *ETA {
+	return &ETA{cost: cost, unit: unit, blocks: l.cost.Blocks, steps: steps, scale: 1}
 }
 
 // Ran tells of a run and how long it took.
@@ -51,6 +52,17 @@ func (e *ETA) Step(s Step, progress float64) {
 	e.done, e.ofStep, e.progress = e.done+1, 0, progress
 }
 
+// left is how many steps are still to come, with the one that runs.
+func (e *ETA) left() int {
+	if e.progress >= 1 {
+		return 0
+	}
+	return max(1, e.steps(e.removed))
+}
+
+// Steps is about how many steps there are in all.
+func (e *ETA) Steps() int { return e.done + e.left() }
+
 // Remaining returns the time until the end; ok is false as long as nothing is known about the speed.
 func (e *ETA) Remaining() (left time.Duration, ok bool) {
 	if e.worked <= 0 || e.busy <= 0 {
@@ -62,15 +74,8 @@ func (e *ETA) Remaining() (left time.Duration, ok bool) {
 
 // ahead returns the cost from the beginning of the step that runs to the end of the search.
 func (e *ETA) ahead() float64 {
-	steps := e.steps
-	if !e.exact && e.progress > 0 {
-		steps = int(float64(e.done)/e.progress + 0.5)
-	}
-	if e.progress < 1 {
-		steps = max(steps, e.done+1)
-	}
 	removed, total := e.removed, 0.0
-	for step := e.done + 1; step <= steps; step++ {
+	for step := e.done + 1; step <= e.done+e.left(); step++ {
 		cands := blockmask.Candidates(e.unit, e.blocks, removed)
 		if len(cands) == 0 {
 			break

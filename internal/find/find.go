@@ -147,10 +147,14 @@ func (f *finder) search(ctx context.Context) (found, error) {
 	release := interrupt.Hold(ctx)
 	defer release()
 	ledger.Stop = func() error { return interrupt.Requested(ctx) }
-	steps := model.Steps(f.Unit, f.Goal)
-	if steps == 0 { // how many steps a bound of quality leads to is unknown: a third of the model is much
-		steps = max(1, len(blockmask.Candidates(f.Unit, model.Blocks, nil))/3)
+	ahead := func(removed blockmask.Mask) int {
+		if f.Goal.OfQuality() { // how many steps a bound of quality leads to is unknown: a third of the model is much
+			whole, left := blockmask.Candidates(f.Unit, model.Blocks, nil), blockmask.Candidates(f.Unit, model.Blocks, removed)
+			return len(left) - len(whole)*2/3
+		}
+		return model.Steps(f.Unit, f.Goal, removed)
 	}
+	steps := max(1, ahead(nil))
 	schedule, err := f.schedule(ctx, eval, steps)
 	if err != nil {
 		return found{}, err
@@ -159,7 +163,7 @@ func (f *finder) search(ctx context.Context) (found, error) {
 	if err != nil {
 		return found{}, err
 	}
-	w := newWatcher(f.sink, ledger, d, f.Options, steps)
+	w := newWatcher(f.sink, ledger, d, f.Options, ahead)
 	defer w.stop()
 	res, err := d.Run(ctx, model, w.event)
 	return found{result: res, settings: d.Settings, audit: d.Audit, refined: d.Refined, used: d.Use, scoredOn: d.ScoredOn}, err

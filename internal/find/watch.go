@@ -46,7 +46,6 @@ type watcher struct {
 	sink   progress.Sink
 	eta    *search.ETA
 	metric perplexity.Metric
-	steps  int           // about how many there will be
 	limit  time.Duration // that the user gave; 0: none
 	races  bool          // with a limit, a part of the text would do
 	told   bool          // how long it takes
@@ -77,11 +76,11 @@ const (
 	phaseOrder  = "order what is removed"
 )
 
-func newWatcher(sink progress.Sink, l *search.Ledger, d *strategy.Prepared, q Options, steps int) *watcher {
+func newWatcher(sink progress.Sink, l *search.Ledger, d *strategy.Prepared, q Options, steps search.StepsLeft) *watcher {
 	now := time.Now()
-	w := &watcher{sink: sink, metric: q.Method.Metric, steps: steps, phase: phaseSearch, began: now, ran: now, line: "search: not begun"}
+	w := &watcher{sink: sink, metric: q.Method.Metric, phase: phaseSearch, began: now, ran: now, line: "search: not begun"}
 	w.budget, w.limit, w.races = d.MaxRefine, q.Method.Time, q.Method.Spec().Races
-	w.eta = search.NewETA(l, q.Unit, d.StepCost, steps, q.Goal.Blocks > 0 || q.Goal.MaxPPLRatio > 0 || q.Goal.MaxKLD > 0)
+	w.eta = search.NewETA(l, q.Unit, d.StepCost, steps)
 	d.OnRun(w.run)
 	w.quiet = sink.OnStatus(w.status)
 	return w
@@ -244,8 +243,8 @@ func (w *watcher) note(r search.BatchRun) string {
 		parts = append(parts, fmt.Sprintf("generation %d, %d exchanges accepted", w.refined.Generations+1, w.refined.Accepted))
 	default:
 		step := fmt.Sprintf("step %d", w.step.Index)
-		if w.phase == phaseSearch && w.steps >= w.step.Index {
-			step += fmt.Sprintf(" of about %d", w.steps)
+		if w.phase == phaseSearch {
+			step += fmt.Sprintf(" of about %d", w.eta.Steps())
 		}
 		parts = append(parts, step)
 		if len(r.Candidate) > 0 {

@@ -77,7 +77,7 @@ func TestWatcher(t *testing.T) {
 		t.Fatal(err)
 	}
 	l := new(progresstest.Listener)
-	w := newWatcher(l, ledger, d, q, 3)
+	w := newWatcher(l, ledger, d, q, func(removed blockmask.Mask) int { return model.Steps(q.Unit, q.Goal, removed) })
 	res, err := d.Run(t.Context(), model, w.event)
 	w.stop()
 	if err != nil || len(res.Steps) != 3 {

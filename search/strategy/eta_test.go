@@ -45,7 +45,7 @@ func TestETAOfGreedy(t *testing.T) {
 	t.Parallel()
 	model := searchtest.PlainModel(12)
 	l := searchtest.NewLedger(t, &searchtest.Texts{N: 16, Mean: searchtest.Layered("eta"), Branching: true}, model)
-	e := search.NewETA(l, blockmask.Mix, GreedyCost(l, blockmask.Mix), 8, true)
+	e := search.NewETA(l, blockmask.Mix, GreedyCost(l, blockmask.Mix), stepsTo(model, search.Goal{Blocks: 8}))
 	if _, ok := e.Remaining(); ok {
 		t.Error("an search.ETA before anything ran")
 	}
@@ -72,7 +72,7 @@ func TestETAOfFast(t *testing.T) {
 		l := searchtest.NewLedger(t, src, model)
 		f := NewFast(l, 2)
 		blocks := 2 * layers / 3
-		e := search.NewETA(l, blockmask.Mix, f.StepCost(blockmask.Mix), blocks, true)
+		e := search.NewETA(l, blockmask.Mix, f.StepCost(blockmask.Mix), stepsTo(model, search.Goal{Blocks: blocks}))
 		wobble := func(spent float64) float64 { return 1e-3 * (1 + 0.1*math.Sin(spent/5000)) }
 		for i, off := range watch(t, f, l, model, e, search.Goal{Blocks: blocks}, wobble) {
 			t.Logf("%d layers, step %d: off by %.0f%%", layers, i+1, 100*off)
@@ -83,12 +83,18 @@ func TestETAOfFast(t *testing.T) {
 	}
 }
 
-// With a goal that is no number of blocks, progress says how many steps there will be.
+func stepsTo(model *search.Model, goal search.Goal) search.StepsLeft {
+	return func(removed blockmask.Mask) int { return model.Steps(blockmask.Mix, goal, removed) }
+}
+
+// With a goal that is no number of blocks, what was removed says how many steps are left.
 func TestETAWithoutANumberOfSteps(t *testing.T) {
 	t.Parallel()
 	model := searchtest.PlainModel(12)
 	l := searchtest.NewLedger(t, &searchtest.Texts{N: 16, Mean: searchtest.Layered("eta"), Branching: true}, model)
-	off := watch(t, Greedy{l}, l, model, search.NewETA(l, blockmask.Mix, GreedyCost(l, blockmask.Mix), 0, false), search.Goal{Ratio: .3}, func(float64) float64 { return 1e-3 })
+	goal := search.Goal{Ratio: .3}
+	eta := search.NewETA(l, blockmask.Mix, GreedyCost(l, blockmask.Mix), stepsTo(model, goal))
+	off := watch(t, Greedy{l}, l, model, eta, goal, func(float64) float64 { return 1e-3 })
 	for i, o := range off[len(off)/2:] {
 		if math.Abs(o) > 0.3 {
 			t.Errorf("step %d of the second half: off by %.0f%%", i+1, 100*o)
