@@ -198,6 +198,7 @@ func (f *Fast) decide(ctx context.Context, r *race.Race, removed blockmask.Mask,
 		f.anchor = removed.Union(win)
 	}
 	f.remember(r, removed, arms, use, best)
+	f.Seen.Regret += r.Regret(best)
 	seen := order
 	if len(final) == 0 {
 		seen = order[:r.Seen(best)]

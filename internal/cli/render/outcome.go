@@ -220,6 +220,13 @@ func printSearch(u *ui.UI, out *prune.Outcome) {
 	if a := p.Audit; a != nil && a.Audits > 0 {
 		u.Resultf("audit   %s", auditText(a))
 	}
+	if a := p.Audit; a != nil && a.Regret > search.MostRegret {
+		more := "more text (-f, --chunks)"
+		if n := p.Settings.Sequences; n > 0 && n < p.Calibration.Sequences {
+			more = "a longer --time"
+		}
+		u.Warnf("the text is short for this search: noise in its choices may cost up to %.0f%% of perplexity; %s makes that less", 100*math.Expm1(a.Regret), more)
+	}
 }
 
 // auditText says how often racing was wrong where that was looked at.
