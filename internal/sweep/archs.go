@@ -8,7 +8,6 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/engine"
@@ -16,7 +15,7 @@ import (
 )
 
 // archsFloor is the number of architectures that passed when this was committed; fewer is a failure.
-const archsFloor = 122
+const archsFloor = 144
 
 // The batch of the sweep: longer than the sliding windows (32) and chunks of recurrent states in the fixtures.
 const (
@@ -27,23 +26,20 @@ const (
 // archs compares, for every model in dir, the edited graph with an independent route: a copy of the file whose output
 // projections are zeroed, run by an unedited llama.cpp. It also compares candidates from a boundary with full masked passes.
 func archs(ctx context.Context, dir, filter string, noRepack bool) error {
-	paths, err := filepath.Glob(filepath.Join(dir, "*.gguf"))
-	if err != nil || len(paths) == 0 {
-		return fmt.Errorf("no models in %s: run `make peers`", dir)
-	}
 	tmp, err := os.MkdirTemp("", "ggufprune-archs-*")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(tmp)
+	models, err := fixtures(ctx, dir, filter, tmp)
+	if err != nil {
+		return err
+	}
 	ok, total, refused := 0, 0, 0
-	for _, p := range paths {
-		name := strings.TrimSuffix(filepath.Base(p), ".gguf")
-		if !strings.Contains(name, filter) {
-			continue
-		}
+	for _, m := range models {
+		name := m.name
 		total++
-		masks, err := sweepArch(ctx, p, filepath.Join(tmp, name+".gguf"), engine.ModelParams{NoRepack: noRepack})
+		masks, err := sweepArch(ctx, m.path, filepath.Join(tmp, "zeroed.gguf"), engine.ModelParams{NoRepack: noRepack})
 		var e *engine.Error
 		switch {
 		case err == nil:

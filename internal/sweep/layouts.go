@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/engine"
@@ -20,7 +19,7 @@ import (
 )
 
 // layoutsFloor is the number of files that were right when this was committed; fewer is a failure.
-const layoutsFloor = 607
+const layoutsFloor = 717
 
 // The batch of this sweep: longer than the fixtures' sliding windows of 32 tokens.
 const (
@@ -58,24 +57,21 @@ type layoutSweep struct {
 // layouts writes, for every model in dir and several masks, the file that layout.Build plans, loads it as a user's would be
 // and compares its logits with those of the masked original.
 func layouts(ctx context.Context, dir, filter string) error {
-	paths, err := filepath.Glob(filepath.Join(dir, "*.gguf"))
-	if err != nil || len(paths) == 0 {
-		return fmt.Errorf("no models in %s: run `make peers`", dir)
-	}
 	tmp, err := os.MkdirTemp("", "ggufprune-layouts-*")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(tmp)
+	models, err := fixtures(ctx, dir, filter, tmp)
+	if err != nil {
+		return err
+	}
 	sw := &layoutSweep{out: os.Stdout, tmp: tmp}
 	fmt.Fprintf(sw.out, "%-28s %-9s %-7s %12s %10s  %s\n", "architecture", "case", "layout", "max abs diff", "NMSE", "removed, or why not")
-	for _, p := range paths {
-		name := strings.TrimSuffix(filepath.Base(p), ".gguf")
-		if strings.Contains(name, filter) {
-			sw.model(ctx, name, p)
-		}
-		if name == "qwen2-dense" && strings.Contains(name+withoutBias, filter) {
-			if err := sw.variant(ctx, name, p); err != nil {
+	for _, m := range models {
+		sw.model(ctx, m.name, m.path)
+		if m.name == "qwen2-dense" {
+			if err := sw.variant(ctx, m.name, m.path); err != nil {
 				return err
 			}
 		}
@@ -300,6 +296,9 @@ func (r *modelRun) written(ctx context.Context, res *layout.Result, path string,
 		return diff{}, err
 	}
 	defer p.Discard()
+	if err := checkMTP(r.file, p.Path()); err != nil {
+		return diff{}, fmt.Errorf("layout %s: %w", res.Kind, err)
+	}
 	got, err := unedited(ctx, p.Path(), r.batch)
 	if err != nil {
 		return diff{}, fmt.Errorf("layout %s: %w", res.Kind, err)

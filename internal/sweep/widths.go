@@ -49,25 +49,21 @@ type widthSweep struct {
 // in every layout that can hold it: with one width, and with one that differs from layer to layer. A file must compute what the fitted
 // model that is loaded does.
 func widths(ctx context.Context, dir, filter string) error {
-	paths, err := filepath.Glob(filepath.Join(dir, "*.gguf"))
-	if err != nil || len(paths) == 0 {
-		return fmt.Errorf("no models in %s: run `make peers`", dir)
-	}
 	tmp, err := os.MkdirTemp("", "ggufprune-widths-*")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(tmp)
+	models, err := fixtures(ctx, dir, filter, tmp)
+	if err != nil {
+		return err
+	}
 	sw := &widthSweep{out: os.Stdout, tmp: tmp, reasons: map[string][]string{}}
 	fmt.Fprintf(sw.out, "%-28s %-9s %-7s %12s %10s  %s\n", "architecture", "widths", "layout", "max abs diff", "NMSE", "FFNs, or why not")
-	for _, p := range paths {
-		name := strings.TrimSuffix(filepath.Base(p), ".gguf")
-		if !strings.Contains(name, filter) {
-			continue
-		}
-		sw.model(ctx, name, p, widthNMSE)
-		if slices.Contains(quantisedFFNs, name) {
-			if err := sw.quantised(ctx, name, p); err != nil {
+	for _, m := range models {
+		sw.model(ctx, m.name, m.path, widthNMSE)
+		if slices.Contains(quantisedFFNs, m.name) {
+			if err := sw.quantised(ctx, m.name, m.path); err != nil {
 				return err
 			}
 		}
