@@ -189,6 +189,7 @@ func writeBadModels(dir string) error {
 		"unknown.gguf": {"general.architecture": "perceptron"},
 		"nothing.gguf": {"general.architecture": nil},
 		"other.gguf":   {"general.name": "Another model"},
+		"nan.gguf":     {"llama.rope.freq_base": float32(math.NaN())},
 		"odd.gguf":     {"general.name": "two\nlines\x1b[31m", "llama.context_length": uint32(1<<32 - 1)},
 		"oldbpe.gguf":  {"tokenizer.ggml.model": "gpt2", "tokenizer.ggml.merges": []string{"t h"}, "tokenizer.ggml.pre": nil},
 		"tokens.gguf":  {"tokenizer.ggml.add_bos_token": false},
