@@ -46,6 +46,9 @@ func (f *File) open(path string) error {
 	}
 	if count > 1 {
 		if len(named) != count {
+			if f.joined(h) {
+				return malformed("shards were joined byte by byte in it, as by cat; join them with llama-gguf-split --merge, or give the shards as they were")
+			}
 			return malformed("it is a shard of %d but not named like one (NAME-00001-of-%05d.gguf); rename it", count, count)
 		}
 		if headers, err = f.addShards(named); err != nil {
@@ -96,6 +99,21 @@ func (f *File) add(path string) (*header, error) {
 	sh := &f.shards[len(f.shards)-1]
 	sh.size, sh.stat = st.Size(), st
 	return readHeader(io.NewSectionReader(file, 0, sh.size), sh.size)
+}
+
+// joined reports whether another GGUF file follows the data of the first file, where h is its header.
+func (f *File) joined(h *header) bool {
+	end := uint64(h.dataStart)
+	for i, ti := range h.infos {
+		end = max(end, uint64(h.dataStart)+ti.offset+uint64(h.sizes[i]))
+	}
+	for _, at := range []uint64{end, pad(end, h.alignment)} {
+		var magic [4]byte
+		if _, err := f.shards[0].file.ReadAt(magic[:], int64(at)); err == nil && string(magic[:]) == "GGUF" {
+			return true
+		}
+	}
+	return false
 }
 
 // addShards opens all shards anew, in order.

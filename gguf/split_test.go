@@ -57,6 +57,34 @@ func TestSplitEqualsWhole(t *testing.T) {
 	}
 }
 
+// Shards joined by cat are told apart from a shard that was renamed.
+func TestJoinedShards(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	paths := gguftest.WriteSplit(t, dir, "m", gguftest.Llama(2, 2), 3)
+	var all []byte
+	for _, p := range paths {
+		b, err := os.ReadFile(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, b...)
+	}
+	first := filepath.Join(dir, "first.gguf")
+	if err := os.Rename(paths[0], first); err != nil {
+		t.Fatal(err)
+	}
+	joined := filepath.Join(dir, "joined.gguf")
+	if err := os.WriteFile(joined, all, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]string{joined: "llama-gguf-split --merge", first: "not named like one (NAME-00001-of-00003.gguf); rename it"} {
+		if _, err := Open(path); !errors.Is(err, ErrMalformed) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", filepath.Base(path), err, want)
+		}
+	}
+}
+
 // Shards names the files of a split model by any of them, and else the one that was given.
 func TestShards(t *testing.T) {
 	t.Parallel()

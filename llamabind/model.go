@@ -78,7 +78,7 @@ func (m *Model) readInfo() error {
 	m.bos, m.eos, m.addBOS, m.addEOS = engine.Token(c.bos), engine.Token(c.eos), bool(c.add_bos), bool(c.add_eos)
 	m.info = engine.ModelInfo{
 		Arch: C.GoString(&c.arch[0]), Desc: C.GoString(&c.desc[0]),
-		NVocab: int(c.n_vocab), NLayer: int(c.n_layer), NEmbd: int(c.n_embd), NCtxTrain: int(c.n_ctx_train),
+		NVocab: int(c.n_vocab), NLayer: int(c.n_layer), NEmbd: int(c.n_embd), NCtxTrain: max(0, int(c.n_ctx_train)), // a number beyond int32 is none
 		Params: uint64(c.n_params), Size: uint64(c.size),
 		HasEncoder: bool(c.has_encoder), HasDecoder: bool(c.has_decoder),
 		Recurrent: bool(c.recurrent), Diffusion: bool(c.diffusion), HasVocab: bool(c.has_vocab),

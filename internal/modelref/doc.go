@@ -3,7 +3,7 @@
 //
 //	path                        a GGUF file; of a split model any of its files
 //	ollama:llama3.2:3b          a model of Ollama's store, named as ollama run names it
-//	lmstudio:publisher/model    a model of LM Studio's folder; /file.gguf behind it where it has several
+//	lmstudio:publisher/model    a model of LM Studio's folder; /file.gguf or @q4_k_m behind it where it has several
 //	-hf user/repo:quant         a repository in llama.cpp's or Hugging Face's cache, with llama.cpp's rules
 //
 // Ollama's store is a folder of manifests and one of blobs. A manifest lists layers by SHA-256: the GGUF file, and the

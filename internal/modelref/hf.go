@@ -250,8 +250,13 @@ func (c cached) called(name string) cached {
 
 // just returns the models whose names end in the quant, as the tag of llama.cpp's get_gguf_split_info does.
 func (c cached) just(quant string) cached {
-	match := regexp.MustCompile(`(?i)(^|[-./])` + regexp.QuoteMeta(quant) + `(-\d{5}-of-\d{5})?\.gguf$`)
+	match := quantAtEnd(quant)
 	return c.that(func(f cachedFile) bool { return isModel(f.name) && match.MatchString(f.name) })
+}
+
+// quantAtEnd matches names of files that end in the quant.
+func quantAtEnd(quant string) *regexp.Regexp {
+	return regexp.MustCompile(`(?i)(^|[-./])` + regexp.QuoteMeta(quant) + `(-\d{5}-of-\d{5})?\.gguf$`)
 }
 
 // within returns the models whose names have the quant in front of a dot or a dash, as llama.cpp takes them. Those that have it as

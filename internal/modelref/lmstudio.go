@@ -35,20 +35,17 @@ func (p Places) lmStudioFolders() []string {
 }
 
 // lmStudio finds a model of LM Studio's folder, publisher/model/file.gguf. The publisher may be left out where only one has a
-// model of the name, the file where there is only one. Upper and lower case are the same.
+// model of the name, the file where there is only one. A model may have its quant behind it, publisher/model@q4_k_m, as
+// lms ls --variants prints it. Upper and lower case are the same.
 func (p Places) lmStudio(given, name string) (*Ref, error) {
 	parts := strings.Split(name, "/")
 	if name == "" || len(parts) > 3 || slices.ContainsFunc(parts, func(s string) bool { return s == "" || s == "." || s == ".." }) {
 		return nil, fmt.Errorf("%s is no name of a model in LM Studio; give one such as lmstudio:publisher/model", given)
 	}
 	folders := existing(p.lmStudioFolders())
-	var found []lmModel
-	for _, folder := range folders {
-		for _, m := range lmModels(folder) {
-			if m.matches(parts) {
-				found = append(found, m)
-			}
-		}
+	found := lmFind(folders, parts, "")
+	if base, quant, ok := strings.Cut(name, "@"); ok && len(found) == 0 && len(parts) < 3 {
+		found = lmFind(folders, strings.Split(base, "/"), quant)
 	}
 	switch {
 	case len(found) == 0:
@@ -62,6 +59,18 @@ func (p Places) lmStudio(given, name string) (*Ref, error) {
 		names = append(names, lmStudioPrefix+m.publisher+"/"+m.model+"/"+m.file)
 	}
 	return nil, fmt.Errorf("%s may be %d models; give one of %s", given, len(found), list(names))
+}
+
+// lmFind returns the models of the folders with this name and quant, "" for any.
+func lmFind(folders, parts []string, quant string) (found []lmModel) {
+	for _, folder := range folders {
+		for _, m := range lmModels(folder) {
+			if m.matches(parts) && (quant == "" || quantAtEnd(quant).MatchString(m.file)) {
+				found = append(found, m)
+			}
+		}
+	}
+	return found
 }
 
 // lmModel is a GGUF file in LM Studio's folder.

@@ -19,7 +19,7 @@ func TestLMStudio(t *testing.T) {
 	put(t, "", folder, "x", "Split", "s-00002-of-00002.gguf")
 	for name, want := range map[string]string{
 		"lmstudio-community/Qwen2.5-GGUF": one, "lmstudio-community/qwen2.5": one, "qwen2.5-gguf": one,
-		"bartowski/Llama-GGUF/llama-Q8_0.gguf": q8, "bartowski/llama-gguf/LLAMA-q4_k_m.gguf": q4, "TheBloke/Old": old, "x/split": split,
+		"bartowski/llama@q8_0": q8, "Llama-GGUF@Q4_K_M": q4, "bartowski/Llama-GGUF/llama-Q8_0.gguf": q8, "bartowski/llama-gguf/LLAMA-q4_k_m.gguf": q4, "TheBloke/Old": old, "x/split": split,
 	} {
 		if ref, err := p.Find("lmstudio:" + name); err != nil || ref.Path != want {
 			t.Errorf("%s: %+v, %v", name, ref, err)
@@ -27,6 +27,8 @@ func TestLMStudio(t *testing.T) {
 	}
 	_, err := p.Find("lmstudio:bartowski/Llama-GGUF")
 	says(t, err, "may be 2 models", "lmstudio:bartowski/Llama-GGUF/llama-Q4_K_M.gguf, lmstudio:bartowski/Llama-GGUF/llama-Q8_0.gguf")
+	_, err = p.Find("lmstudio:bartowski/llama@k_m") // a part of a quant
+	says(t, err, "is not on this machine")
 	_, err = p.Find("lmstudio:a/none")
 	says(t, err, "looked in "+folder, "lms get a/none")
 	for _, bad := range []string{"", "a/", "a/../b", "a/b/c/d"} {

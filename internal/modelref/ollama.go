@@ -52,10 +52,15 @@ const mediaPrefix = "application/vnd.ollama.image."
 // ollamaStores are the folders that Ollama may keep its models in: by its own variable, as the user's program, as the service
 // that its installer sets up.
 func (p Places) ollamaStores() []string {
-	if dir := p.Getenv("OLLAMA_MODELS"); dir != "" {
+	if dir := p.ollamaModels(); dir != "" {
 		return []string{dir}
 	}
 	return []string{p.homePath(".ollama", "models"), "/usr/share/ollama/.ollama/models"}
+}
+
+// ollamaModels is the folder that OLLAMA_MODELS names, without the blanks and quotes around it that Ollama takes away, too.
+func (p Places) ollamaModels() string {
+	return strings.Trim(strings.TrimSpace(p.Getenv("OLLAMA_MODELS")), `"'`)
 }
 
 // ollama finds a model of Ollama's store. given is the name with its prefix, for messages.
@@ -84,7 +89,10 @@ func (p Places) ollama(given, name string) (*Ref, error) {
 		return nil, &NotFoundError{Given: given, Looked: stores, Detail: otherTags(stores, n), Hint: cloudHint}
 	}
 	hint := "get it with: ollama pull " + short
-	if len(stores) == 0 {
+	switch dir := p.ollamaModels(); {
+	case len(stores) == 0 && dir != "":
+		hint += fmt.Sprintf(", or correct OLLAMA_MODELS: it is %s, which is no folder", dir)
+	case len(stores) == 0:
 		hint += ", or set OLLAMA_MODELS to the folder of Ollama's models"
 	}
 	return nil, &NotFoundError{Given: given, Looked: stores, Detail: otherTags(stores, n), Hint: hint}
@@ -241,7 +249,15 @@ func (s ollamaStore) blob(l layer) (string, error) {
 	if !ok || len(hex) != 64 || strings.Trim(hex, "0123456789abcdef") != "" {
 		return "", s.broken("its manifest has the digest %q", l.Digest)
 	}
-	return filepath.Join(s.dir, "blobs", "sha256-"+hex), nil
+	blob := filepath.Join(s.dir, "blobs", "sha256-"+hex)
+	// Old versions of Ollama named them sha256:<digits>. Later ones rename them when they start, which none has done yet in a
+	// store that was copied or is read-only.
+	if _, err := os.Stat(blob); errors.Is(err, fs.ErrNotExist) {
+		if old := filepath.Join(s.dir, "blobs", l.Digest); isFile(old) {
+			return old, nil
+		}
+	}
+	return blob, nil
 }
 
 // checkSize finds blobs that are missing or cut short, without reading them.

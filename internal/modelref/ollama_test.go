@@ -84,6 +84,42 @@ func TestOllamaNames(t *testing.T) {
 	says(t, err, "set OLLAMA_MODELS")
 }
 
+// Old versions of Ollama named blobs with a colon, and later ones rename them when they start: a store that none has started on
+// since is read as it is, the small layers too.
+func TestOllamaOldBlobs(t *testing.T) {
+	t.Parallel()
+	p := places(t, nil)
+	store := filepath.Join(p.Home, ".ollama", "models")
+	putModel(t, store, "registry.ollama.ai/library/m/latest", whole...)
+	for _, l := range whole {
+		blob := blobOf(t, store, l.text)
+		if err := os.Rename(blob, strings.Replace(blob, "sha256-", "sha256:", 1)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ref, err := p.Find("ollama:m")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text, err := os.ReadFile(ref.Path); err != nil || string(text) != "GGUF weights" || ref.Ollama.Template != "{{ .Prompt }}!" {
+		t.Errorf("%+v: %q, %v", ref, text, err)
+	}
+}
+
+// OLLAMA_MODELS is read as Ollama reads it, without blanks and quotes around it. A folder that is not there is named.
+func TestOllamaModels(t *testing.T) {
+	t.Parallel()
+	store := t.TempDir()
+	putModel(t, store, "registry.ollama.ai/library/m/latest", part{"model", "GGUF"})
+	for _, value := range []string{store, store + "/", `"` + store + `"`, " '" + store + "' "} {
+		if _, err := places(t, map[string]string{"OLLAMA_MODELS": value}).Find("ollama:m"); err != nil {
+			t.Errorf("%q: %v", value, err)
+		}
+	}
+	_, err := places(t, map[string]string{"OLLAMA_MODELS": store + "/none"}).Find("ollama:m")
+	says(t, err, "correct OLLAMA_MODELS: it is "+store+"/none, which is no folder")
+}
+
 // A store that somebody has damaged: each case with what is said of it.
 func TestOllamaDamaged(t *testing.T) {
 	t.Parallel()

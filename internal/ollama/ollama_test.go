@@ -18,6 +18,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/ollama/ollama/api"
+	"github.com/ollama/ollama/parser"
 
 	"github.com/ggufprune/ggufprune/internal/modelref"
 )
@@ -169,6 +170,31 @@ func TestCreateRefused(t *testing.T) {
 	says(t, create(NewModel{Name: "a:1", SHA256: sha, Parent: &modelref.Ollama{Template: "{{ bad"}}), "asked to create a:1, says: template error")
 	if _, ok := f.models["a:1"]; ok {
 		t.Error("a:1 was made")
+	}
+}
+
+// Whatever quotes the parent's texts have in them, Ollama's own parser reads the same texts from the Modelfile.
+func TestModelfileIsParsedBack(t *testing.T) {
+	t.Parallel()
+	texts := []string{`a "quoted" word`, `ends with "x"`, "two\nlines \"q\"", `say """so""" here`, "first \"\"\"was\nthe last", " blanks ", "€", `"`}
+	for _, text := range texts {
+		parent := &modelref.Ollama{
+			Template: text, System: text, Licenses: []string{text}, Messages: []modelref.OllamaMessage{{Role: "user", Content: text}},
+			Parameters: map[string]any{"stop": []any{text}},
+		}
+		m, err := parser.ParseFile(strings.NewReader(Modelfile("a b.Modelfile", "a b.gguf", parent)))
+		if err != nil {
+			t.Errorf("%q: %v", text, err)
+			continue
+		}
+		want := []parser.Command{{Name: "model", Args: "./a b.gguf"}}
+		for _, name := range []string{"template", "stop", "system"} {
+			want = append(want, parser.Command{Name: name, Args: text})
+		}
+		want = append(want, parser.Command{Name: "message", Args: "user: " + text}, parser.Command{Name: "license", Args: text})
+		if d := cmp.Diff(want, m.Commands); d != "" {
+			t.Errorf("%q (-want +got):\n%s", text, d)
+		}
 	}
 }
 

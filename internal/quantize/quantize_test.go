@@ -316,10 +316,11 @@ func TestExplain(t *testing.T) {
 		code engine.Code
 		want string
 	}{
-		"bad pattern":                {engine.BadInput, "--tensor-type: bad pattern; give one such as"},
-		"basic_ios::clear: iostream": {engine.LoadFailed, "is the disk full?"},
-		"no such mixture":            {engine.LoadFailed, "cannot quantise this to Q8_0: no such mixture; give another type"},
-		"it gave up":                 {engine.Internal, "it gave up"},
+		"bad pattern":                 {engine.BadInput, "--tensor-type: bad pattern; give one such as"},
+		"basic_ios::clear: iostream":  {engine.LoadFailed, "is the disk full?"},
+		"no such mixture":             {engine.LoadFailed, "cannot quantise this to Q8_0: no such mixture; give another type"},
+		"tensor 'x' has invalid data": {engine.LoadFailed, "the model is damaged, llama.cpp finds values that are no numbers (NaN or infinity): tensor 'x'"},
+		"it gave up":                  {engine.Internal, "it gave up"},
 	} {
 		j := job(t, plain(t, 0), "Q8_0")
 		j.Engine = liar{err: &engine.Error{Code: c.code, Op: "quantize", Text: text}}

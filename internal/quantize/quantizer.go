@@ -261,6 +261,8 @@ func (z *Quantizer) explain(err error) error {
 		return err
 	case strings.Contains(e.Text, "basic_ios::clear") || strings.Contains(e.Text, "iostream error"):
 		return fmt.Errorf("the quantised file could not be written: %s; is the disk full?", e.Text)
+	case strings.Contains(e.Text, "has invalid data"): // of the source; "quantized data validation failed" is of the result
+		return fmt.Errorf("the model is damaged, llama.cpp finds values that are no numbers (NaN or infinity): %s; download or convert it again", e.Text)
 	default:
 		return fmt.Errorf("llama.cpp cannot quantise this to %s: %s; give another type", z.Params.Type.Name, e.Text)
 	}

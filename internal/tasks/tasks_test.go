@@ -106,6 +106,24 @@ func TestWinoGrandeRows(t *testing.T) {
 	}
 }
 
+// Windows' line ends are no part of an item's text, in both of llama.cpp's forms of text.
+func TestWindowsLines(t *testing.T) {
+	t.Parallel()
+	for name, text := range map[string]string{HellaSwag: "So it\n0\nis red\nis\nis blue\nis big\n", WinoGrande: "0,One _ is.,A,B,2\n1,Two _ is.,C,D,1\n"} {
+		want, err := Parse(name, []byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := Parse(name, []byte(strings.ReplaceAll(text, "\n", "\r\n")))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := cmp.Diff(want.Items, got.Items); d != "" {
+			t.Errorf("%s (-want +got):\n%s", name, d)
+		}
+	}
+}
+
 // A wrong file is an error that says what was seen and which forms are known.
 func TestWrongForms(t *testing.T) {
 	t.Parallel()

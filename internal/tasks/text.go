@@ -7,8 +7,10 @@ import (
 )
 
 // parseHellaSwagText reads what llama-perplexity --hellaswag reads: for each item six lines, the context, the number of the
-// right ending from 0 on, and four endings. Bytes are taken as they are.
+// right ending from 0 on, and four endings. Bytes are taken as they are, but for Windows' line ends: llama-perplexity takes their
+// carriage returns for text that the model has to predict, unless it runs on Windows.
 func parseHellaSwagText(text string) (*Task, error) {
+	text = strings.ReplaceAll(text, "\r\n", "\n")
 	lines := strings.Split(strings.TrimRight(text, "\n"), "\n")
 	if len(lines)%6 != 0 {
 		return nil, &FormError{HellaSwag, fmt.Sprintf("it is text of %d lines, which is not a multiple of six", len(lines))}

@@ -147,12 +147,12 @@ func (u *UI) paint(attribute, text string) string {
 	return "\x1b[" + attribute + "m" + text + "\x1b[0m"
 }
 
-// Logger returns the logger for the engine's messages: they are shown with Verbose only.
+// Logger returns the logger for the engine's messages: they are shown with Verbose only, but for what a user must know.
 func (u *UI) Logger() *slog.Logger {
 	if u.level < Verbose {
-		return slog.New(slog.DiscardHandler)
+		return slog.New(&heed{slog.DiscardHandler, u, new(sync.Once)})
 	}
-	return slog.New(slog.NewTextHandler(errWriter{u}, &slog.HandlerOptions{
+	return slog.New(&heed{slog.NewTextHandler(errWriter{u}, &slog.HandlerOptions{
 		Level: slog.LevelDebug,
 		ReplaceAttr: func(groups []string, a slog.Attr) slog.Attr {
 			if len(groups) == 0 && a.Key == slog.TimeKey {
@@ -160,7 +160,7 @@ func (u *UI) Logger() *slog.Logger {
 			}
 			return a
 		},
-	}))
+	}), u, new(sync.Once)})
 }
 
 // errWriter gives a log handler the way of errLine to standard error.

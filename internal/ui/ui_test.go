@@ -86,6 +86,26 @@ func TestNothingSteersTheTerminal(t *testing.T) {
 	}
 }
 
+// Of the engine's log, what a user must know is a warning, once, whatever is shown of the rest.
+func TestHeed(t *testing.T) {
+	t.Parallel()
+	for _, level := range []Level{Quiet, Normal, Verbose} {
+		u, _, err := newTest(level, false)
+		l := u.Logger()
+		for range 2 {
+			l.Warn("load: missing pre-tokenizer type, using: 'default'")
+			l.Warn("load: something else")
+		}
+		got := err.String()
+		if n := strings.Count(got, "warning: the file does not say how its tokenizer splits text"); n != 1 {
+			t.Errorf("level %d: %d warnings: %s", level, n, got)
+		}
+		if shown := strings.Contains(got, "something else"); shown != (level == Verbose) {
+			t.Errorf("level %d: %s", level, got)
+		}
+	}
+}
+
 func TestLevels(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {

@@ -11,6 +11,7 @@ import (
 	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/gguf"
 	"github.com/ggufprune/ggufprune/internal/corpus"
+	"github.com/ggufprune/ggufprune/internal/jsonnum"
 	"github.com/ggufprune/ggufprune/internal/outfile"
 	"github.com/ggufprune/ggufprune/internal/progress"
 	"github.com/ggufprune/ggufprune/internal/quantize"
@@ -144,7 +145,11 @@ func (w *Writer) check(ctx context.Context, p *probe, path string, file *gguf.Pe
 		if err := file.Discard(); err != nil {
 			differs += "; " + err.Error()
 		}
-		return nil, &CheckError{Path: path, Text: differs, Check: check}
+		hint := ""
+		if !jsonnum.Finite(check.Masked.PPL) {
+			hint = "those of the original are not, either: is its file damaged?"
+		}
+		return nil, &CheckError{Path: path, Text: differs, Check: check, Hint: hint}
 	}
 	return &check, nil
 }

@@ -44,6 +44,8 @@ func readTurn(value json.RawMessage) ([]engine.Message, error) {
 	switch {
 	case who == "":
 		return nil, errors.New(`it has no "from" or "role"`)
+	case what == "" && f.has("tool_calls"):
+		return nil, errors.New(`it calls a tool ("tool_calls") and says nothing, and only text is read; leave such conversations out`)
 	case what == "":
 		return nil, errors.New(`it has no "value" or "content"`)
 	}

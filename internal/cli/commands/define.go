@@ -40,6 +40,9 @@ func Define(e engine.Runtime, cmd *cobra.Command, addFlags func(fs *pflag.FlagSe
 		}
 		defer u.ListenStatus()()
 		e.SetLogger(u.Logger())
+		if err := flags.CheckEmpty(cmd.Flags()); err != nil {
+			return err
+		}
 		if err := run(cmd, args, u); err != nil {
 			return err
 		}

@@ -85,6 +85,9 @@ func (o *quantizeOptions) job(args []string) (j quantize.Job, err error) {
 		return j, flags.Errorf("the type is missing, as the last argument: %v", err)
 	}
 	threads := o.threads
+	if rest[0] == "" {
+		return j, flags.Errorf("the type is empty; give one such as Q4_K_M")
+	}
 	switch {
 	case len(rest) > 2:
 		return j, flags.Errorf("unexpected argument %q; see ggufprune help quantize", rest[2])

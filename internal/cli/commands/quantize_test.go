@@ -51,6 +51,11 @@ func TestQuantizeArguments(t *testing.T) {
 	if p := j.Options.Params; err != nil || cmp.Diff(want, p.TensorTypes) != "" || *p.OutputType != uint32(gguf.Q8_0) || p.EmbeddingType != nil || !p.LeaveOutput {
 		t.Errorf("%+v, %v", j.Options, err)
 	}
+	o := &quantizeOptions{engine: enginetest.Runtime{}, how: flags.Quantize{Engine: enginetest.Runtime{}}}
+	o.addFlags(pflag.NewFlagSet("quantize", pflag.ContinueOnError))
+	if _, err := o.job([]string{"in.gguf", "out.gguf", ""}); err == nil || err.Error() != "the type is empty; give one such as Q4_K_M" {
+		t.Errorf("an empty type: %v", err)
+	}
 	for _, line := range []string{"", "a", "a b", "a b c", "a b Q4_0 0", "a b Q4_0 x", "a b Q4_0 1 2", "a b Q4_0 --tensor-type q", "a b Q4_0 --tensor-type =q6_K"} {
 		if _, err := quantizeJob(t, line); !errors.As(err, new(*flags.Error)) {
 			t.Errorf("%q: %v", line, err)

@@ -34,7 +34,7 @@ func printInspection(u *ui.UI, in *inspect.Inspection) {
 		{"SHA-256", in.Facts.SHA256},
 		{"supported", supported},
 	} {
-		u.Resultf("%-13s %s", line[0], line[1])
+		u.Resultf("%-13s %s", line[0], strings.ReplaceAll(line[1], "\n", " "))
 	}
 	if len(in.Removed) > 0 {
 		u.Resultf("%-13s %s", "removed", maskText(in.Removed, maxMaskText))
