@@ -36,10 +36,12 @@ PAPERBENCH  ?= -n 16 -c 256 -steps 8
 PAPERTEXT   ?= $(if $(wildcard $(shared)/calib_instruct.txt),-f $(shared)/calib_instruct.txt)
 PAPERPYTHON ?=
 
+# Flags for make bench-faults, such as: -parts kill -kills 50 -jobs repair
+FAULTBENCH ?=
 # Flags for make bench-real, such as: -m gemma.gguf -label gemma -time 30m -text wiki.test.raw -parts table,plot
 REALBENCH ?=
 
-.PHONY: help setup build demo peers test test-pure test-go test-race test-archs test-layouts test-ollama samebits bench bench-search bench-repair bench-width bench-real bench-paper chromium shells test-report lint fuzz dist clean distclean
+.PHONY: help setup build demo peers test test-pure test-go test-race test-archs test-layouts test-ollama samebits bench bench-search bench-repair bench-width bench-real bench-paper bench-faults chromium shells test-report lint fuzz dist clean distclean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -118,6 +120,9 @@ bench-width: setup ## what removing FFN channels costs (minutes for a small mode
 bench-paper: setup ## our search beside the paper's, which runs in PyTorch (minutes; installs that in third_party/paper once)
 	$(if $(PAPERPYTHON),,@bash scripts/paper-python.sh)
 	go run ./internal/bench paper $(if $(PAPERPYTHON),-python $(PAPERPYTHON)) $(PAPERTEXT) $(PAPERBENCH)
+
+bench-faults: setup ## kills jobs at random moments, and fills their disks (half an hour; the disks want root on Linux)
+	go run ./internal/bench faults $(FAULTBENCH)
 
 bench-real: setup ## a real model by each method, beside quantisations of that size (hours; goes on where it stopped)
 	go run ./internal/bench real $(REALBENCH)

@@ -6,6 +6,7 @@
 //	go run ./internal/bench width [-model M.gguf] [-parts LIST] [-fit TEXTS] [-judge TEXTS] ...
 //	go run ./internal/bench paper [-model M.gguf] [-f TEXT] [-reference FILE] ...
 //	go run ./internal/bench real [-m M.gguf] [-parts LIST] [-methods LIST] [-o DIR] ...
+//	go run ./internal/bench faults [-parts LIST] [-kills N] ...
 //
 // Each prints what it sees, and ends with lines `figure <name> <value>`. Figures are ratios of CPU seconds measured in one run,
 // wherever they are about time. Flag -h of each lists the others.
@@ -20,6 +21,7 @@ import (
 	"os/signal"
 
 	"github.com/ggufprune/ggufprune/internal/bench/enginebench"
+	"github.com/ggufprune/ggufprune/internal/bench/faultbench"
 	"github.com/ggufprune/ggufprune/internal/bench/paperbench"
 	"github.com/ggufprune/ggufprune/internal/bench/realbench"
 	"github.com/ggufprune/ggufprune/internal/bench/repairbench"
@@ -35,13 +37,14 @@ var benches = map[string]func(ctx context.Context, args []string) error{
 	"width":  widthbench.Run,
 	"paper":  paperbench.Run,
 	"real":   realbench.Run,
+	"faults": faultbench.Run,
 }
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	if len(os.Args) < 2 || benches[os.Args[1]] == nil {
-		fmt.Fprintln(os.Stderr, "bench: name what to measure: engine, search, repair, width, real or paper")
+		fmt.Fprintln(os.Stderr, "bench: name what to measure: engine, search, repair, width, real, paper or faults")
 		os.Exit(2)
 	}
 	err := benches[os.Args[1]](ctx, os.Args[2:])
