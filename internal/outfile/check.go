@@ -55,6 +55,17 @@ func SamePath(a, b string) bool {
 	return errX == nil && errY == nil && os.SameFile(x, y) && filepath.Base(a) == filepath.Base(b)
 }
 
+// CheckRoom returns an ErrNoSpace where the folder of path has less room than the file takes at least. Not to know the room is no reason to
+// stop.
+func CheckRoom(path string, least int64) error {
+	dir := filepath.Dir(path)
+	if free, err := Free(dir); err == nil && free < least {
+		return fmt.Errorf("%w in %s: %s takes at least %s, and %s are free; free some or choose another folder",
+			ErrNoSpace, dir, filepath.Base(path), humanBytes(least), humanBytes(free))
+	}
+	return nil
+}
+
 // CheckFolder makes and removes a file in dir: permissions alone do not tell about read-only and full file systems.
 func CheckFolder(dir string) error {
 	f, err := os.CreateTemp(dir, ".ggufprune-*")

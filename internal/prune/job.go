@@ -1,6 +1,7 @@
 package prune
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/ggufprune/ggufprune/internal/evaluate"
 	"github.com/ggufprune/ggufprune/internal/find"
 	"github.com/ggufprune/ggufprune/internal/narrow"
+	"github.com/ggufprune/ggufprune/internal/outfile"
 	"github.com/ggufprune/ggufprune/internal/planfile"
 	"github.com/ggufprune/ggufprune/internal/progress"
 	"github.com/ggufprune/ggufprune/internal/publish"
@@ -162,6 +164,9 @@ func Run(ctx context.Context, j Job, sink progress.Sink) (*Outcome, error) {
 		return nil, err
 	}
 	defer src.Close()
+	if err := outfile.CheckRoom(cmp.Or(j.Output, "the output"), j.leastOutput(src.File.Bytes())); err != nil {
+		return nil, err
+	}
 	w, err := newFileWriter(ctx, src, j.Common, j.Writing, sink)
 	if err != nil {
 		return nil, err
@@ -188,6 +193,16 @@ func Run(ctx context.Context, j Job, sink progress.Sink) (*Outcome, error) {
 		return nil, err
 	}
 	return out, j.compare(ctx, out, sink)
+}
+
+// leastOutput is what the output of a model of so many bytes takes at least, before anything is known but the goal: 0 where that does not
+// tell. Disks should be found full before the work, not after it.
+func (j Job) leastOutput(model int64) int64 {
+	if j.Quantize.Params.Type.Name != "" || j.Goal.Ratio == 0 && j.Goal.Size == 0 {
+		return 0
+	}
+	const sure = 0.9 // steps are coarse, and tensors differ in their types
+	return int64(sure * (1 - j.Goal.Ratio) * float64(min(model, cmp.Or(j.Goal.Size, model))))
 }
 
 // find searches src as job says, which lacks what SearchJob has.

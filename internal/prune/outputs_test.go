@@ -85,3 +85,21 @@ func TestPlanOfAnInterruptedFit(t *testing.T) {
 		}
 	}
 }
+
+func TestLeastOutput(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		goal     search.Goal
+		quantise string
+		want     int64
+	}{
+		"a ratio": {search.Goal{Ratio: 0.2}, "", 720}, "a size": {search.Goal{Size: 500}, "", 450}, "a size above the model's": {search.Goal{Size: 5000}, "", 900},
+		"blocks": {search.Goal{Blocks: 3}, "", 0}, "a speed": {search.Goal{Speedup: 1.2}, "", 0}, "quantised": {search.Goal{Ratio: 0.2}, "Q4_0", 0},
+	} {
+		var j Job
+		j.Goal, j.Quantize.Params.Type.Name = c.goal, c.quantise
+		if got := j.leastOutput(1000); got != c.want {
+			t.Errorf("%s: %d, want %d", name, got, c.want)
+		}
+	}
+}
