@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
 )
 
@@ -26,7 +27,8 @@ type Pending struct {
 	force      bool
 	bare       bool // errors stay as the system gave them, but for ErrExists
 	fs         FS
-	file       File // nil once it is closed
+	file       File     // nil once it is closed
+	held       *os.File // locks the temporary file; nil where that cannot be done
 	done       bool
 }
 
@@ -75,11 +77,13 @@ func (p *Pending) create(o Options) error {
 	if perm == 0 {
 		perm = 0o666
 	}
+	dir := filepath.Dir(p.path)
+	removeStale(dir, base, o.Ext)
 	for tries := 0; ; tries++ {
-		p.temp = filepath.Join(filepath.Dir(p.path), fmt.Sprintf(".%s.%08x.tmp%s", base, rand.Uint32(), o.Ext))
+		p.temp = filepath.Join(dir, fmt.Sprintf(".%s.%08x.tmp%s", base, rand.Uint32(), o.Ext))
 		file, err := p.fs.Create(p.temp, perm)
 		if err == nil {
-			p.file = file
+			p.file, p.held = file, hold(p.temp)
 			return nil
 		}
 		if !errors.Is(err, fs.ErrExist) || tries == 10 {
@@ -159,6 +163,7 @@ func (p *Pending) Commit() error {
 		return p.Explain(err)
 	}
 	p.done = true
+	p.release()
 	if err := p.fs.SyncDir(filepath.Dir(p.path)); err != nil {
 		// A name that a power failure may take back is no finished file.
 		return removeAfter(p.Explain(err), p.fs, p.path)
@@ -195,9 +200,18 @@ func (p *Pending) Explain(err error) error {
 	return explain(err, p.path, p.size)
 }
 
+// release lets go of the temporary file's lock.
+func (p *Pending) release() {
+	if p.held != nil {
+		p.held.Close()
+		p.held = nil
+	}
+}
+
 // end closes what is open.
 func (p *Pending) end() {
 	p.done = true
+	p.release()
 	if p.file != nil {
 		p.file.Close()
 		p.file = nil
