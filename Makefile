@@ -41,7 +41,7 @@ FAULTBENCH ?=
 # Flags for make bench-real, such as: -m gemma.gguf -label gemma -time 30m -text wiki.test.raw -parts table,plot
 REALBENCH ?=
 
-.PHONY: help setup build demo peers test test-pure test-go test-race test-archs test-layouts test-ollama samebits bench bench-search bench-repair bench-width bench-real bench-paper bench-faults chromium shells test-report lint fuzz dist clean distclean
+.PHONY: help setup build demo peers test test-pure test-go test-race test-asan test-archs test-layouts test-ollama samebits bench bench-search bench-repair bench-width bench-real bench-paper bench-faults chromium shells test-report lint fuzz dist clean distclean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -78,6 +78,11 @@ RACED = $(filter-out %/internal/peertest,$(PURE))
 test-race: peers ## those of packages that know no llama.cpp once more, under the race detector
 	@echo "$(GOTEST) $(GOTESTFLAGS) -race: $(words $(RACED)) packages"
 	@$(GOTEST) $(GOTESTFLAGS) -race $(RACED)
+
+# llama.cpp itself is not instrumented, but what the shim gives it and takes from it is. Its leaks at exit are llama.cpp's.
+test-asan: setup ## those of the C++ shim under AddressSanitizer and UBSan (Linux, gcc or clang)
+	@ASAN_OPTIONS=detect_leaks=0 CGO_CFLAGS="-O1 -g" CGO_CXXFLAGS="-O1 -g -fsanitize=undefined -fno-sanitize-recover=all" CGO_LDFLAGS=-lubsan \
+		$(GOTEST) $(GOTESTFLAGS) -asan ./llamabind
 
 chromium: ## a Chromium for the tests of the report's page: Debian's package where there is none
 	@bash scripts/install-chromium.sh
