@@ -81,7 +81,7 @@ test-race: peers ## those of packages that know no llama.cpp once more, under th
 
 # llama.cpp itself is not instrumented, but what the shim gives it and takes from it is. Its leaks at exit are llama.cpp's.
 test-asan: setup ## those of the C++ shim under AddressSanitizer and UBSan (Linux, gcc or clang)
-	@ASAN_OPTIONS=detect_leaks=0 CGO_CFLAGS="-O1 -g" CGO_CXXFLAGS="-O1 -g -fsanitize=undefined -fno-sanitize-recover=all" CGO_LDFLAGS=-lubsan \
+	@ASAN_OPTIONS=detect_leaks=0 CGO_CFLAGS="-O1 -g" CGO_CXXFLAGS="-O1 -g -fsanitize=undefined -fno-sanitize-recover=all" CGO_LDFLAGS=-fsanitize=undefined \
 		$(GOTEST) $(GOTESTFLAGS) -asan ./llamabind
 
 chromium: ## a Chromium for the tests of the report's page: Debian's package where there is none

@@ -60,8 +60,14 @@ func (e *ETA) left() int {
 	return max(1, e.steps(e.removed))
 }
 
-// Steps is about how many steps there are in all.
-func (e *ETA) Steps() int { return e.done + e.left() }
+// Steps is about how many steps there are in all; 0 where there were as many as estimated, and the search goes on.
+func (e *ETA) Steps() int {
+	left := e.steps(e.removed)
+	if left < 1 && e.progress < 1 {
+		return 0
+	}
+	return e.done + left
+}
 
 // Remaining returns the time until the end; ok is false as long as nothing is known about the speed.
 func (e *ETA) Remaining() (left time.Duration, ok bool) {
@@ -75,7 +81,8 @@ func (e *ETA) Remaining() (left time.Duration, ok bool) {
 // ahead returns the cost from the beginning of the step that runs to the end of the search.
 func (e *ETA) ahead() float64 {
 	removed, total := e.removed, 0.0
-	for step := e.done + 1; step <= e.done+e.left(); step++ {
+	last := e.done + e.left()
+	for step := e.done + 1; step <= last; step++ {
 		cands := blockmask.Candidates(e.unit, e.blocks, removed)
 		if len(cands) == 0 {
 			break

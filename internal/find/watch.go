@@ -243,8 +243,8 @@ func (w *watcher) note(r search.BatchRun) string {
 		parts = append(parts, fmt.Sprintf("generation %d, %d exchanges accepted", w.refined.Generations+1, w.refined.Accepted))
 	default:
 		step := fmt.Sprintf("step %d", w.step.Index)
-		if w.phase == phaseSearch {
-			step += fmt.Sprintf(" of about %d", w.eta.Steps())
+		if n := w.eta.Steps(); w.phase == phaseSearch && n > 0 {
+			step += fmt.Sprintf(" of about %d", n)
 		}
 		parts = append(parts, step)
 		if len(r.Candidate) > 0 {

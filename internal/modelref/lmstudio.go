@@ -45,6 +45,9 @@ func (p Places) lmStudio(given, name string) (*Ref, error) {
 	folders := existing(p.lmStudioFolders())
 	found := lmFind(folders, parts, "")
 	if base, quant, ok := strings.Cut(name, "@"); ok && len(found) == 0 && len(parts) < 3 {
+		if quant == "" {
+			return nil, fmt.Errorf("%s names no quant behind the @; give one such as %s@q4_k_m", given, lmStudioPrefix+base)
+		}
 		found = lmFind(folders, strings.Split(base, "/"), quant)
 	}
 	switch {

@@ -29,6 +29,8 @@ func TestLMStudio(t *testing.T) {
 	says(t, err, "may be 2 models", "lmstudio:bartowski/Llama-GGUF/llama-Q4_K_M.gguf, lmstudio:bartowski/Llama-GGUF/llama-Q8_0.gguf")
 	_, err = p.Find("lmstudio:bartowski/llama@k_m") // a part of a quant
 	says(t, err, "is not on this machine")
+	_, err = p.Find("lmstudio:bartowski/llama@")
+	says(t, err, "names no quant behind the @")
 	_, err = p.Find("lmstudio:a/none")
 	says(t, err, "looked in "+folder, "lms get a/none")
 	for _, bad := range []string{"", "a/", "a/../b", "a/b/c/d"} {

@@ -58,10 +58,9 @@ func SamePath(a, b string) bool {
 // CheckRoom returns an ErrNoSpace where the folder of path has less room than the file takes at least. Not to know the room is no reason to
 // stop.
 func CheckRoom(path string, least int64) error {
-	dir := filepath.Dir(path)
-	if free, err := Free(dir); err == nil && free < least {
-		return fmt.Errorf("%w in %s: %s takes at least %s, and %s are free; free some or choose another folder",
-			ErrNoSpace, dir, filepath.Base(path), humanBytes(least), humanBytes(free))
+	removeStale(path)
+	if free, err := Free(filepath.Dir(path)); err == nil && free < least {
+		return noSpace(path, least, free)
 	}
 	return nil
 }

@@ -47,6 +47,13 @@ func explain(err error, path string, size int64) error {
 	return fmt.Errorf("%w %s: %w", ErrReadOnly, path, Plain(err))
 }
 
+// noSpace is the error of a file at path that needs more than is free.
+func noSpace(path string, needs, free int64) error {
+	dir := filepath.Dir(path)
+	return fmt.Errorf("%w in %s: %s needs %d bytes (%s), and %d (%s) are free; free some or choose another folder",
+		ErrNoSpace, dir, filepath.Base(path), needs, humanBytes(needs), free, humanBytes(free))
+}
+
 // removeAfter removes a file that is of no use after err, and returns err.
 func removeAfter(err error, fsys FS, path string) error {
 	if rerr := fsys.Remove(path); rerr != nil && !errors.Is(rerr, fs.ErrNotExist) {

@@ -2,6 +2,7 @@ package outfile
 
 import (
 	"errors"
+	"os"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -24,4 +25,10 @@ func renameNoReplace(from, to string) error {
 		return linkNoReplace(from, to)
 	}
 	return err
+}
+
+// locksHarm reports whether a lock on f might keep other descriptors from reading and writing it, as on SMB shares.
+func locksHarm(f *os.File) bool {
+	var st unix.Statfs_t
+	return unix.Fstatfs(int(f.Fd()), &st) != nil || st.Flags&unix.MNT_LOCAL == 0
 }

@@ -2,6 +2,7 @@ package outfile
 
 import (
 	"errors"
+	"os"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -30,4 +31,18 @@ func renameNoReplace(from, to string) error {
 		return linkNoReplace(from, to)
 	}
 	return err
+}
+
+// locksHarm reports whether a lock on f would keep other descriptors from reading and writing it, as on SMB shares (flock(2)).
+func locksHarm(f *os.File) bool {
+	const smb, cifs, smb2 = 0x517b, 0xff534d42, 0xfe534d42
+	var st unix.Statfs_t
+	if unix.Fstatfs(int(f.Fd()), &st) != nil {
+		return true
+	}
+	switch uint32(st.Type) {
+	case smb, cifs, smb2:
+		return true
+	}
+	return false
 }

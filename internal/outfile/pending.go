@@ -39,6 +39,7 @@ func Create(path string, o Options) (*Pending, error) {
 	if err := refuse(path, o.Force); err != nil {
 		return nil, err
 	}
+	removeStale(path) // which may make the room
 	if err := p.checkFree(); err != nil {
 		return nil, err
 	}
@@ -61,30 +62,30 @@ func (p *Pending) checkFree() error {
 	if p.size == 0 {
 		return nil
 	}
-	dir := filepath.Dir(p.path)
-	if free, err := p.fs.Free(dir); err == nil && free < p.size {
-		return fmt.Errorf("%w in %s: %s needs %d bytes (%s), and %d (%s) are free; free some or choose another folder",
-			ErrNoSpace, dir, filepath.Base(p.path), p.size, humanBytes(p.size), free, humanBytes(free))
+	if free, err := p.fs.Free(filepath.Dir(p.path)); err == nil && free < p.size {
+		return noSpace(p.path, p.size, free)
 	}
 	return nil
 }
 
 // create makes a file of a new name.
 func (p *Pending) create(o Options) error {
-	base := filepath.Base(p.path)
-	base = base[:min(len(base), 200)] // file names end at 255 bytes
 	perm := o.Perm
 	if perm == 0 {
 		perm = 0o666
 	}
-	dir := filepath.Dir(p.path)
-	removeStale(dir, base, o.Ext)
+	dir, base := filepath.Dir(p.path), tempBase(p.path)
 	for tries := 0; ; tries++ {
 		p.temp = filepath.Join(dir, fmt.Sprintf(".%s.%08x.tmp%s", base, rand.Uint32(), o.Ext))
 		file, err := p.fs.Create(p.temp, perm)
 		if err == nil {
 			p.file, p.held = file, hold(p.temp)
-			return nil
+			if p.held == nil || tries == 10 || p.there() {
+				return nil
+			}
+			file.Close() // another writer of the same output took it for a file left behind before it was locked
+			p.release()
+			continue
 		}
 		if !errors.Is(err, fs.ErrExist) || tries == 10 {
 			return err
@@ -198,6 +199,16 @@ func (p *Pending) Explain(err error) error {
 		return err
 	}
 	return explain(err, p.path, p.size)
+}
+
+// there reports whether the temporary name is still that of the file that is held.
+func (p *Pending) there() bool {
+	held, err := p.held.Stat()
+	if err != nil {
+		return false
+	}
+	named, err := os.Stat(p.temp)
+	return err == nil && os.SameFile(held, named)
 }
 
 // release lets go of the temporary file's lock.

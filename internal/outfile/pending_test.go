@@ -118,7 +118,7 @@ func TestDiskFull(t *testing.T) {
 	if err := outfile.WriteFileOn(&outfiletest.Faults{Full: true, Room: 3}, path, []byte(content), false); !errors.Is(err, syscall.ENOSPC) {
 		t.Error(err)
 	}
-	if err := outfile.CheckRoom(path, 1<<60); !errors.Is(err, outfile.ErrNoSpace) || !strings.Contains(err.Error(), "out.json takes at least") {
+	if err := outfile.CheckRoom(path, 1<<60); !errors.Is(err, outfile.ErrNoSpace) || !strings.Contains(err.Error(), "out.json needs") {
 		t.Error(err)
 	}
 	if err := outfile.CheckRoom(path, 1); err != nil {

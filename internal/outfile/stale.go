@@ -10,10 +10,11 @@ import (
 )
 
 // A program that is killed leaves its temporary file behind, which may be as large as a model. The next one that writes the same output
-// removes it: whoever writes one holds a lock on it (flock), which goes when he does. Where a file system knows no locks, files stay.
+// removes it: whoever writes one holds a lock on it (flock), which goes when he does. On file systems without locks, or whose locks keep
+// others from reading and writing (see locksHarm), files stay.
 
-// tempName is what stands between an output's name and the end of its temporary name.
-var tempName = regexp.MustCompile(`^\.[0-9a-f]{8}\.tmp$`)
+// tempName is what follows an output's name in a temporary name.
+var tempName = regexp.MustCompile(`^\.[0-9a-f]{8}\.tmp(\.[a-z]+)?$`)
 
 // hold locks a temporary file for as long as it is open; nil where that cannot be done.
 func hold(path string) *os.File {
@@ -21,29 +22,35 @@ func hold(path string) *os.File {
 	if err != nil {
 		return nil
 	}
-	if unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) != nil {
+	if locksHarm(f) || unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) != nil {
 		f.Close()
 		return nil
 	}
 	return f
 }
 
-// removeStale removes the temporary files of the output base in dir that nobody holds. What cannot be removed stays: it is in nobody's way.
-func removeStale(dir, base, ext string) {
+// removeStale removes the temporary files of the output at path that nobody holds. What cannot be removed stays: it is in nobody's way.
+func removeStale(path string) {
+	dir, base := filepath.Dir(path), tempBase(path)
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return
 	}
 	for _, e := range entries {
-		middle, ours := strings.CutPrefix(e.Name(), "."+base)
-		middle, ends := strings.CutSuffix(middle, ext)
-		if !ours || !ends || !e.Type().IsRegular() || !tempName.MatchString(middle) {
+		rest, ours := strings.CutPrefix(e.Name(), "."+base)
+		if !ours || !e.Type().IsRegular() || !tempName.MatchString(rest) {
 			continue
 		}
-		path := filepath.Join(dir, e.Name())
-		if f := hold(path); f != nil {
-			_ = os.Remove(path)
+		temp := filepath.Join(dir, e.Name())
+		if f := hold(temp); f != nil {
+			_ = os.Remove(temp)
 			f.Close()
 		}
 	}
+}
+
+// tempBase is the part of an output's name that temporary names have.
+func tempBase(path string) string {
+	base := filepath.Base(path)
+	return base[:min(len(base), 200)] // file names end at 255 bytes
 }

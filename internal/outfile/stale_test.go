@@ -20,13 +20,14 @@ func TestStaleFilesGo(t *testing.T) {
 		t.Fatal(err)
 	}
 	stay := []string{
-		filepath.Base(other.Path()), ".other.gguf.01234567.tmp.gguf", ".out.gguf.01234567.tmp", ".out.gguf.0123.tmp.gguf", "out.gguf.01234567.tmp.gguf",
+		filepath.Base(other.Path()), ".other.gguf.01234567.tmp.gguf", ".out.gguf.01234567.part", ".out.gguf.0123.tmp.gguf", "out.gguf.01234567.tmp.gguf",
 	}
 	for _, name := range append([]string{".out.gguf.89abcdef.tmp.gguf"}, stay[1:]...) {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte("half"), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
+	options.Size = 1 // stale files go before the room is looked at
 	p, err := outfile.Create(path, options)
 	if err != nil {
 		t.Fatal(err)

@@ -22,6 +22,7 @@ import (
 	"github.com/ggufprune/ggufprune/internal/source"
 	"github.com/ggufprune/ggufprune/internal/write"
 	"github.com/ggufprune/ggufprune/layout"
+	"github.com/ggufprune/ggufprune/layout/arch"
 	"github.com/ggufprune/ggufprune/perplexity"
 	"github.com/ggufprune/ggufprune/search"
 	"github.com/ggufprune/ggufprune/search/plan"
@@ -164,7 +165,7 @@ func Run(ctx context.Context, j Job, sink progress.Sink) (*Outcome, error) {
 		return nil, err
 	}
 	defer src.Close()
-	if err := outfile.CheckRoom(cmp.Or(j.Output, "the output"), j.leastOutput(src.File.Bytes())); err != nil {
+	if err := outfile.CheckRoom(cmp.Or(j.Output, "the output"), j.leastOutput(src.File)); err != nil {
 		return nil, err
 	}
 	w, err := newFileWriter(ctx, src, j.Common, j.Writing, sink)
@@ -195,14 +196,31 @@ func Run(ctx context.Context, j Job, sink progress.Sink) (*Outcome, error) {
 	return out, j.compare(ctx, out, sink)
 }
 
-// leastOutput is what the output of a model of so many bytes takes at least, before anything is known but the goal: 0 where that does not
-// tell. Disks should be found full before the work, not after it.
-func (j Job) leastOutput(model int64) int64 {
-	if j.Quantize.Params.Type.Name != "" || j.Goal.Ratio == 0 && j.Goal.Size == 0 {
+// leastOutput is what the output takes at least, before anything is known but the goal: 0 where that does not tell. Disks should be found
+// full before the work, not after it. What lies outside of the layers stays as it is.
+func (j Job) leastOutput(f *gguf.File) int64 {
+	const sure = 0.8 // steps are coarse, and tensors of layers differ in their types
+	switch {
+	case j.Quantize.Params.Type.Name != "":
+		return 0
+	case j.Goal.Size > 0:
+		return int64(sure * float64(min(j.Goal.Size, f.Bytes())))
+	case j.Goal.Ratio == 0:
 		return 0
 	}
-	const sure = 0.9 // steps are coarse, and tensors differ in their types
-	return int64(sure * (1 - j.Goal.Ratio) * float64(min(model, cmp.Or(j.Goal.Size, model))))
+	var stays, bytes, all, params float64 // outside of the layers, and in them; params of both, and of layers
+	for _, t := range f.Tensors() {
+		all += float64(t.Elements())
+		if _, _, ok := arch.SplitName(t.Name); ok {
+			bytes, params = bytes+float64(t.Size), params+float64(t.Elements())
+		} else {
+			stays += float64(t.Size)
+		}
+	}
+	if params == 0 {
+		return 0
+	}
+	return int64(sure * (stays + bytes*max(0, 1-j.Goal.Ratio*all/params)))
 }
 
 // find searches src as job says, which lacks what SearchJob has.

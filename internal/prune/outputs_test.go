@@ -88,17 +88,38 @@ func TestPlanOfAnInterruptedFit(t *testing.T) {
 
 func TestLeastOutput(t *testing.T) {
 	t.Parallel()
+	// Half of the parameters, and four fifths of the bytes, are in the layer.
+	path := filepath.Join(t.TempDir(), "m.gguf")
+	plan := &gguf.Plan{Tensors: []gguf.PlanTensor{
+		{Name: "token_embd.weight", Type: gguf.Q8_0, Dims: []uint64{32, 100}, Data: gguf.Zeros(3400)},
+		{Name: "blk.0.ffn_up.weight", Type: gguf.F32, Dims: []uint64{32, 100}, Data: gguf.Zeros(12800)},
+	}}
+	w, err := gguf.WriteTemp(t.Context(), path, plan, gguf.WriteOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	f, err := gguf.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
 	for name, c := range map[string]struct {
 		goal     search.Goal
 		quantise string
 		want     int64
 	}{
-		"a ratio": {search.Goal{Ratio: 0.2}, "", 720}, "a size": {search.Goal{Size: 500}, "", 450}, "a size above the model's": {search.Goal{Size: 5000}, "", 900},
+		"a ratio":       {search.Goal{Ratio: 0.2}, "", int64(0.8 * (3400 + 0.6*12800))},
+		"the layer":     {search.Goal{Ratio: 0.5}, "", 2720},
+		"more than all": {search.Goal{Ratio: 0.9}, "", 2720},
+		"a size":        {search.Goal{Size: 500}, "", 400}, "a size above the model's": {search.Goal{Size: 50000}, "", int64(0.8 * float64(f.Bytes()))},
 		"blocks": {search.Goal{Blocks: 3}, "", 0}, "a speed": {search.Goal{Speedup: 1.2}, "", 0}, "quantised": {search.Goal{Ratio: 0.2}, "Q4_0", 0},
 	} {
 		var j Job
 		j.Goal, j.Quantize.Params.Type.Name = c.goal, c.quantise
-		if got := j.leastOutput(1000); got != c.want {
+		if got := j.leastOutput(f); got < c.want-1 || got > c.want+1 {
 			t.Errorf("%s: %d, want %d", name, got, c.want)
 		}
 	}

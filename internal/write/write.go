@@ -147,7 +147,7 @@ func (w *Writer) check(ctx context.Context, p *probe, path string, file *gguf.Pe
 		}
 		hint := ""
 		if !jsonnum.Finite(check.Masked.PPL) {
-			hint = "those of the original are not, either: is its file damaged?"
+			hint = "those of the original without these blocks, in memory, are not, either: its file is damaged, or it cannot do without them"
 		}
 		return nil, &CheckError{Path: path, Text: differs, Check: check, Hint: hint}
 	}

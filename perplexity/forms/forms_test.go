@@ -140,6 +140,7 @@ func TestRefusedForms(t *testing.T) {
 		{`{"messages": [` + turn + `, {"role": "assistant", "content": null}]}`, `turn 2: it has no "value" or "content"`},
 		{`{"messages": [` + turn + `, {"role": "assistant", "content": null, "tool_calls": [{}]}]}`, `turn 2: it calls a tool ("tool_calls")`},
 		{`{"text": "x", "score": NaN}`, "NaN is no JSON, though Python writes and reads it; write null"},
+		{"[{\"text\": \"x\"},\n {\"text\": \"y\", \"score\": -Infinity}]", "Infinity is no JSON, though Python writes and reads it; write null"},
 		{`{"text": "x", "score": -Infinity}`, "Infinity is no JSON"},
 		{`{"messages": [{"content": "a"}]}`, `turn 1: it has no "from" or "role"`},
 		{`{"messages": [{"role": " ", "content": "a"}]}`, `turn 1: "role" is empty`},

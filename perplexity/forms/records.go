@@ -139,9 +139,9 @@ func (r *records) fail(err error) error {
 	if err == io.EOF || errors.Is(err, io.ErrUnexpectedEOF) {
 		err = errors.New("the JSON ends too early; is the file complete?")
 	}
-	if s := (*json.SyntaxError)(nil); errors.As(err, &s) && s.Offset > 0 && s.Offset <= int64(len(r.data)) {
+	if s := (*json.SyntaxError)(nil); errors.As(err, &s) {
 		for _, no := range []string{"NaN", "Infinity"} {
-			if bytes.HasPrefix(r.data[s.Offset-1:], []byte(no)) {
+			if strings.Contains(s.Error(), "'"+no[:1]+"'") && bytes.Contains(r.data[r.counted:], []byte(no)) {
 				err = fmt.Errorf("%s is no JSON, though Python writes and reads it; write null", no)
 			}
 		}

@@ -8,9 +8,10 @@ import (
 	"github.com/ggufprune/ggufprune/internal/jsonnum"
 )
 
-// Regret returns what the choice of best is expected to cost because only some texts were seen: the expected loss by which the likeliest
-// better arm is better on texts of that kind without end, by the spread of the paired differences (the "expected improvement" of
-// optimisation under noise). It is 0 where nothing else ran, or where two sequences were not seen.
+// Regret returns what the choice of best is expected to cost because not all arms ran on all sequences: the expected loss by which the
+// likeliest better arm is better on the whole set, by the spread of the paired differences (the "expected improvement" of optimisation
+// under noise). What [Foretold] took out does not matter, since it changes no mean of the whole set. It is 0 where nothing else ran, or
+// where two sequences were not seen. How far the set itself is from all texts, it does not say.
 func (r *Race) Regret(best int) float64 {
 	gap, variance, seen := map[int]float64{}, map[int]float64{}, map[int]int{}
 	var all []float64
@@ -27,7 +28,7 @@ func (r *Race) Regret(best int) float64 {
 	typical, _ := pool(all, max(2, most))
 	worst := 0.0
 	for arm, g := range gap {
-		se := math.Sqrt(max(variance[arm], typical) / float64(seen[arm]))
+		se := math.Sqrt(max(variance[arm], typical) / float64(seen[arm]) * (1 - float64(seen[arm])/float64(r.n)))
 		worst = max(worst, shortfall(g, se))
 	}
 	return worst

@@ -1,6 +1,7 @@
 package faultbench
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -14,7 +15,7 @@ import (
 // steps is how many sizes of a disk are tried, from nothing to what the job needs.
 const steps = 12
 
-// disk runs jobs on disks that are too small, by one size after the other, and on one that is read-only; a file of the user's lies there. A
+// disk runs jobs on disks of up to the size of their results, one after the other, and on one that is read-only; a file of the user's lies there. A
 // job must end with exit 1 and one line that says what is wrong, and leave what was there as it was.
 func disk(ctx context.Context, o options) error {
 	if runtime.GOOS != "linux" || os.Geteuid() != 0 {
@@ -23,14 +24,14 @@ func disk(ctx context.Context, o options) error {
 	}
 	cases, wrong := 0, 0
 	for _, j := range o.jobs {
-		most, err := o.needs(ctx, j)
+		most, sum, err := o.needs(ctx, j)
 		if err != nil {
 			return fmt.Errorf("%s: %w", j.name, err)
 		}
 		bad := 0
 		for i := range steps + 1 {
 			size, locked := (most*int64(i)/steps+8<<10)&^4095, i == steps
-			if err := o.onDisk(ctx, j, size, locked); err != nil {
+			if err := o.onDisk(ctx, j, size, locked, sum); err != nil {
 				bad++
 				fmt.Printf("%s on %d KiB, read-only %v: %v\n", j.name, size>>10, locked, err)
 			}
@@ -38,7 +39,7 @@ func disk(ctx context.Context, o options) error {
 				return ctx.Err()
 			}
 		}
-		fmt.Printf("%-9s needs %d KiB; %d smaller disks and one that is read-only, %d wrong\n", j.name, most>>10, steps, bad)
+		fmt.Printf("%-9s needs %d KiB; %d disks up to that and one that is read-only, %d wrong\n", j.name, most>>10, steps, bad)
 		cases, wrong = cases+steps+1, wrong+bad
 	}
 	fmt.Printf("\nfigure fault_disks %d\nfigure fault_disks_wrong %d\n", cases, wrong)
@@ -48,25 +49,30 @@ func disk(ctx context.Context, o options) error {
 	return nil
 }
 
-// needs is the most that lies in the job's folder while it runs, or the least that will do: what its files take in the end.
-func (o options) needs(ctx context.Context, j job) (int64, error) {
+// needs is the size of the job's results, which no smaller disk can hold, and their sum.
+func (o options) needs(ctx context.Context, j job) (size int64, sum []byte, err error) {
 	dir := filepath.Join(o.dir, "needs-"+j.name)
 	if text, err := o.run(ctx, j, dir, 0); err != nil {
-		return 0, fmt.Errorf("%w: %s", err, text)
+		return 0, nil, fmt.Errorf("%w: %s", err, text)
 	}
-	var sum int64
 	for _, name := range j.results {
 		info, err := os.Stat(filepath.Join(dir, name))
 		if err != nil {
-			return 0, err
+			return 0, nil, err
 		}
-		sum += info.Size()
+		size += info.Size()
 	}
-	return sum, os.RemoveAll(dir)
+	if sum, err = digest(dir, j.results); err != nil {
+		return 0, nil, err
+	}
+	return size, sum, os.RemoveAll(dir)
 }
 
-// onDisk runs the job on a disk of that size that holds an earlier file of the user's; locked: which is read-only.
-func (o options) onDisk(ctx context.Context, j job, size int64, locked bool) error {
+const ofUser = "of the user's"
+
+// onDisk runs the job on a disk of that size that holds an earlier file of the user's; locked: which is read-only. A job that finds room
+// after all must write what it always does, whose sum is want.
+func (o options) onDisk(ctx context.Context, j job, size int64, locked bool, want []byte) error {
 	dir := filepath.Join(o.dir, "disk")
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
@@ -78,7 +84,7 @@ func (o options) onDisk(ctx context.Context, j job, size int64, locked bool) err
 		_ = exec.Command("umount", "-l", dir).Run()
 	}()
 	earlier := filepath.Join(dir, "earlier")
-	if err := os.WriteFile(earlier, []byte("of the user's"), 0o600); err != nil {
+	if err := os.WriteFile(earlier, []byte(ofUser), 0o600); err != nil {
 		return err
 	}
 	tmp, reason := dir, "space"
@@ -89,8 +95,15 @@ func (o options) onDisk(ctx context.Context, j job, size int64, locked bool) err
 		}
 	}
 	text, err := o.runIn(ctx, j, dir, tmp, 0)
-	if err == nil && !locked {
-		return nil // it was enough after all
+	if kept, errE := os.ReadFile(earlier); errE != nil || string(kept) != ofUser {
+		return fmt.Errorf("an earlier file is damaged: %q, %v", kept, errE)
+	}
+	if err == nil {
+		got, errD := digest(dir, j.results)
+		if locked || errD != nil || !bytes.Equal(got, want) {
+			return fmt.Errorf("it ended with exit 0, but its results are missing or others (%v)", errD)
+		}
+		return nil
 	}
 	var exit *exec.ExitError
 	if !errors.As(err, &exit) || exit.ExitCode() != 1 {
@@ -102,9 +115,7 @@ func (o options) onDisk(ctx context.Context, j job, size int64, locked bool) err
 			said = append(said, line)
 		}
 	}
-	switch kept, err := os.ReadFile(earlier); {
-	case err != nil || string(kept) != "of the user's":
-		return fmt.Errorf("an earlier file is damaged: %q, %w", kept, err)
+	switch {
 	case len(said) != 1:
 		return fmt.Errorf("%d lines of error: %q", len(said), said)
 	case !strings.Contains(said[0], reason):

@@ -221,12 +221,21 @@ func printSearch(u *ui.UI, out *prune.Outcome) {
 		u.Resultf("audit   %s", auditText(a))
 	}
 	if a := p.Audit; a != nil && a.Regret > search.MostRegret {
-		more := "more text (-f, --chunks)"
-		if n := p.Settings.Sequences; n > 0 && n < p.Calibration.Sequences {
-			more = "a longer --time"
-		}
-		u.Warnf("the text is short for this search: noise in its choices may cost up to %.0f%% of perplexity; %s makes that less", 100*math.Expm1(a.Regret), more)
+		u.Warnf("%s", regretText(a.Regret, p))
 	}
+}
+
+// regretText says that a search saw too little text, and what that may have cost.
+func regretText(regret float64, p *plan.Plan) string {
+	cost := fmt.Sprintf("%.0f%% of perplexity", 100*math.Expm1(regret))
+	if p.Metric == perplexity.KLD.String() {
+		cost = fmt.Sprintf("%.2f nats of divergence", regret)
+	}
+	n, more := p.Calibration.Sequences, "more text (-f, --chunks)"
+	if used := p.Settings.Sequences; used > 0 && used < n {
+		n, more = used, "a longer --time"
+	}
+	return fmt.Sprintf("%d sequences are few for this search: noise in its choices may have cost up to about %s; %s makes that less", n, cost, more)
 }
 
 // auditText says how often racing was wrong where that was looked at.
