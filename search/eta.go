@@ -62,11 +62,10 @@ func (e *ETA) left() int {
 
 // Steps is about how many steps there are in all; 0 where there were as many as estimated, and the search goes on.
 func (e *ETA) Steps() int {
-	left := e.steps(e.removed)
-	if left < 1 && e.progress < 1 {
+	if e.progress < 1 && e.steps(e.removed) < 1 {
 		return 0
 	}
-	return e.done + left
+	return e.done + e.left()
 }
 
 // Remaining returns the time until the end; ok is false as long as nothing is known about the speed.
