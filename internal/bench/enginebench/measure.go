@@ -6,7 +6,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -14,6 +13,7 @@ import (
 
 	"github.com/ggufprune/ggufprune/gguf"
 	"github.com/ggufprune/ggufprune/internal/bench/machine"
+	"github.com/ggufprune/ggufprune/internal/bench/measure"
 )
 
 // All measurements use windows of this many tokens, one per batch.
@@ -82,7 +82,7 @@ func (b *bench) passes(ctx context.Context, model, text string) error {
 		ratios = append(ratios, cpu[0].Seconds()/cpu[1].Seconds())
 		fmt.Printf("  a pass over %d tokens: %.2f CPU s, llama-perplexity %.2f\n", window, cpu[0].Seconds(), cpu[1].Seconds())
 	}
-	b.pass = append(b.pass, median(ratios))
+	b.pass = append(b.pass, measure.Median(ratios))
 	return nil
 }
 
@@ -130,8 +130,8 @@ func (b *bench) writing(ctx context.Context, model, _ string) error {
 		}
 		ratios = append(ratios, cp.Seconds()/ours.Seconds())
 	}
-	fmt.Printf("  writing: %.2f of cp's speed\n", median(ratios))
-	b.write = append(b.write, median(ratios))
+	fmt.Printf("  writing: %.2f of cp's speed\n", measure.Median(ratios))
+	b.write = append(b.write, measure.Median(ratios))
 	return nil
 }
 
@@ -170,9 +170,4 @@ func timed(f func() error) (time.Duration, error) {
 	begin := time.Now()
 	err := f()
 	return time.Since(begin), err
-}
-
-func median(xs []float64) float64 {
-	s := slices.Sorted(slices.Values(xs))
-	return s[len(s)/2]
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/ggufprune/ggufprune/engine"
 	"github.com/ggufprune/ggufprune/internal/bench/machine"
+	"github.com/ggufprune/ggufprune/internal/bench/measure"
 	"github.com/ggufprune/ggufprune/internal/progress"
 	"github.com/ggufprune/ggufprune/internal/randmodel"
 	"github.com/ggufprune/ggufprune/internal/retype"
@@ -74,8 +75,8 @@ func (b *bench) types(ctx context.Context) error {
 		if copied {
 			how = "on a copy in F16"
 		}
-		fmt.Printf("%-7s %.2f of F16's speed, searched %s: %.2f\n", name, median(plain), how, median(searched))
-		lines = append(lines, fmt.Sprintf("figure pass_vs_f16_ratio_%s %.3f", strings.ToLower(name), median(searched)))
+		fmt.Printf("%-7s %.2f of F16's speed, searched %s: %.2f\n", name, measure.Median(plain), how, measure.Median(searched))
+		lines = append(lines, fmt.Sprintf("figure pass_vs_f16_ratio_%s %.3f", strings.ToLower(name), measure.Median(searched)))
 		if err := os.Remove(model); err != nil {
 			return err
 		}

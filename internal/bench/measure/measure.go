@@ -3,7 +3,9 @@ package measure
 
 import (
 	"fmt"
+	"math"
 	"os"
+	"slices"
 
 	"github.com/ggufprune/ggufprune/engine"
 	"github.com/ggufprune/ggufprune/internal/progress"
@@ -27,4 +29,13 @@ type Warnings struct{ progress.Silent }
 // Warnf prints a warning to standard error.
 func (Warnings) Warnf(format string, args ...any) {
 	fmt.Fprintf(os.Stderr, "warning: "+format+"\n", args...)
+}
+
+// Median is the mean of the two in the middle where there is an even number; NaN of nothing.
+func Median(x []float64) float64 {
+	if len(x) == 0 {
+		return math.NaN()
+	}
+	x = slices.Sorted(slices.Values(x))
+	return (x[(len(x)-1)/2] + x[len(x)/2]) / 2
 }

@@ -8,6 +8,7 @@ import (
 
 	"gonum.org/v1/gonum/stat"
 
+	"github.com/ggufprune/ggufprune/internal/bench/measure"
 	"github.com/ggufprune/ggufprune/internal/jsonnum"
 )
 
@@ -66,7 +67,7 @@ func compare(their referenceStep, our ourStep) verdict {
 		v.margin = math.Log(next / best)
 	}
 	v.noise = noiseSigmas * math.Sqrt2 * madToSigma * scatter(logs)
-	v.median, v.worst, v.ranks = median(relative), math.NaN(), math.NaN()
+	v.median, v.worst, v.ranks = measure.Median(relative), math.NaN(), math.NaN()
 	if len(a) > 0 {
 		v.worst = slices.Max(relative)
 	}
@@ -78,21 +79,12 @@ func compare(their referenceStep, our ourStep) verdict {
 
 // scatter is the median distance from the median.
 func scatter(x []float64) float64 {
-	m := median(x)
+	m := measure.Median(x)
 	d := make([]float64, len(x))
 	for i := range x {
 		d[i] = math.Abs(x[i] - m)
 	}
-	return median(d)
-}
-
-// median is NaN of nothing.
-func median(x []float64) float64 {
-	if len(x) == 0 {
-		return math.NaN()
-	}
-	x = slices.Sorted(slices.Values(x))
-	return (x[len(x)/2] + x[(len(x)-1)/2]) / 2
+	return measure.Median(d)
 }
 
 // ranks are the places of the numbers in their order, equal ones sharing theirs.
@@ -191,5 +183,5 @@ func (t *total) print() {
 		fmt.Printf("figure paper_same_choices %.4f\n", float64(t.same)/float64(t.counted))
 	}
 	fmt.Printf("figure paper_ppl_diff_pct_median %.4f\nfigure paper_ppl_diff_pct_worst %.4f\nfigure paper_rank_correlation %.4f\n",
-		100*median(t.medians), 100*t.worst, t.ranks)
+		100*measure.Median(t.medians), 100*t.worst, t.ranks)
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/ggufprune/ggufprune/blockmask"
+	"github.com/ggufprune/ggufprune/internal/bench/measure"
 	"github.com/ggufprune/ggufprune/search"
 )
 
@@ -140,7 +141,7 @@ func TestTotal(t *testing.T) {
 		sum.add(v, 6, 2)
 	}
 	if sum.steps != 4 || sum.counted != 2 || sum.same != 1 || sum.within != 1 || sum.theirs != 24 || sum.ours != 8 ||
-		sum.worst != 0.4 || sum.ranks != 0.7 || !near(median(sum.medians), 0.02) {
+		sum.worst != 0.4 || sum.ranks != 0.7 || !near(measure.Median(sum.medians), 0.02) {
 		t.Errorf("%+v", sum)
 	}
 }

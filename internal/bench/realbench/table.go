@@ -164,14 +164,8 @@ func baseline(rows []row) *pace {
 	if len(generate) == 0 {
 		return nil
 	}
-	out.BaseGenerate, out.BasePrompt = median(generate), median(prompt)
+	out.BaseGenerate, out.BasePrompt = measure.Median(generate), measure.Median(prompt)
 	return &out
-}
-
-// median is that of at least one number.
-func median(x []float64) float64 {
-	x = slices.Sorted(slices.Values(x))
-	return (x[(len(x)-1)/2] + x[len(x)/2]) / 2
 }
 
 // text is the number with its error.

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/ggufprune/ggufprune/blockmask"
+	"github.com/ggufprune/ggufprune/internal/bench/measure"
 	"github.com/ggufprune/ggufprune/perplexity"
 	"github.com/ggufprune/ggufprune/search"
 )
@@ -56,8 +57,8 @@ func positionsOf(ctx context.Context, r *rig, metric perplexity.Metric) error {
 		}
 		raw, told = append(raw, a...), append(told, b...)
 	}
-	ratio := median(told)
-	r.figure(fmt.Sprintf("positions_within_by_between_%s", metric), median(raw))
+	ratio := measure.Median(told)
+	r.figure(fmt.Sprintf("positions_within_by_between_%s", metric), measure.Median(raw))
 	r.figure(fmt.Sprintf("positions_within_by_between_%s_foretold", metric), ratio)
 	for _, head := range []float64{.22, .32, .5} {
 		part, gain := bestPart(head, ratio)
@@ -112,7 +113,7 @@ func shares(ctx context.Context, r *rig, full, thin *search.Ledger, greedy found
 			}
 		}
 		fmt.Printf("step %d: within / between %.2f, less what was foretold %.2f\n", i+1,
-			median(raw[len(raw)-len(cands)+1:]), median(told[max(0, len(told)-len(cands)+1):]))
+			measure.Median(raw[len(raw)-len(cands)+1:]), measure.Median(told[max(0, len(told)-len(cands)+1):]))
 		before, removed = removed, removed.Union(step.Removed)
 	}
 	return raw, told, nil
