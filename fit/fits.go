@@ -94,13 +94,16 @@ func (q *dense) candidates() (all []candidate, failed string, err error) {
 	return []candidate{c}, "", err
 }
 
-// solve fits all of the text, or what is not held back alone.
-func (q *dense) solve(lambda float64) (*mat.Dense, error) {
-	eq := q.fit
-	if !q.fitOnly {
-		eq = eq.plus(q.held)
+// equations are those of all of the text, or of what is not held back alone.
+func (q *dense) equations() *normal {
+	if q.fitOnly {
+		return q.fit
 	}
-	x, _, err := eq.solve(lambda)
+	return q.fit.plus(q.held)
+}
+
+func (q *dense) solve(lambda float64) (*mat.Dense, error) {
+	x, _, err := q.equations().solve(lambda)
 	return x, err
 }
 
@@ -145,11 +148,11 @@ func (f *fullFit) build(_ context.Context, s *state, c candidate) ([][]byte, str
 	if err != nil {
 		return nil, "", err
 	}
+	weights := plusTransposed(f.p.Weights, x)
 	if f.p.norm != nil {
-		data, err := f.normedData(x)
-		return [][]byte{data}, "", err
+		weights = f.normedWeights(x)
 	}
-	data, err := s.encode(f.p, 0, plusTransposed(f.p.Weights, x))
+	data, err := s.rounded(f.p.Projection, weights, s.importance(f.p, 0), f.equations(), c.lambda)
 	return [][]byte{data}, "", err
 }
 
@@ -236,8 +239,14 @@ func (p *part) count(t *engine.Tap) {
 	}
 }
 
-// encode encodes the e-th matrix of a part. An expert that no position came to is rounded by what came to the others.
+// encode encodes the e-th matrix of a part.
 func (s *state) encode(p *part, e int, weights []float32) ([]byte, error) {
+	return s.w.Encode(p.Projection, weights, s.importance(p, e))
+}
+
+// importance is the mean square of each input of the e-th matrix of a part. An expert that no position came to is rounded by what came to
+// the others.
+func (s *state) importance(p *part, e int) []float32 {
 	power, rows := p.power[e*p.In:(e+1)*p.In], p.rows[e]
 	if rows == 0 {
 		power = make([]float64, p.In)
@@ -252,5 +261,5 @@ func (s *state) encode(p *part, e int, weights []float32) ([]byte, error) {
 	for i := range importance {
 		importance[i] = float32(power[i] / math.Max(1, float64(rows)))
 	}
-	return s.w.Encode(p.Projection, weights, importance)
+	return importance
 }

@@ -40,7 +40,7 @@ func heapGrowth(f func()) int64 {
 	return peak.Load() - before
 }
 
-// Choosing an FFN's channels and fitting them takes no more than CutBytes says, and not much less, by gonum and on an engine. This test
+// Choosing an FFN's channels, fitting and rounding them takes no more than CutBytes says, and not much less, by gonum and on an engine. This test
 // runs alone, as it watches the heap.
 func TestCutBytes(t *testing.T) {
 	defer debug.SetGCPercent(debug.SetGCPercent(collectAt))
@@ -89,7 +89,12 @@ func TestCutBytes(t *testing.T) {
 				t.Fatal(err)
 			}
 			q = q.of(kept)
-			if _, _, _, err := q.fitKept(p, kept, trialLambdas); err != nil {
+			_, lambda, _, err := q.fitKept(p, kept, trialLambdas)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s := &state{w: coarse{}}
+			if _, err := s.rounded(&Projection{In: keep, Out: d}, p.Weights[:keep*d], make([]float32, keep), q.fit, lambda); err != nil {
 				t.Fatal(err)
 			}
 		})

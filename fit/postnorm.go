@@ -88,7 +88,7 @@ func (s *state) chooseNormed(ctx context.Context, b blockmask.Block, at, stop in
 		return out
 	}
 	try := func(x *mat.Dense) (float64, error) {
-		if err := s.install(p, b, kept, plain(x)); err != nil {
+		if err := s.install(p, b, kept, plain(x), nil, 0); err != nil {
 			return 0, err
 		}
 		return s.judge(ctx, at, stop)
@@ -138,7 +138,7 @@ func (f *fullFit) normedCandidates() (all []candidate, failed string, err error)
 		if err != nil {
 			return nil, "", err
 		}
-		data, err := f.normedData(x)
+		data, err := f.s.encode(f.p, 0, f.normedWeights(x))
 		if err != nil {
 			return nil, "", err
 		}
@@ -147,8 +147,8 @@ func (f *fullFit) normedCandidates() (all []candidate, failed string, err error)
 	return all, failed, nil
 }
 
-// normedData encodes the weights with the change x (k, d) of w o W.
-func (f *fullFit) normedData(x *mat.Dense) ([]byte, error) {
+// normedWeights are the weights with the change x (k, d) of w o W.
+func (f *fullFit) normedWeights(x *mat.Dense) []float32 {
 	for o, w := range normScale(f.p.norm) {
 		for i := range f.k {
 			if w == 0 {
@@ -158,7 +158,7 @@ func (f *fullFit) normedData(x *mat.Dense) ([]byte, error) {
 			}
 		}
 	}
-	return f.s.encode(f.p, 0, plusTransposed(f.p.Weights, x))
+	return plusTransposed(f.p.Weights, x)
 }
 
 // normScale is the weight of a norm, zero where it is too small to divide by.

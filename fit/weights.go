@@ -23,4 +23,11 @@ type Weights interface {
 	Projections(b blockmask.Block) (all []*Projection, reason string, err error)
 	// Encode turns rows of weights into what the file holds, by p's type. importance is the mean square of each input.
 	Encode(p *Projection, weights, importance []float32) ([]byte, error)
+	// Decode is what Encode's bytes mean.
+	Decode(p *Projection, data []byte) ([]float32, error)
+	// Grain is how many weights of a row p's type encodes together.
+	Grain(p *Projection) int
+	// Spread is what the loaded model is to hold of a tensor that lost columns, of which a file has data: with zeros for the others. Nil:
+	// it has a type that cannot hold that exactly.
+	Spread(p *Projection, n Narrowed) ([]byte, error)
 }

@@ -89,7 +89,7 @@ func (s *state) cut(ctx context.Context, b blockmask.Block, at, stop int, parts 
 	if s.Spent != nil && p.norm == nil { // else the model runs, too
 		*s.Spent += time.Since(began)
 	}
-	if err := s.install(p, b, kept, columns); err != nil {
+	if err := s.install(p, b, kept, columns, q.fit, lambda); err != nil {
 		return err
 	}
 	after, err := s.judge(ctx, at, stop)
@@ -238,17 +238,14 @@ func chooseLambda(fitted *normal, start *mat.Dense, lambdas []float64, before fl
 	return best, lambda, nil
 }
 
-// install puts the fitted columns into the loaded model, with zeros for the channels that go, and keeps what the file will hold.
-func (s *state) install(p *part, b blockmask.Block, kept []int, columns *mat.Dense) error {
+// install puts the fitted columns into the loaded model, with zeros for the channels that go, and keeps what the file will hold. h and
+// lambda are the equations of the kept channels that they are rounded by; nil: each is rounded for itself.
+func (s *state) install(p *part, b blockmask.Block, kept []int, columns *mat.Dense, h *normal, lambda float64) error {
 	narrow, full := make([]float32, p.Out*len(kept)), make([]float32, p.Out*p.In)
 	for i, c := range kept {
 		for o, v := range columns.RawRowView(i) {
 			narrow[o*len(kept)+i], full[o*p.In+c] = float32(v), float32(v)
 		}
-	}
-	data, err := s.encode(p, 0, full)
-	if err != nil {
-		return err
 	}
 	indices, err := blockmask.NewIndices(kept)
 	if err != nil {
@@ -259,10 +256,17 @@ func (s *state) install(p *part, b blockmask.Block, kept []int, columns *mat.Den
 	for i, c := range kept {
 		importance[i] = float32(p.power[c] / float64(max(1, p.rows[0])))
 	}
-	if n.Data, err = s.w.Encode(&Projection{Name: p.Name, In: len(kept), Out: p.Out}, narrow, importance); err != nil {
+	if n.Data, err = s.rounded(&Projection{Name: p.Name, In: len(kept), Out: p.Out}, narrow, importance, h, lambda); err != nil {
 		return err
 	}
 	s.res.narrow(b, n)
+	data, err := s.w.Spread(p.Projection, n)
+	if err == nil && data == nil {
+		data, err = s.encode(p, 0, full)
+	}
+	if err != nil {
+		return err
+	}
 	return s.set([]*part{p}, [][]byte{data})
 }
 

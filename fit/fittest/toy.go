@@ -256,6 +256,15 @@ func (t *Toy) Encode(_ *fit.Projection, weights, _ []float32) ([]byte, error) {
 	return Encode(weights), nil
 }
 
+// Decode implements fit.Weights.
+func (t *Toy) Decode(_ *fit.Projection, data []byte) ([]float32, error) { return Decode(data), nil }
+
+// Grain implements fit.Weights.
+func (t *Toy) Grain(*fit.Projection) int { return 1 }
+
+// Spread implements fit.Weights.
+func (t *Toy) Spread(*fit.Projection, fit.Narrowed) ([]byte, error) { return nil, nil }
+
 func distance(a, b []float32) (sum float64) {
 	for i := range a {
 		d := float64(a[i] - b[i])

@@ -48,16 +48,9 @@ func spread16(s *source.Source, n fit.Narrowed, typ gguf.Type) ([]byte, error) {
 		return nil, fmt.Errorf("it is not in the file")
 	}
 	in, out, kept := int(t.Dims[0]), int(t.Dims[1]), n.Kept.Len()
-	narrow, full := make([]float32, out*kept), make([]float32, out*in)
+	narrow := make([]float32, out*kept)
 	if err := s.Spec.Engine.ToFloat(uint32(typ), n.Data, narrow); err != nil {
 		return nil, err
 	}
-	at := 0
-	for o := range out {
-		for c := range n.Kept.All() {
-			full[o*in+c] = narrow[at]
-			at++
-		}
-	}
-	return s.Spec.Engine.FromFloat(uint32(gguf.F16), full, in, nil)
+	return s.Spec.Engine.FromFloat(uint32(gguf.F16), withZeros(narrow, n.Kept, in, out), in, nil)
 }

@@ -21,6 +21,7 @@ type Projections struct {
 	blocks map[blockmask.Block][]string
 	users  map[string]int       // blocks that use a tensor
 	types  map[string]gguf.Type // of tensors that the loaded model has in another type than the file
+	twin   retype.Twin          // what the loaded model is computed in; nil: the file's types
 }
 
 // NewProjections returns the output projections of the blocks of f, in the types that f has them in.
@@ -32,6 +33,12 @@ func NewProjections(c engine.Codec, f *gguf.File, blocks []layout.Block) Project
 			p.users[name]++
 		}
 	}
+	return p
+}
+
+// On are the same projections where the loaded model is a copy.
+func (p Projections) On(t retype.Twin) Projections {
+	p.twin = t
 	return p
 }
 
@@ -109,4 +116,49 @@ func (p Projections) Encode(q *fit.Projection, weights, importance []float32) ([
 		importance = nil
 	}
 	return p.codec.FromFloat(uint32(p.typeOf(t)), weights, q.In, importance)
+}
+
+// Decode implements fit.Weights.
+func (p Projections) Decode(q *fit.Projection, data []byte) ([]float32, error) {
+	t, ok := p.file.Tensor(q.Name)
+	if !ok {
+		return nil, fmt.Errorf("%s is not in the file", q.Name)
+	}
+	out := make([]float32, q.In*q.Out*max(1, q.Experts))
+	return out, p.codec.ToFloat(uint32(p.typeOf(t)), data, out)
+}
+
+// Grain implements fit.Weights.
+func (p Projections) Grain(q *fit.Projection) int {
+	t, ok := p.file.Tensor(q.Name)
+	if !ok {
+		return 1
+	}
+	return max(1, int(p.typeOf(t).BlockSize()))
+}
+
+// Spread implements fit.Weights. Where the fit is computed on a copy in F16, that holds what the file's bytes mean. The blocks of a
+// quantised type do not: with zeros among them they are rounded otherwise.
+func (p Projections) Spread(q *fit.Projection, n fit.Narrowed) ([]byte, error) {
+	to, ok := p.twin[q.Name]
+	if !ok || to.BlockSize() > 1 {
+		return nil, nil
+	}
+	narrow, err := p.Decode(&fit.Projection{Name: q.Name, In: n.Kept.Len(), Out: q.Out}, n.Data)
+	if err != nil {
+		return nil, err
+	}
+	return p.codec.FromFloat(uint32(to), withZeros(narrow, n.Kept, q.In, q.Out), q.In, nil)
+}
+
+// withZeros is rows of narrow weights with zeros for the columns that are not kept, in rows of in.
+func withZeros(narrow []float32, kept blockmask.Indices, in, out int) []float32 {
+	full, at := make([]float32, out*in), 0
+	for o := range out {
+		for c := range kept.All() {
+			full[o*in+c] = narrow[at]
+			at++
+		}
+	}
+	return full
 }

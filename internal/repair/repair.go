@@ -151,7 +151,7 @@ func refit(ctx context.Context, s *source.Source, q Request, sink progress.Sink)
 		}
 		request.Log = log
 	}
-	weights := NewProjections(s.Spec.Engine, s.File, q.Blocks)
+	weights := NewProjections(s.Spec.Engine, s.File, q.Blocks).On(q.Twin)
 	weights.types = s.Types()
 	todo := q.todo()
 	positions := pieces.Positions()

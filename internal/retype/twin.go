@@ -162,7 +162,7 @@ type runner struct {
 	twin  Twin
 }
 
-// SetWeight takes data as the file would have it.
+// SetWeight takes data as the file would have it, or as the copy has it: the copy's types take more bytes.
 func (r runner) SetWeight(name string, data []byte) error {
 	to, ok := r.twin[name]
 	if !ok {
@@ -171,6 +171,13 @@ func (r runner) SetWeight(name string, data []byte) error {
 	t, ok := r.file.Tensor(name)
 	if !ok {
 		return fmt.Errorf("%s is not in the file", name)
+	}
+	switch int64(len(data)) {
+	case to.RowBytes(t.Dims[0]) * t.Rows():
+		return r.BlockRunner.SetWeight(name, data)
+	case t.Type.RowBytes(t.Dims[0]) * t.Rows():
+	default:
+		return fmt.Errorf("%s: %d bytes are neither its size in the file nor in the copy", name, len(data))
 	}
 	weights := make([]float32, t.Elements())
 	if err := r.codec.ToFloat(uint32(t.Type), data, weights); err != nil {
