@@ -20,4 +20,7 @@ func TestUsed(t *testing.T) {
 	if got := kld.used(kld.loss(shape)); math.Abs(got-2) > 1e-12 {
 		t.Errorf("twice the divergence of the bound uses %v", got)
 	}
+	if got := (&Narrower{Job: Job{Goal: search.Goal{Ratio: 0.2}}}).loss(shape); math.Abs(got-math.Log(1.1)-0.2) > 1e-12 {
+		t.Errorf("without a bound of quality, shapes are chosen by %v, not by loss and divergence", got)
+	}
 }
