@@ -167,8 +167,8 @@ func (r *rounding) product(m []float64, at, from int) (*mat.Dense, error) {
 	return sum, nil
 }
 
-// round rounds the columns from at on, moved by move (n, d). With a metric the columns are rounded already, and only rows e of what is lost,
-// less what is moved, change whose e metric e^T gets less.
+// round rounds the columns from at on, moved by move (n, d). With a metric the columns are rounded already: then only
+// rows change that get better, by [rounding.weigh].
 func (r *rounding) round(at int, move *mat.Dense, metric mat.Matrix) error {
 	n, k, d := r.n, r.p.In, r.p.Out
 	part := &Projection{Name: r.p.Name, In: n, Out: d}
@@ -210,7 +210,7 @@ func (r *rounding) round(at int, move *mat.Dense, metric mat.Matrix) error {
 	return nil
 }
 
-// weigh is e metric e^T for each row e of what is lost, gap (n, d) plus move; gap nil is what is lost of the columns from at on now.
+// weigh is e metric e^T for each row e of W + move - Q, where W - Q is gap (n, d); gap nil is what is lost of the columns from at on now.
 func (r *rounding) weigh(at int, gap, move *mat.Dense, metric mat.Matrix) []float64 {
 	n, d := r.n, r.p.Out
 	if gap == nil {
