@@ -28,6 +28,8 @@ import (
 	"strings"
 
 	"github.com/gofrs/flock"
+
+	"github.com/ggufprune/ggufprune/internal/outfile"
 )
 
 // Record is a job's own kind of record, which encoding/json writes and reads.
@@ -133,7 +135,7 @@ func (j *Journal[R]) start(first []byte) error {
 	if err := j.file.Sync(); err != nil {
 		return fmt.Errorf("journal: %w", err)
 	}
-	return syncFolder(filepath.Dir(j.path))
+	return outfile.System{}.SyncDir(filepath.Dir(j.path))
 }
 
 // read takes over the records of data up to the first bad line, and returns where that begins.
@@ -292,13 +294,4 @@ func (j *Journal[R]) Remove() error {
 		return nil
 	}
 	return errors.Join(os.Remove(j.path), j.Close())
-}
-
-func syncFolder(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
 }
