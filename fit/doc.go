@@ -29,7 +29,7 @@
 // (method [Width]). Such a fit is not undone. A mixer that runs side by side with it is fitted
 // after it.
 //
-// A fitted matrix is rounded to its type with the sums that it was fitted by: see round.go.
+// A matrix that is fitted in full, or that loses columns, is rounded to its type with the sums that it was fitted by: see round.go.
 //
 // A search can ask what a repair would make up for before anything is changed: [Mappable] says which blocks a repair could change,
 // [Streams] runs the model once, and a [Span] fits the map of one candidate.

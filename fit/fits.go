@@ -141,18 +141,21 @@ func (f *fullFit) candidates() (all []candidate, failed string, err error) {
 }
 
 func (f *fullFit) build(_ context.Context, s *state, c candidate) ([][]byte, string, error) {
-	x, err := f.solve(c.lambda)
+	equations := f.equations()
+	x, lambda, err := equations.solve(c.lambda)
 	if why := unsolvable(""); errors.As(err, &why) {
 		return nil, why.Error(), nil
 	}
 	if err != nil {
 		return nil, "", err
 	}
-	weights := plusTransposed(f.p.Weights, x)
+	var weights []float32
 	if f.p.norm != nil {
 		weights = f.normedWeights(x)
+	} else {
+		weights = plusTransposed(f.p.Weights, x)
 	}
-	data, err := s.rounded(f.p.Projection, weights, s.importance(f.p, 0), f.equations(), c.lambda)
+	data, err := s.rounded(f.p.Projection, weights, s.importance(f.p, 0), equations, lambda)
 	return [][]byte{data}, "", err
 }
 

@@ -1,9 +1,13 @@
 package fit
 
 import (
+	"cmp"
 	"errors"
+	"math"
 	"slices"
 
+	"gonum.org/v1/gonum/blas"
+	"gonum.org/v1/gonum/blas/blas64"
 	"gonum.org/v1/gonum/mat"
 )
 
@@ -13,9 +17,12 @@ const roundRidge = 0.01
 // roundSweeps is how often each block of columns is rounded again once all are: the loss falls to less than half, most of it at first.
 const roundSweeps = 3
 
+// roundGroup is how many columns, or as few more as a type asks for, are told at once what all others lost: products of large matrices.
+const roundGroup = 256
+
 // rounded encodes W (d, k) by p's type so that the features lose as little as may be, as GPTQ does (arXiv 2210.17323), but with all weights
-// of a row that the type encodes together rounded at once: any of ggml's types will do. What the sum over all positions loses is, with
-// A = H + ridge = L L^T,
+// of a row that the type encodes together rounded at once: any of ggml's types will do. (Some of llama.cpp's quantisers weigh by the mean
+// square of a whole row; here they see that of a block.) What the sum over all positions loses is, with A = H + ridge = L L^T,
 //
 //	tr((W - Q) A (W - Q)^T) = |(W - Q) L|^2
 //
@@ -26,31 +33,30 @@ const roundSweeps = 3
 // Then each block is rounded again, now that all the others are known. Where A is no good for that, the weights are rounded as they are.
 func (s *state) rounded(p *Projection, weights, importance []float32, h *normal, lambda float64) ([]byte, error) {
 	k, grain := p.In, s.w.Grain(p)
-	if h == nil || grain == 1 || k%grain != 0 || s.Trial {
+	if h == nil || grain == 1 || k%grain != 0 {
 		return s.w.Encode(p, weights, importance)
 	}
-	if lambda == 0 {
-		lambda = roundRidge
-	}
-	l, err := h.factor(lambda)
-	if errors.Is(err, errIndefinite) {
-		return s.w.Encode(p, weights, importance)
-	}
+	l, ridge, err := h.factor(cmp.Or(lambda, roundRidge))
 	if err != nil {
 		return nil, err
 	}
-	r := &rounding{
-		w: s.w, p: p, h: h, l: l, ridge: lambda * (h.meanDiagonal() + h.prior), n: grain,
-		weights: weights, importance: importance, lost: make([]float32, k*p.Out), blocks: make([][]byte, k/grain),
+	if l == nil {
+		return s.w.Encode(p, weights, importance)
 	}
-	for at := k - grain; at >= 0; at -= grain {
-		if err := r.first(at); err != nil {
+	r := &rounding{w: s.w, p: p, h: h, n: grain, weights: weights, importance: importance, lost: make([]float32, k*p.Out), blocks: make([][]byte, k/grain)}
+	group := max(grain, roundGroup/grain*grain)
+	for to := k; to > 0; to -= group {
+		if err := r.first(l, max(0, to-group), to); err != nil {
 			return nil, err
 		}
 	}
-	for range roundSweeps {
-		for at := 0; at < k; at += grain {
-			if err := r.again(at); err != nil {
+	sweeps := roundSweeps
+	if s.Trial {
+		sweeps = 1
+	}
+	for range sweeps {
+		for from := 0; from < k; from += group {
+			if err := r.again(ridge, from, min(k, from+group)); err != nil {
 				return nil, err
 			}
 		}
@@ -58,12 +64,26 @@ func (s *state) rounded(p *Projection, weights, importance []float32, h *normal,
 	return r.data(), nil
 }
 
-// factor is L of H + lambda mean(diag) I = L L^T: the lower triangle of (k, k); errIndefinite if that cannot be trusted.
-func (a *normal) factor(lambda float64) (l []float64, err error) {
-	l = slices.Clone(a.g)
-	added := lambda * (a.meanDiagonal() + a.prior)
+// factor is L of H + ridge I = L L^T, the lower triangle of (k, k), with ridge = lambda mean(diag) or, where that cannot be trusted, more; nil
+// where no ridge helps.
+func (a *normal) factor(lambda float64) (l []float64, ridge float64, err error) {
+	mean := a.meanDiagonal() + a.prior
+	if !(mean > 0) || math.IsInf(mean, 0) {
+		return nil, 0, nil
+	}
+	for ; lambda < 1e3; lambda *= 10 {
+		l, err := a.factorWith(lambda * mean)
+		if !errors.Is(err, errIndefinite) {
+			return l, lambda * mean, err
+		}
+	}
+	return nil, 0, nil
+}
+
+func (a *normal) factorWith(ridge float64) ([]float64, error) {
+	l := slices.Clone(a.g)
 	for i := range a.k {
-		l[i*a.k+i] += added
+		l[i*a.k+i] += ridge
 	}
 	if a.mul != nil && a.k >= blockedFrom {
 		f, err := factorize(l, a.k, blockRows, a.mul)
@@ -86,84 +106,110 @@ type rounding struct {
 	w          Weights
 	p          *Projection
 	h          *normal
-	ridge      float64
 	n          int
-	l          []float64 // (k, k), lower
 	weights    []float32
 	importance []float32
 	lost       []float32 // (k, d): W - Q of the columns that are rounded
 	blocks     [][]byte  // what is encoded of all rows
 }
 
-// first rounds the columns from at on, when those behind them are.
-func (r *rounding) first(at int) error {
-	n := r.n
-	diagonal := mat.NewTriDense(n, mat.Lower, nil)
-	for i := range n {
-		for j := range i + 1 {
-			diagonal.SetTri(i, j, r.l[(at+i)*r.p.In+at+j])
-		}
-	}
-	owed, err := r.product(r.l, at, at+n)
+// first rounds the columns from from to to, when those behind them are: l is L.
+func (r *rounding) first(l []float64, from, to int) error {
+	n, k, d := r.n, r.p.In, r.p.Out
+	owed, err := r.owed(l, to, from, to)
 	if err != nil {
 		return err
 	}
-	var move mat.Dense // L_BB^T move = owed
-	if err := diagonal.SolveTo(&move, true, owed); err != nil {
-		return err
+	for at := to - n; at >= from; at -= n {
+		diagonal := mat.NewTriDense(n, mat.Lower, nil)
+		for i := range n {
+			for j := range i + 1 {
+				diagonal.SetTri(i, j, l[(at+i)*k+at+j])
+			}
+		}
+		var move mat.Dense // L_BB^T move = owed
+		if err := diagonal.SolveTo(&move, true, owed.Slice(at-from, at-from+n, 0, d)); err != nil {
+			return err
+		}
+		if err := r.round(at, &move, nil); err != nil {
+			return err
+		}
+		if at > from {
+			tell(owed.Slice(0, at-from, 0, d), l, k, at, from, mat.NewDense(n, d, doubles(r.lost[at*d:(at+n)*d])))
+		}
 	}
-	return r.round(at, &move, nil)
+	return nil
 }
 
-// again rounds the columns from at on once more, where that is nearer to what the others lack.
-func (r *rounding) again(at int) error {
+// again rounds the columns from from to to once more, where that is nearer to what the others lack.
+func (r *rounding) again(ridge float64, from, to int) error {
 	n, k, d := r.n, r.p.In, r.p.Out
-	owed, err := r.product(r.h.g, at, 0)
+	owed, err := r.owed(r.h.g, 0, from, to)
 	if err != nil {
 		return err
 	}
-	metric := mat.NewSymDense(n, nil)
-	for i := range n {
-		for j := i; j < n; j++ {
-			metric.SetSym(i, j, r.h.g[(at+i)*k+at+j])
+	for at := from; at < to; at += n {
+		metric := mat.NewSymDense(n, nil)
+		for i := range n {
+			for j := i; j < n; j++ {
+				metric.SetSym(i, j, r.h.g[(at+i)*k+at+j])
+			}
 		}
+		before := mat.NewDense(n, d, doubles(r.lost[at*d:(at+n)*d]))
+		var others mat.Dense // what the other blocks alone ask for
+		others.Mul(metric, before)
+		others.Sub(owed.Slice(at-from, at-from+n, 0, d), &others)
+		for i := range n {
+			metric.SetSym(i, i, metric.At(i, i)+ridge)
+		}
+		var ch mat.Cholesky
+		var move mat.Dense
+		if !ch.Factorize(metric) || ch.SolveTo(&move, &others) != nil {
+			continue
+		}
+		if err := r.round(at, &move, metric); err != nil {
+			return err
+		}
+		change := mat.NewDense(n, d, doubles(r.lost[at*d:(at+n)*d]))
+		change.Sub(change, before)
+		tell(owed, r.h.g, k, at, from, change)
 	}
-	var own mat.Dense
-	own.Mul(metric, mat.NewDense(n, d, doubles(r.lost[at*d:(at+n)*d])))
-	owed.Sub(owed, &own)
-	for i := range n {
-		metric.SetSym(i, i, metric.At(i, i)+r.ridge)
-	}
-	var ch mat.Cholesky
-	var move mat.Dense
-	if !ch.Factorize(metric) || ch.SolveTo(&move, owed) != nil {
-		return nil
-	}
-	return r.round(at, &move, metric)
+	return nil
 }
 
-// product is M_:B^T E, (n, d), over the rows of M (k, k) from from on, for the columns B from at on.
-func (r *rounding) product(m []float64, at, from int) (*mat.Dense, error) {
-	n, k, d := r.n, r.p.In, r.p.Out
-	rows := k - from
+// tell adds M_BG^T e to owed, which is that of as many columns G from from on; e (n, d) is of the rows B of M (k, k) from at on.
+func tell(owed mat.Matrix, m []float64, k, at, from int, e *mat.Dense) {
+	n, _ := e.Dims()
+	columns, _ := owed.Dims()
+	part := mat.NewDense(n, columns, nil)
+	for i := range n {
+		part.SetRow(i, m[(at+i)*k+from:(at+i)*k+from+columns])
+	}
+	blas64.Gemm(blas.Trans, blas.NoTrans, 1, part.RawMatrix(), e.RawMatrix(), 1, owed.(*mat.Dense).RawMatrix())
+}
+
+// owed is M_RG^T E, for the columns G of M (k, k) from from to to, over the rows R from row on.
+func (r *rounding) owed(m []float64, row, from, to int) (*mat.Dense, error) {
+	n, k, d := to-from, r.p.In, r.p.Out
+	rows := k - row
 	sum := mat.NewDense(n, d, nil)
 	if rows == 0 {
 		return sum, nil
 	}
 	if r.h.mul != nil && k >= productFrom {
 		part := make([]float32, 0, rows*n)
-		for i := from; i < k; i++ {
-			for _, v := range m[i*k+at : i*k+at+n] {
+		for i := row; i < k; i++ {
+			for _, v := range m[i*k+from : i*k+to] {
 				part = append(part, float32(v))
 			}
 		}
-		return sum, r.h.mul(rows, part, r.lost[from*d:], sum.RawMatrix().Data)
+		return sum, r.h.mul(rows, part, r.lost[row*d:], sum.RawMatrix().Data)
 	}
 	part := mat.NewDense(rows, n, nil)
 	for i := range rows {
-		part.SetRow(i, m[(from+i)*k+at:(from+i)*k+at+n])
+		part.SetRow(i, m[(row+i)*k+from:(row+i)*k+to])
 	}
-	sum.Mul(part.T(), mat.NewDense(rows, d, doubles(r.lost[from*d:])))
+	sum.Mul(part.T(), mat.NewDense(rows, d, doubles(r.lost[row*d:])))
 	return sum, nil
 }
 
@@ -178,7 +224,7 @@ func (r *rounding) round(at int, move *mat.Dense, metric mat.Matrix) error {
 			wanted[o*n+i] = r.weights[o*k+at+i] + float32(move.At(i, o))
 		}
 	}
-	data, err := r.w.Encode(part, wanted, r.importance[at:at+n])
+	data, err := r.w.Encode(part, wanted, r.importanceOf(at))
 	if err != nil {
 		return err
 	}
@@ -208,6 +254,15 @@ func (r *rounding) round(at int, move *mat.Dense, metric mat.Matrix) error {
 	r.blocks[at/n] = data
 	copy(r.lost[at*d:], singles(gap.RawMatrix().Data, 1))
 	return nil
+}
+
+// importanceOf is that of the columns from at on. Some types cannot do without any: where all of them are 0, they are all alike.
+func (r *rounding) importanceOf(at int) []float32 {
+	part := r.importance[at : at+r.n]
+	if slices.Max(part) > 0 || slices.Max(r.importance) == 0 {
+		return part
+	}
+	return slices.Repeat([]float32{1}, r.n)
 }
 
 // weigh is e metric e^T for each row e of W + move - Q, where W - Q is gap (n, d); gap nil is what is lost of the columns from at on now.

@@ -70,7 +70,7 @@ type Block struct {
 // Result is a repair.
 type Result struct {
 	Blocks    []Block
-	Weights   map[string][]byte // the new tensors by name, as files hold them
+	Weights   map[string][]byte // the new tensors by name, as files hold them; narrowed ones as the loaded model does
 	Positions int               // of the fit and the held part
 	NLLBefore float64           // mean on the held part, nats
 	NLLAfter  float64

@@ -86,11 +86,11 @@ func (s *state) cut(ctx context.Context, b blockmask.Block, at, stop int, parts 
 	if err != nil {
 		return fmt.Errorf("%s: %w", b, err)
 	}
+	if err := s.install(p, b, kept, columns, q.fit, lambda); err != nil {
+		return fmt.Errorf("%s: %w", b, err)
+	}
 	if s.Spent != nil && p.norm == nil { // else the model runs, too
 		*s.Spent += time.Since(began)
-	}
-	if err := s.install(p, b, kept, columns, q.fit, lambda); err != nil {
-		return err
 	}
 	after, err := s.judge(ctx, at, stop)
 	if err != nil {

@@ -16,7 +16,7 @@ import (
 )
 
 // Twin is the types that a model's tensors have in a copy of it, made because llama.cpp computes long prompts faster on it. Weights of
-// the copy are set by those of the file, which stay what is fitted and written. Nil: there is none.
+// the copy are set by those of the file, which stay what is fitted and written, or by what the copy has. Nil: there is none.
 type Twin map[string]gguf.Type
 
 // packed are the types that llama.cpp multiplies fast with on a CPU without repacking them, which a model whose weights are changed
@@ -150,7 +150,7 @@ func onGPU(spec source.Spec) bool {
 	})
 }
 
-// Runner sets the weights of the twin that is loaded: it takes them as the file would have them.
+// Runner sets the weights of the twin that is loaded: it takes them as the file would have them, or as the copy has them.
 func (t Twin) Runner(r engine.BlockRunner, s *source.Source) engine.BlockRunner {
 	return runner{r, s.Spec.Engine, s.File, t}
 }
