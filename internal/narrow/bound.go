@@ -25,6 +25,8 @@ const (
 	secondTries = 4    // of the best shape, to come nearer
 	wholeFits   = 3    // on all of the text, until one is within the bound
 	wholeAim    = 0.97 // part of the bound that the next one aims at
+	sameShape   = 32   // most amounts that are passed over since they make a shape that is known: widths go in grains
+	passBy      = 0.98 // the next amount, in parts of one whose shape loses too much
 )
 
 // used is what a loss takes of the goal's bound: 1 is all of it.
@@ -90,6 +92,8 @@ type seeker struct {
 	within shape.Shape // of the fewest parameters
 	most   float64     // part of the parameters that it lacks; 0: none is within
 	at     int         // in tried
+	// useless: a shape was tried and predicted nothing.
+	useless bool
 }
 
 // take learns of a shape that was tried.
@@ -122,9 +126,9 @@ func (s *seeker) seek(ctx context.Context, first float64, tries int) (float64, e
 	return ratio, nil
 }
 
-// tryAt tries the shape of an amount, unless none has it.
+// tryAt tries the shape of an amount, unless none has it. Where that shape is known, the next amount is tried that makes another one.
 func (s *seeker) tryAt(ctx context.Context, ratio float64) error {
-	what, err := s.named(ctx, s.name, ratio)
+	what, ratio, err := s.unknown(ratio, func(ratio float64) (shape.Shape, error) { return s.named(ctx, s.name, ratio) })
 	if err != nil {
 		if ctx.Err() != nil {
 			return err
@@ -137,11 +141,33 @@ func (s *seeker) tryAt(ctx context.Context, ratio float64) error {
 	case err != nil:
 		return err
 	case at < 0:
+		s.useless = true
 		s.known.Add(shape.Point{Ratio: ratio, Used: math.Inf(1)})
 	default:
 		s.take(at)
 	}
 	return nil
+}
+
+// unknown is the shape of ratio, or of the likeliest amount after it whose shape tells something new.
+func (s *seeker) unknown(ratio float64, of func(ratio float64) (shape.Shape, error)) (shape.Shape, float64, error) {
+	for i := 0; ; i++ {
+		what, err := of(ratio)
+		if err != nil {
+			return what, ratio, err
+		}
+		at := slices.IndexFunc(s.shapes, what.Equal)
+		if at < 0 || i == sameShape || !s.known.Has(s.tried[at].Ratio) {
+			return what, ratio, nil
+		}
+		used := s.used(s.loss(s.tried[at].Shape))
+		s.known.Add(shape.Point{Ratio: ratio, Used: used})
+		next := s.known.Next()
+		if used > 1 {
+			next = min(next, passBy*ratio)
+		}
+		ratio = next
+	}
 }
 
 // named is the shape of a name that reaches a ratio.
@@ -169,6 +195,9 @@ func (n *Narrower) named(ctx context.Context, name string, ratio float64) (shape
 
 // found is what was found within the bound.
 func (s *seeker) found(n *Narrower) (shape.Shape, []plan.Shape, error) {
+	if len(s.tried) == 0 && s.useless {
+		return s.within, nil, n.Goal.Fail("what is left after removing so much predicts nothing; give --ratio with a small part, or use --kind mix")
+	}
 	if len(s.tried) == 0 {
 		return s.within, nil, n.Goal.Fail("the FFNs are too narrow to lose channels; use --kind mix")
 	}
@@ -219,11 +248,18 @@ func (n *Narrower) fitWhole(ctx context.Context, s shape.Shape) (shape.Shape, *r
 				return s, nil, err
 			}
 		}
-		ratio = min(0.98*ratio, shape.Point{Ratio: ratio, Used: used / wholeAim}.Scaled())
-		var err error
-		if s, err = n.named(ctx, s.Name, ratio); err != nil {
-			return s, nil, err
+		next := s
+		for i, aim := 0, (shape.Point{Ratio: ratio, Used: used / wholeAim}).Scaled(); next.Equal(s); i++ {
+			if i == sameShape {
+				return s, nil, n.Goal.Fail("no less can be removed than what loses too much; give a larger bound, or --ratio")
+			}
+			var err error
+			ratio = min(passBy*ratio, aim)
+			if next, err = n.named(ctx, s.Name, ratio); err != nil {
+				return s, nil, err
+			}
 		}
+		s = next
 	}
 }
 

@@ -90,10 +90,10 @@ func (n *Narrower) schedule() error {
 	}
 	whole := format.About(n.cost(n.effort))
 	if n.Time == 0 {
-		if n.Goal.OfQuality() { // the number of trials is not known
+		switch {
+		case n.Goal.OfQuality(): // the number of trials is not known
 			whole += " or longer"
-		}
-		if n.cost(n.effort) > 3600 {
+		case n.cost(n.effort) > 3600:
 			whole += "; --time 30m does with less text and fewer shapes"
 		}
 		n.sink.Notef("this takes about %s", whole)
@@ -152,7 +152,11 @@ func (n *Narrower) timeLast() error {
 	}
 	left := max(0, (n.Time - time.Since(n.pace.began)).Seconds())
 	n.effort.Tokens = min(n.mostTokens(), max(leastTokens, n.tokens(oneShape, left)))
-	n.sink.Notef("%s are left: the shape is fitted on about %d tokens", format.About(left), n.effort.Tokens)
+	if left == 0 {
+		n.sink.Notef("the time is over: the shape is fitted on the fewest tokens, about %d", n.effort.Tokens)
+	} else {
+		n.sink.Notef("%s are left: the shape is fitted on about %d tokens", format.About(left), n.effort.Tokens)
+	}
 	n.Repair.Tokens = n.effort.Tokens
 	return n.journal.SetNote("last effort", n.effort)
 }

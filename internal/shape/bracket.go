@@ -15,9 +15,14 @@ type Point struct{ Ratio, Used float64 }
 // Bracket is what is known of how much can go: points in the order of their ratios.
 type Bracket []Point
 
+// Has reports whether a point of a ratio is known.
+func (b Bracket) Has(ratio float64) bool {
+	return slices.ContainsFunc(b, func(p Point) bool { return p.Ratio == ratio })
+}
+
 // Add adds a point, unless its ratio is there.
 func (b *Bracket) Add(p Point) {
-	if slices.ContainsFunc(*b, func(q Point) bool { return q.Ratio == p.Ratio }) {
+	if b.Has(p.Ratio) {
 		return
 	}
 	*b = append(*b, p)
