@@ -135,7 +135,10 @@ func (j *Journal[R]) start(first []byte) error {
 	if err := j.file.Sync(); err != nil {
 		return fmt.Errorf("journal: %w", err)
 	}
-	return outfile.System{}.SyncDir(filepath.Dir(j.path))
+	if err := (outfile.System{}).SyncDir(filepath.Dir(j.path)); err != nil {
+		return fmt.Errorf("journal: %w", err)
+	}
+	return nil
 }
 
 // read takes over the records of data up to the first bad line, and returns where that begins.

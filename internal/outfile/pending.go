@@ -79,8 +79,10 @@ func (p *Pending) create(o Options) error {
 		p.temp = filepath.Join(dir, fmt.Sprintf(".%s.%08x.tmp%s", base, rand.Uint32(), o.Ext))
 		file, err := p.fs.Create(p.temp, perm)
 		if err == nil {
-			p.file, p.held = file, hold(p.temp)
-			if p.held == nil || tries == 10 || p.there() {
+			var lost bool
+			p.held, lost = hold(p.temp)
+			p.file = file
+			if tries == 10 || !lost && (p.held == nil || p.there()) {
 				return nil
 			}
 			file.Close() // another writer of the same output took it for a file left behind before it was locked

@@ -1,6 +1,8 @@
 package outfile
 
 import (
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -16,17 +18,21 @@ import (
 // tempName is what follows an output's name in a temporary name.
 var tempName = regexp.MustCompile(`^\.[0-9a-f]{8}\.tmp(\.[a-z]+)?$`)
 
-// hold locks a temporary file for as long as it is open; nil where that cannot be done.
-func hold(path string) *os.File {
-	f, err := os.Open(path)
+// hold locks a temporary file for as long as it is open; nil where that cannot be done. lost: it is gone, or another process has locked it.
+func hold(path string) (f *os.File, lost bool) {
+	f, err := os.OpenFile(path, os.O_RDWR, 0) // NFS locks only what may be written
 	if err != nil {
-		return nil
+		return nil, errors.Is(err, fs.ErrNotExist)
 	}
-	if locksHarm(f) || unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) != nil {
+	if locksHarm(f) {
 		f.Close()
-		return nil
+		return nil, false
 	}
-	return f
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		f.Close()
+		return nil, errors.Is(err, unix.EWOULDBLOCK)
+	}
+	return f, false
 }
 
 // removeStale removes the temporary files of the output at path that nobody holds. What cannot be removed stays: it is in nobody's way.
@@ -42,7 +48,7 @@ func removeStale(path string) {
 			continue
 		}
 		temp := filepath.Join(dir, e.Name())
-		if f := hold(temp); f != nil {
+		if f, _ := hold(temp); f != nil {
 			_ = os.Remove(temp)
 			f.Close()
 		}
