@@ -43,8 +43,13 @@ func (f *finder) unseen(ctx context.Context) (out []unseen, err error) {
 			return nil, err
 		}
 		u := unseen{set: set}
-		if u.before, err = f.pplOn(ctx, set, nil, "whole model on other text"); err != nil {
-			return nil, err
+		u.before, err = f.pplOn(ctx, set, nil, "whole model on other text")
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		if err != nil { // what is only told must not end the job
+			f.sink.Warnf("%s, which the fit does not see: %v", set.Corpus, err)
+			continue
 		}
 		out = append(out, u)
 	}

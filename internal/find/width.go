@@ -36,6 +36,9 @@ func (f *finder) narrow(ctx context.Context, calib *calibrate.Calibration, n *na
 	}()
 	begin := time.Now()
 	base, err := f.ppl(ctx, nil, "whole model")
+	if errors.Is(err, errNotFinite) {
+		err = fmt.Errorf("%w; is the file damaged?", err)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -91,8 +94,12 @@ func (f *finder) narrow(ctx context.Context, calib *calibrate.Calibration, n *na
 		return nil, err
 	}
 	p.Kinds = append(p.Kinds, spoilt...)
-	if p.Tasks, err = n.Accuracy(ctx, got.Removed); err != nil {
-		return nil, err
+	p.Tasks, err = n.Accuracy(ctx, got.Removed)
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	if err != nil { // the fit is made: what is only told must not end the job
+		f.sink.Warnf("the accuracy of what is left is not known: %v", err)
 	}
 	f.warnKinds(p.Kinds)
 	if err := f.savePlan(p); err != nil {
@@ -146,6 +153,8 @@ func (f *finder) ppl(ctx context.Context, removed blockmask.Mask, label string) 
 	return f.pplOn(ctx, calibrate.PlainSet(f.set), removed, label)
 }
 
+var errNotFinite = errors.New("is not finite")
+
 // pplOn measures it on a set.
 func (f *finder) pplOn(ctx context.Context, set *perplexity.Set, removed blockmask.Mask, label string) (float64, error) {
 	bar := f.sink.Start(label, int64(set.Tokens()))
@@ -161,7 +170,7 @@ func (f *finder) pplOn(ctx context.Context, set *perplexity.Set, removed blockma
 	}
 	est, err := eval.Estimate(ctx, removed, nil)
 	if err == nil && (math.IsNaN(est.PPL) || math.IsInf(est.PPL, 0)) {
-		err = fmt.Errorf("the %s's loss is not finite; is the file damaged?", label)
+		err = fmt.Errorf("the loss of the %s %w", label, errNotFinite)
 	}
 	return est.PPL, err
 }

@@ -10,8 +10,8 @@ import (
 
 // Regret returns what the choice of best is expected to cost because not all arms ran on all sequences: the expected loss by which the
 // likeliest better arm is better on the whole set, by the spread of the paired differences (the "expected improvement" of optimisation
-// under noise). What [Foretold] took out does not matter, since it changes no mean of the whole set. It is 0 where nothing else ran, or
-// where two sequences were not seen. How far the set itself is from all texts, it does not say.
+// under noise). What [Foretold] took out does not matter, since it changes no mean of the whole set. An arm that
+// shares fewer than two sequences with best does not count; it is 0 where none counts. How far the set itself is from all texts, it does not say.
 func (r *Race) Regret(best int) float64 {
 	gap, variance, seen := map[int]float64{}, map[int]float64{}, map[int]int{}
 	var all []float64
