@@ -10,7 +10,7 @@ import (
 )
 
 // evenBase is a base file of two windows over 8 tokens, all of them as likely, and its shape.
-func evenBase(t *testing.T) ([]byte, BaseShape) {
+func evenBase(t testing.TB) ([]byte, BaseShape) {
 	t.Helper()
 	shape := BaseShape{Context: 8, Vocab: 8, Tokens: []int32{1, 2, 3, 4, 5, 6, 7, 0, 1, 2, 3, 4, 5, 6, 7, 0}}
 	var b bytes.Buffer
