@@ -70,7 +70,12 @@ func TestDamagedTail(t *testing.T) {
 		"NaN scale":    func(last []byte) { binary.LittleEndian.PutUint32(last, math.Float32bits(float32(math.NaN()))) },
 		"another base": func(last []byte) { binary.LittleEndian.PutUint32(last[4:], math.Float32bits(-30)) },
 		"infinite":     func(last []byte) { binary.LittleEndian.PutUint32(last[4:], math.Float32bits(float32(math.Inf(1)))) },
-		"words of 0":   func(last []byte) { clear(last[8:]) },
+		"negative scale": func(last []byte) {
+			binary.LittleEndian.PutUint32(last, math.Float32bits(-1e38))
+			copy(last[10:], bytes.Repeat([]byte{0xff}, len(last)-10))
+			clear(last[4:10]) // all of the mass is on one token, which does not come
+		},
+		"words of 0": func(last []byte) { clear(last[8:]) },
 	} {
 		bad := bytes.Clone(file)
 		damage(bad[len(bad)-row:])
