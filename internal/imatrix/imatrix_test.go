@@ -15,6 +15,7 @@ import (
 
 	"github.com/ggufprune/ggufprune/gguf"
 	"github.com/ggufprune/ggufprune/gguf/gguftest"
+	"github.com/ggufprune/ggufprune/internal/fuzztest"
 	"github.com/ggufprune/ggufprune/internal/imatrix"
 	"github.com/ggufprune/ggufprune/internal/imatrix/imatrixtest"
 )
@@ -297,7 +298,10 @@ func FuzzIMatrix(f *testing.F) {
 		},
 	}))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		m, err := imatrix.Read(write(t, b))
+		var m *imatrix.Matrix
+		var err error
+		path := write(t, b)
+		fuzztest.Bounded(t, len(b), func() { m, err = imatrix.Read(path) })
 		if err != nil {
 			if strings.ContainsAny(err.Error(), "\r\n") {
 				t.Errorf("more than a line: %q", err)
@@ -309,7 +313,7 @@ func FuzzIMatrix(f *testing.F) {
 				return // longer ones do not fit into a GGUF file with their suffix
 			}
 		}
-		path := filepath.Join(t.TempDir(), "again.gguf")
+		path = filepath.Join(t.TempDir(), "again.gguf")
 		if err := imatrixtest.Write(path, m); err != nil {
 			t.Fatal(err)
 		}
