@@ -80,6 +80,27 @@ func FuzzOllama(f *testing.F) {
 	})
 }
 
+// A manifest that names one text two hundred times is no reason to keep it as often.
+func TestManyTexts(t *testing.T) {
+	home := t.TempDir()
+	store := filepath.Join(home, "models")
+	licence := part{"license", strings.Repeat("All rights reserved. ", 20000)}
+	parts := []part{{"model", "GGUF"}}
+	for range 200 {
+		parts = append(parts, licence)
+	}
+	putModel(t, store, "registry.ollama.ai/library/m/latest", parts...)
+	putModel(t, store, "registry.ollama.ai/library/few/latest", parts[:5]...)
+	p := Places{Getenv: func(k string) string { return map[string]string{"OLLAMA_MODELS": store}[k] }, Home: home, GOOS: "linux"}
+	fuzztest.Bounded(t, len(licence.text)+200<<10, func() {
+		_, err := p.Find("ollama:m")
+		says(t, err, "model ollama:m:latest: its licences and other texts are larger than 2 MiB; get it again with: ollama pull m:latest")
+	})
+	if ref, err := p.Find("ollama:few"); err != nil || len(ref.Ollama.Licenses) != 4 {
+		t.Errorf("four licences: %+v, %v", ref, err)
+	}
+}
+
 // FuzzHub looks for a model in a hub's cache with any ref, any snapshot and any file, by any name.
 func FuzzHub(f *testing.F) {
 	f.Add("a/b:Q8_0", "", commitA, commitA, "m-Q8_0.gguf")
