@@ -2,6 +2,7 @@ package forms_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"reflect"
 	"strings"
 	"testing"
@@ -9,6 +10,34 @@ import (
 	"github.com/ggufprune/ggufprune/internal/fuzztest"
 	"github.com/ggufprune/ggufprune/perplexity/forms"
 )
+
+// Lists of millions of things that are no turns, and fields of millions of texts beside as many turns, take neither memory nor time to speak of.
+func TestLongLists(t *testing.T) {
+	zeros := "[" + strings.Repeat("0,", 3<<19) + "0]"
+	turns := strings.Repeat(`{"role":"u","content":"`+strings.Repeat("b", 30)+`"},`, 10000)
+	var parts strings.Builder
+	for i := range 20000 {
+		fmt.Fprintf(&parts, `"%030d",`, i)
+	}
+	for name, tt := range map[string]struct{ record, want string }{
+		"turns":        {`{"messages":` + zeros + `}`, `turn 1: it must be an object`},
+		"parts":        {`{"messages":[{"role":"user","content":` + zeros + `}]}`, `has a part that is a number`},
+		"history":      {`{"instruction":"a","output":"b","history":` + zeros + `}`, `history 1 is no pair`},
+		"numbers":      {`{"text":"a","x":` + zeros + `}`, ""},
+		"the same":     {`{"messages":[` + turns + `{"role":"u","content":"c"}],"x":[` + strings.Repeat(`"c",`, 20000) + `"c"]}`, ""},
+		"within":       {`{"messages":[` + turns + `{"role":"u","content":"c"}],"x":["` + strings.Repeat("b", 25) + `",{"b":[" c "]}]}`, ""},
+		"within often": {`{"text":"` + strings.NewReplacer(`"`, "", ",", " ").Replace(parts.String()) + `","x":[` + parts.String() + `""]}`, `"x" holds text`},
+		"a name":       {`{"text":"a","x":{"b":[{"c\"" : {}}],"d":"a"}}`, ""},
+		"not a name":   {`{"text":"a","x":{"b":[{"c":{}}],"d":"e"}}`, `"x" holds text`},
+	} {
+		fuzztest.Bounded(t, len(tt.record), func() {
+			docs, _, err := forms.Read("x.json", []byte(tt.record), "")
+			if tt.want == "" && (err != nil || len(docs) != 1) || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
+				t.Errorf("%s: %d documents, %v, want %q", name, len(docs), err, tt.want)
+			}
+		})
+	}
+}
 
 // FuzzForms reads any bytes as records of each form. Conversations and instructions that were read are the same when their turns are
 // written as "messages".

@@ -12,6 +12,51 @@ import (
 	"github.com/ggufprune/ggufprune/search"
 )
 
+// Lists of a million empty things are refused before they take a hundred times their memory. What is in a string is no list.
+func TestLongLists(t *testing.T) {
+	many := strings.Repeat("{},", 1<<20)
+	for name, text := range map[string]string{
+		"steps": `"steps": [` + many, "candidates": `"candidates": [` + many, "blocks": `"metric": [` + strings.Repeat("0,", 1<<20) + "0], \"x\": [",
+	} {
+		old := text[:strings.Index(text, "[")+1]
+		if name == "blocks" {
+			old = `"steps": [`
+		}
+		data := []byte(evil(t, old, text))
+		fuzztest.Bounded(t, len(data), func() {
+			if _, err := Decode(data); err == nil || !strings.Contains(err.Error(), "more than 16384 elements") {
+				t.Errorf("%s: %v", name, err)
+			}
+		})
+	}
+	order := []byte("{" + strings.Repeat(`"1":[],`, 1<<20) + `"2":[]}`)
+	fuzztest.Bounded(t, len(order), func() {
+		if _, err := DecodeOrder(order); err == nil || !strings.Contains(err.Error(), "more than 16384 elements") {
+			t.Errorf("an order: %v", err)
+		}
+	})
+	deep := []byte(strings.Repeat("[", 20<<20))
+	fuzztest.Bounded(t, len(deep), func() {
+		if _, err := Decode(deep); err == nil {
+			t.Error("lists in lists are a plan")
+		}
+	})
+	for text, want := range map[string]bool{
+		`["` + strings.Repeat(`,`, 20000) + `"]`:                 true,
+		`["\"` + strings.Repeat(`,`, 20000) + `"]`:               true,
+		`["\\"` + strings.Repeat(`,`, 20000) + `"]`:              false,
+		`[` + strings.Repeat("0,", 16382) + `0]`:                 true,
+		`[` + strings.Repeat("0,", 16384) + `0]`:                 false,
+		`[` + strings.Repeat("[0,0],", 16382) + `{"a":0,"b":0}]`: true,
+		`[` + strings.Repeat("]", 9) + strings.Repeat(",", 1e5):  true, // no JSON
+		`"` + strings.Repeat(`\`, 9):                             true,
+	} {
+		if err := checkLists([]byte(text)); (err == nil) != want {
+			t.Errorf("%.20s: %v", text, err)
+		}
+	}
+}
+
 // FuzzDecodePlan reads any bytes as a plan. What is one can be written and read again, and any goal finds how many of its steps reach it or
 // a reason why none does.
 func FuzzDecodePlan(f *testing.F) {
