@@ -281,6 +281,19 @@ func TestForOfColumns(t *testing.T) {
 	}
 }
 
+// A matrix of the old format is held once besides its bytes.
+func TestLargeMatrixTakesTwiceItsSize(t *testing.T) {
+	const n = 20 << 20
+	legacy := append(binary.LittleEndian.AppendUint32(nil, 1), 1, 0, 0, 0, 'a', 1, 0, 0, 0)
+	legacy = append(binary.LittleEndian.AppendUint32(legacy, n), make([]byte, 4*n)...)
+	path := write(t, legacy)
+	fuzztest.Bounded(t, len(legacy)+1<<16, func() {
+		if m, err := imatrix.Read(path); err != nil || len(m.Entries["a"].Sums) != n {
+			t.Errorf("%v", err)
+		}
+	})
+}
+
 // FuzzIMatrix reads any bytes: what is not refused with one line can be written and read again.
 func FuzzIMatrix(f *testing.F) {
 	one := append(binary.LittleEndian.AppendUint32(nil, 1), 1, 0, 0, 0, 'a', 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0x80, 0x3f)
