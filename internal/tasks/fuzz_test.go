@@ -60,6 +60,29 @@ func FuzzParseTask(f *testing.F) {
 	})
 }
 
+// Rows are read one at a time, in any of their arrangements: of a million empty ones the first is refused.
+func TestRowsOneAtATime(t *testing.T) {
+	many := strings.Repeat("{},", 1<<20) + "{}"
+	for text, want := range map[string]string{
+		"[" + many + "]":              `item 1: there is no "goal"`,
+		`{"rows":[` + many + `]}`:     `item 1: there is no "goal"`,
+		strings.Repeat("{}\n", 1<<20): `item 1: there is no "goal"`,
+		`{"rows":7}`:                  `its "rows" are not those`,
+		`{"rows":[7]}`:                `its "rows" are not those`,
+		`[7]`:                         "not of objects",
+		`[{}`:                         `item 1: there is no "goal"`,
+		`{"goal":"g","sol1":"a","sol2":"b","label":0} 7`: "item 2 is no JSON object",
+		`{"goal":"g","sol1":"a","sol2":"b","label":0} {`: "after item 1 it is no JSON: unexpected EOF",
+		`[{"goal":"g","sol1":"a","sol2":"b","label":0},`: "after item 1 it is no JSON: unexpected EOF",
+	} {
+		fuzztest.Bounded(t, len(text), func() {
+			if _, err := Parse(PIQA, []byte(text)); err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("%.50s: %v, want %q", text, err, want)
+			}
+		})
+	}
+}
+
 // FuzzBinary reads what llama-perplexity --multiple-choice reads. Items whose texts begin as llama.cpp has them can be written and read
 // again.
 func FuzzBinary(f *testing.F) {
