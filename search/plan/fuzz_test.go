@@ -57,6 +57,32 @@ func TestLongLists(t *testing.T) {
 	}
 }
 
+// A large plan that is in order takes no more memory than any other reader may.
+func TestLargePlan(t *testing.T) {
+	var blocks []blockmask.Block
+	for layer := range 100 {
+		blocks = append(blocks, blockmask.Block{Layer: layer, Kind: blockmask.Mixer}, blockmask.Block{Layer: layer, Kind: blockmask.FFN})
+	}
+	p := sample(t, blockmask.Mix, 2)
+	p.Model.Blocks, p.Model.Params, p.Steps = blockmask.New(blocks...), 1<<40, nil
+	for i, b := range blocks[:len(blocks)-1] {
+		s := search.Step{Index: i + 1, Removed: blockmask.New(b), Score: 11, ParamsRemoved: uint64(i+1) << 30, Ratio: float64(i+1) / (1 << 10)}
+		for _, c := range blocks[i:] {
+			s.Candidates = append(s.Candidates, search.Candidate{Mask: blockmask.New(c), Score: 11 + math.Sqrt(float64(len(s.Candidates)))})
+		}
+		p.Steps = append(p.Steps, s)
+	}
+	data, err := p.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	fuzztest.Bounded(t, len(data), func() {
+		if again, err := Decode(data); err != nil || len(again.Steps) != len(p.Steps) {
+			t.Errorf("a plan of %d bytes: %v", len(data), err)
+		}
+	})
+}
+
 // FuzzDecodePlan reads any bytes as a plan. What is one can be written and read again, and any goal finds how many of its steps reach it or
 // a reason why none does.
 func FuzzDecodePlan(f *testing.F) {
