@@ -83,6 +83,27 @@ func TestRowsOneAtATime(t *testing.T) {
 	}
 }
 
+// Lines are taken from the text one item at a time, and more labels than any set has are not taken apart.
+func TestMillionsOfLines(t *testing.T) {
+	text := []byte("a" + strings.Repeat("\n", 6<<20-1) + "b")
+	fuzztest.Bounded(t, len(text), func() {
+		if _, err := Parse(HellaSwag, text); err == nil || !strings.Contains(err.Error(), "line 2 is not the number of an ending") {
+			t.Error(err)
+		}
+	})
+	items := filepath.Join(t.TempDir(), "v.jsonl")
+	for path, data := range map[string]string{items: `{"goal":"g","sol1":"a","sol2":"b"}`, strings.TrimSuffix(items, ".jsonl") + "-labels.lst": strings.Repeat("0\n", 4<<20)} {
+		if err := os.WriteFile(path, []byte(data), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	fuzztest.Bounded(t, 0, func() {
+		if _, err := ReadFile(PIQA, items); err == nil || !strings.Contains(err.Error(), "it is too large to be labels") {
+			t.Error(err)
+		}
+	})
+}
+
 // FuzzBinary reads what llama-perplexity --multiple-choice reads. Items whose texts begin as llama.cpp has them can be written and read
 // again.
 func FuzzBinary(f *testing.F) {
