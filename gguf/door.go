@@ -13,19 +13,6 @@ import (
 // only files whose header passed readHeader, its panics end here, and what it reads is held against what readHeader read:
 // two readers written by different people agree on every tensor, or the file is refused.
 
-// shardPaths returns the paths of all shards of the model that path is named as a shard of, nil where it is not.
-func shardPaths(path string) (paths []string) {
-	if !parser.ShardGGUFFilenameRegex.MatchString(path) {
-		return nil
-	}
-	defer func() {
-		if recover() != nil {
-			paths = nil
-		}
-	}()
-	return parser.CompleteShardGGUFFilename(path)
-}
-
 // parse reads the headers of the file at path, or of all shards where it is named like one.
 func parse(path string) (gf *parser.GGUFFile, err error) {
 	defer func() {

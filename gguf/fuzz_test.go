@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/ggufprune/ggufprune/gguf/gguftest"
+	"github.com/ggufprune/ggufprune/internal/fuzztest"
 )
 
 // FuzzOpen opens any bytes as a file. Either they are refused with one line, or everything in them can be read, and written
@@ -31,7 +32,9 @@ func FuzzOpen(f *testing.F) {
 		if err := os.WriteFile(path, b, 0o644); err != nil {
 			t.Fatal(err)
 		}
-		file, err := Open(path)
+		var file *File
+		var err error
+		fuzztest.Bounded(t, len(b), func() { file, err = Open(path) })
 		if err != nil {
 			if s := err.Error(); strings.ContainsAny(s, "\r\n") || len(s) > len(path)+500 {
 				t.Errorf("no fit line: %q", s)

@@ -7,7 +7,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/ggufprune/ggufprune/internal/outfile"
@@ -40,12 +42,12 @@ func (f *File) open(path string) error {
 	if err != nil {
 		return err
 	}
-	named := shardPaths(abs)
-	if len(named) > 1 && count <= 1 {
-		return malformed("it is named like a shard of %d but holds a whole model; rename it", len(named))
+	named := splitName(abs)
+	if named.count > 1 && count <= 1 {
+		return malformed("it is named like a shard of %d but holds a whole model; rename it", named.count)
 	}
 	if count > 1 {
-		if len(named) != count {
+		if named.count != count {
 			if f.joined(h) {
 				return malformed("shards were joined byte by byte in it, as by cat; join them with llama-gguf-split --merge, or give the shards as they were")
 			}
@@ -64,16 +66,46 @@ func (f *File) open(path string) error {
 	return crossCheck(f.shards[0].path, headers)
 }
 
-// Shards returns the paths of all files of the model at path, in order: path alone, unless it is named as one of several and the first of
-// them is there.
-func Shards(path string) []string {
-	if paths := shardPaths(path); len(paths) > 1 {
-		if _, err := os.Stat(paths[0]); err == nil {
-			return paths
+// Shards returns the paths of the files of the model at path, in order, up to the first that is not there: path alone, unless it is named
+// as one of several and the first of them is there.
+func Shards(path string) (paths []string) {
+	named := splitName(path)
+	for i := range named.count {
+		paths = append(paths, named.path(i))
+		if _, err := os.Stat(paths[i]); err != nil {
+			break
 		}
+	}
+	if len(paths) > 1 {
+		return paths
 	}
 	return []string{path}
 }
+
+// split is what the name of a shard tells: PREFIX-00001-of-00003.gguf is one of 3. A name is short and may tell of 99999, so that paths are
+// made one at a time.
+type split struct {
+	prefix string
+	no     int // of the file itself, counted from 1
+	count  int // 0 where the file is not named as a shard
+}
+
+// shardName is gguf-parser-go's rule, which takes every file that is named so for a shard.
+var shardName = regexp.MustCompile(`^(.*)-(\d{5})-of-(\d{5})\.gguf$`)
+
+// splitName reads the name of the file at path.
+func splitName(path string) split {
+	m := shardName.FindStringSubmatch(path)
+	if m == nil || m[2] == "00000" {
+		return split{}
+	}
+	no, _ := strconv.Atoi(m[2]) // five digits
+	count, _ := strconv.Atoi(m[3])
+	return split{m[1], no, count}
+}
+
+// path is that of shard i, counted from 0.
+func (s split) path(i int) string { return fmt.Sprintf("%s-%05d-of-%05d.gguf", s.prefix, i+1, s.count) }
 
 // add opens one file and reads its header.
 func (f *File) add(path string) (*header, error) {
@@ -116,29 +148,38 @@ func (f *File) joined(h *header) bool {
 	return false
 }
 
+// missing counts the shards that are not there.
+func (s split) missing() int {
+	n := s.count
+	dir, prefix := filepath.Split(s.prefix)
+	entries, _ := os.ReadDir(dir) // a folder that cannot be read has none
+	for _, e := range entries {
+		if name := splitName(e.Name()); name.prefix == prefix && name.count == s.count && name.no <= s.count {
+			n--
+		}
+	}
+	return n
+}
+
 // addShards opens all shards anew, in order.
-func (f *File) addShards(paths []string) ([]*header, error) {
+func (f *File) addShards(named split) ([]*header, error) {
 	f.Close()
 	f.shards = nil
-	var missing []string
-	for _, p := range paths {
-		if _, err := os.Stat(p); errors.Is(err, fs.ErrNotExist) {
-			missing = append(missing, filepath.Base(p))
+	for i := range named.count {
+		if _, err := os.Stat(named.path(i)); errors.Is(err, fs.ErrNotExist) {
+			more := ""
+			if n := named.missing(); n > 1 {
+				more = fmt.Sprintf(" and %d more", n-1)
+			}
+			return nil, fmt.Errorf("%w: %s%s of the model's %d files not found in %s; put all of them there",
+				ErrMissingShard, filepath.Base(named.path(i)), more, named.count, filepath.Dir(named.path(i)))
 		}
-	}
-	if len(missing) > 0 {
-		more := ""
-		if len(missing) > 1 {
-			more = fmt.Sprintf(" and %d more", len(missing)-1)
-		}
-		return nil, fmt.Errorf("%w: %s%s of the model's %d files not found in %s; put all of them there",
-			ErrMissingShard, missing[0], more, len(paths), filepath.Dir(paths[0]))
 	}
 	var headers []*header
-	for _, p := range paths {
-		h, err := f.add(p)
+	for i := range named.count {
+		h, err := f.add(named.path(i))
 		if err != nil {
-			return nil, fmt.Errorf("shard %s: %w", filepath.Base(p), err)
+			return nil, fmt.Errorf("shard %s: %w", filepath.Base(named.path(i)), err)
 		}
 		headers = append(headers, h)
 	}

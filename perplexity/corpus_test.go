@@ -114,16 +114,3 @@ func TestReadFile(t *testing.T) {
 		t.Errorf("missing file: %v", err)
 	}
 }
-
-// Whatever the bytes, reading ends in documents or in one line of error.
-func FuzzRead(f *testing.F) {
-	f.Add([]byte(`[{"text":"a"},{"instruction":"b","output":"c"}]`), "x.json")
-	f.Add([]byte(`{"conversations":[{"from":"human","value":"a"}]}`+"\n{"), "x.jsonl")
-	f.Add([]byte("plain\xff"), "x")
-	f.Fuzz(func(t *testing.T, data []byte, name string) {
-		c, err := Read(strings.NewReader(string(data)), name, Auto)
-		if err == nil && strings.TrimSpace(c.Text()) == "" {
-			t.Errorf("%q gave a blank corpus", data)
-		}
-	})
-}

@@ -1,6 +1,10 @@
 package search
 
 import (
+	"encoding/json"
+	"fmt"
+	"strings"
+
 	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/internal/jsonnum"
 )
@@ -17,16 +21,43 @@ type Journal interface {
 // measured.
 type Measurement struct {
 	Part      string          `json:"part"` // tells sources apart that share a journal
-	Mask      blockmask.Mask  `json:"mask"`
+	Mask      MaskKey         `json:"mask"`
 	Sequences []int           `json:"seqs"`
 	Losses    []jsonnum.Float `json:"loss"` // nats
+}
+
+// MaskKey is a mask as its key ([blockmask.Mask.Key]). JSON has it as the mask. A few bytes can name thousands of blocks, so the many masks
+// of a journal are kept no larger than they stand there.
+type MaskKey string
+
+const maxBlocks = 4096 // llama.cpp stops at 512 layers
+
+// MarshalJSON writes the mask.
+func (k MaskKey) MarshalJSON() ([]byte, error) {
+	if strings.HasPrefix(string(k), "{") {
+		return []byte(k), nil
+	}
+	return json.Marshal(string(k))
+}
+
+// UnmarshalJSON reads a mask of as many blocks as a model may have.
+func (k *MaskKey) UnmarshalJSON(data []byte) error {
+	var m blockmask.Mask
+	if err := m.UnmarshalJSON(data); err != nil {
+		return err
+	}
+	if len(m) > maxBlocks {
+		return fmt.Errorf("a mask of %d blocks; no model has as many", len(m))
+	}
+	*k = MaskKey(m.Key())
+	return nil
 }
 
 // Valid reports whether every sequence has its loss.
 func (m Measurement) Valid() bool { return len(m.Sequences) > 0 && len(m.Sequences) == len(m.Losses) }
 
 func newMeasurement(part string, m blockmask.Mask, batch []int, losses []float64) Measurement {
-	out := Measurement{Part: part, Mask: m, Sequences: batch, Losses: make([]jsonnum.Float, len(losses))}
+	out := Measurement{Part: part, Mask: MaskKey(m.Key()), Sequences: batch, Losses: make([]jsonnum.Float, len(losses))}
 	for i, x := range losses {
 		out.Losses[i] = jsonnum.Float(x)
 	}
@@ -44,7 +75,7 @@ func replay(records []Measurement, part string, n int) map[string][]float64 {
 			losses[i] = float64(m.Losses[i])
 		}
 		if m.Part == part && inside {
-			keep(out, m.Mask.Key(), n, m.Sequences, losses)
+			keep(out, string(m.Mask), n, m.Sequences, losses)
 		}
 	}
 	return out

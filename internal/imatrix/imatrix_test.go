@@ -15,6 +15,7 @@ import (
 
 	"github.com/ggufprune/ggufprune/gguf"
 	"github.com/ggufprune/ggufprune/gguf/gguftest"
+	"github.com/ggufprune/ggufprune/internal/fuzztest"
 	"github.com/ggufprune/ggufprune/internal/imatrix"
 	"github.com/ggufprune/ggufprune/internal/imatrix/imatrixtest"
 )
@@ -280,6 +281,19 @@ func TestForOfColumns(t *testing.T) {
 	}
 }
 
+// A matrix of the old format is held once besides its bytes.
+func TestLargeMatrixTakesTwiceItsSize(t *testing.T) {
+	const n = 20 << 20
+	legacy := append(binary.LittleEndian.AppendUint32(nil, 1), 1, 0, 0, 0, 'a', 1, 0, 0, 0)
+	legacy = append(binary.LittleEndian.AppendUint32(legacy, n), make([]byte, 4*n)...)
+	path := write(t, legacy)
+	fuzztest.Bounded(t, len(legacy)+1<<16, func() {
+		if m, err := imatrix.Read(path); err != nil || len(m.Entries["a"].Sums) != n {
+			t.Errorf("%v", err)
+		}
+	})
+}
+
 // FuzzIMatrix reads any bytes: what is not refused with one line can be written and read again.
 func FuzzIMatrix(f *testing.F) {
 	one := append(binary.LittleEndian.AppendUint32(nil, 1), 1, 0, 0, 0, 'a', 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0x80, 0x3f)
@@ -297,7 +311,10 @@ func FuzzIMatrix(f *testing.F) {
 		},
 	}))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		m, err := imatrix.Read(write(t, b))
+		var m *imatrix.Matrix
+		var err error
+		path := write(t, b)
+		fuzztest.Bounded(t, len(b), func() { m, err = imatrix.Read(path) })
 		if err != nil {
 			if strings.ContainsAny(err.Error(), "\r\n") {
 				t.Errorf("more than a line: %q", err)
@@ -309,7 +326,7 @@ func FuzzIMatrix(f *testing.F) {
 				return // longer ones do not fit into a GGUF file with their suffix
 			}
 		}
-		path := filepath.Join(t.TempDir(), "again.gguf")
+		path = filepath.Join(t.TempDir(), "again.gguf")
 		if err := imatrixtest.Write(path, m); err != nil {
 			t.Fatal(err)
 		}

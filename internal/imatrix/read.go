@@ -1,7 +1,6 @@
 package imatrix
 
 import (
-	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -173,8 +172,8 @@ func readLegacy(b []byte) (*Matrix, error) {
 			return nil, fmt.Errorf("has two entries %q; make it again", name)
 		}
 		e := Entry{Sums: make([]float32, len(raw)/4), Counts: []float32{float32(max(1, calls))}}
-		if err := binary.Read(bytes.NewReader(raw), binary.LittleEndian, e.Sums); err != nil {
-			return nil, err
+		for i := range e.Sums { // binary.Read would hold all of them once more
+			e.Sums[i] = math.Float32frombits(binary.LittleEndian.Uint32(raw[4*i:]))
 		}
 		m.Entries[name] = e
 	}

@@ -225,18 +225,3 @@ func TestNoJournal(t *testing.T) {
 		t.Error("a nil journal does something", err)
 	}
 }
-
-func FuzzJournal(f *testing.F) {
-	text, err := line(note{Name: "x", Value: json.RawMessage("1")})
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.Add(text)
-	f.Add([]byte("{\"crc32c\":\"00000000\",\"r\":}\n"))
-	f.Fuzz(func(t *testing.T, data []byte) {
-		j := &Journal[entry]{notes: map[string]json.RawMessage{}}
-		if end := j.read(data); end < 0 || end > len(data) || end > 0 && data[end-1] != '\n' {
-			t.Errorf("read %d of %d", end, len(data))
-		}
-	})
-}

@@ -11,13 +11,13 @@ import (
 )
 
 // places returns places in an empty home, with the environment of vars.
-func places(t *testing.T, vars map[string]string) Places {
+func places(t testing.TB, vars map[string]string) Places {
 	t.Helper()
 	return Places{Getenv: func(k string) string { return vars[k] }, Home: t.TempDir(), GOOS: "linux"}
 }
 
 // put writes a file and the folders that it needs.
-func put(t *testing.T, text string, path ...string) string {
+func put(t testing.TB, text string, path ...string) string {
 	t.Helper()
 	name := filepath.Join(path...)
 	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
@@ -33,7 +33,7 @@ func put(t *testing.T, text string, path ...string) string {
 type part struct{ kind, text string }
 
 // putModel puts a model into an Ollama store and returns its manifest's path.
-func putModel(t *testing.T, store, name string, parts ...part) string {
+func putModel(t testing.TB, store, name string, parts ...part) string {
 	t.Helper()
 	var m manifest
 	for _, p := range parts {

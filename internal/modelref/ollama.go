@@ -31,8 +31,9 @@ type OllamaMessage struct {
 	Content string `json:"content"`
 }
 
-// maxLayerText bounds what is read of a manifest or a text layer: licences are some 10 KB.
-const maxLayerText = 16 << 20
+// maxLayerText bounds what is read of a manifest, of a text layer, and of all of a model's text layers together: licences are some 10 KB,
+// and a manifest may name one text a thousand times.
+const maxLayerText = 2 << 20
 
 // manifest is the file that lists a model's layers (the OCI image manifest, of which Ollama uses a part).
 type manifest struct {
@@ -175,8 +176,9 @@ func (s ollamaStore) read(given, modelName, path string) (*Ref, error) {
 		return nil, s.broken("its manifest %s is damaged: %v", path, err)
 	}
 	ref := &Ref{Given: given, Name: modelName, Again: "ollama pull " + s.name, Ollama: &Ollama{Name: s.name}}
+	left := maxLayerText
 	for _, l := range m.Layers {
-		if err := s.take(ref, l); err != nil {
+		if err := s.take(ref, l, &left); err != nil {
 			return nil, err
 		}
 	}
@@ -192,8 +194,8 @@ func (s ollamaStore) read(given, modelName, path string) (*Ref, error) {
 	return ref, nil
 }
 
-// take puts one layer into ref.
-func (s ollamaStore) take(ref *Ref, l layer) error {
+// take puts one layer into ref. left is how many bytes of text may still come.
+func (s ollamaStore) take(ref *Ref, l layer, left *int) error {
 	blob, err := s.blob(l)
 	if err != nil {
 		return err
@@ -221,6 +223,9 @@ func (s ollamaStore) take(ref *Ref, l layer) error {
 	text, err := s.text(blob, l)
 	if err != nil {
 		return err
+	}
+	if *left -= len(text); *left < 0 {
+		return s.broken("its licences and other texts are larger than %d MiB", maxLayerText>>20)
 	}
 	switch kind {
 	case "template", "prompt":

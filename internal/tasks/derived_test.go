@@ -6,7 +6,6 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -142,36 +141,4 @@ func binaryForm(items []Item) []byte {
 		body = u32(body, 0) // mc2
 	}
 	return append(head, body...)
-}
-
-// What is no evaluation set is an error that names its form, never a panic.
-func FuzzParseTask(f *testing.F) {
-	files, err := filepath.Glob(folder + "*.*")
-	if err != nil || len(files) < 8 {
-		f.Fatalf("%d files in %s: %v", len(files), folder, err)
-	}
-	for _, path := range files {
-		data, err := os.ReadFile(path)
-		if err != nil {
-			f.Fatal(err)
-		}
-		name, _, _ := strings.Cut(filepath.Base(path), ".")
-		f.Add(name, data[:min(len(data), 2000)])
-	}
-	f.Add("x", []byte{2, 0, 0, 0, 12, 0, 0, 0, 12, 0, 0, 0, 255, 255, 255, 255, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8})
-	f.Add(WinoGrande, []byte("0,\"_,a,b,1\n1,_,\",b,2\n,,,,\n0,\",a,b,1"))
-	f.Fuzz(func(t *testing.T, name string, data []byte) {
-		task, err := Parse(name, data)
-		if err != nil {
-			return
-		}
-		for _, it := range task.Items {
-			if len(it.Choices) == 0 || len(it.Choices) != len(it.Right) || it.Place < 1 {
-				t.Fatalf("item %+v", it)
-			}
-		}
-		if c := task.Chance(); !(c >= 0 && c <= 1) {
-			t.Fatalf("chance %v", c)
-		}
-	})
 }

@@ -21,19 +21,22 @@ func parseJSON(name string, data []byte, beside *labels) (*Task, error) {
 	if !ok {
 		return nil, &FormError{name, "it is JSON, for which a prompt is needed"}
 	}
-	rows, err := jsonRows(data)
-	if err != nil {
-		return nil, &FormError{name, err.Error()}
-	}
 	t := &Task{Convention: Harness, Norm: Characters}
 	if name == WinoGrande {
 		t.Norm = NoNorm
 	}
-	for i, r := range rows {
+	n := -1 // of rows: not counted yet
+	err := eachRow(data, func(i int, r row) error {
 		choices, right, err := build(r)
 		var missing *noLabel
 		if errors.As(err, &missing) && beside != nil {
-			if err = beside.give(r, missing, i, len(rows)); err == nil {
+			if n < 0 {
+				var err error
+				if n, err = countRows(data); err != nil {
+					return err
+				}
+			}
+			if err = beside.give(r, missing, i, n); err == nil {
 				choices, right, err = build(r)
 			}
 		}
@@ -41,50 +44,99 @@ func parseJSON(name string, data []byte, beside *labels) (*Task, error) {
 			err = fmt.Errorf("it has %d choices and none is the right one", len(choices))
 		}
 		if err != nil {
-			return nil, &FormError{name, fmt.Sprintf("item %d: %v", i+1, err)}
+			return fmt.Errorf("item %d: %w", i+1, err)
 		}
 		t.Items = append(t.Items, single(i+1, choices, right))
+		return nil
+	})
+	if err != nil {
+		return nil, &FormError{name, err.Error()}
 	}
 	return t, nil
 }
 
-// jsonRows returns the objects of the three arrangements.
-func jsonRows(data []byte) ([]row, error) {
+// countRows counts the objects.
+func countRows(data []byte) (n int, err error) {
+	err = eachRow(data, func(int, row) error {
+		n++
+		return nil
+	})
+	return n, err
+}
+
+// eachRow calls do with the objects of the three arrangements, one at a time: all at once they are several times as large as the file.
+func eachRow(data []byte, do func(i int, r row) error) error {
 	d := json.NewDecoder(bytes.NewReader(data))
-	var rows []row
+	n := 0
+	next := func(r row) error {
+		n++
+		return do(n-1, r)
+	}
 	for {
-		var value json.RawMessage
-		err := d.Decode(&value)
-		if errors.Is(err, io.EOF) {
-			return rows, nil
+		rest := bytes.TrimLeft(data[d.InputOffset():], " \t\r\n")
+		if len(rest) == 0 {
+			return nil
 		}
-		if err != nil {
-			return nil, fmt.Errorf("after item %d it is no JSON: %w", len(rows), err)
+		if rest[0] == '[' {
+			if err := eachElement(d, errors.New("it is a JSON array, but not of objects"), &n, next); err != nil {
+				return err
+			}
+			continue
 		}
 		var r row
-		if value[0] == '[' {
-			var list []row
-			if json.Unmarshal(value, &list) != nil {
-				return nil, errors.New("it is a JSON array, but not of objects")
+		if err := d.Decode(&r); err != nil {
+			var typ *json.UnmarshalTypeError
+			if errors.As(err, &typ) {
+				return fmt.Errorf("item %d is no JSON object", n+1)
 			}
-			rows = append(rows, list...)
-			continue
-		}
-		if json.Unmarshal(value, &r) != nil {
-			return nil, fmt.Errorf("item %d is no JSON object", len(rows)+1)
+			return noJSON(n, err)
 		}
 		if inner, ok := r["rows"]; ok {
-			var list []struct{ Row row }
-			if json.Unmarshal(inner, &list) != nil {
-				return nil, errors.New(`its "rows" are not those of the Hugging Face datasets server`)
+			wrong := errors.New(`its "rows" are not those of the Hugging Face datasets server`)
+			if inner[0] != '[' {
+				return wrong
 			}
-			for _, l := range list {
-				rows = append(rows, l.Row)
+			wrapped := func(l struct{ Row row }) error { return next(l.Row) }
+			if err := eachElement(json.NewDecoder(bytes.NewReader(inner)), wrong, &n, wrapped); err != nil {
+				return err
 			}
 			continue
 		}
-		rows = append(rows, r)
+		if err := next(r); err != nil {
+			return err
+		}
 	}
+}
+
+// eachElement reads the array that comes next. wrong is the error about an element that is no T, and n counts the rows so far.
+func eachElement[T any](d *json.Decoder, wrong error, n *int, do func(T) error) error {
+	if _, err := d.Token(); err != nil {
+		return noJSON(*n, err)
+	}
+	for d.More() {
+		var v T
+		if err := d.Decode(&v); err != nil {
+			var typ *json.UnmarshalTypeError
+			if errors.As(err, &typ) {
+				return wrong
+			}
+			return noJSON(*n, err)
+		}
+		if err := do(v); err != nil {
+			return err
+		}
+	}
+	if _, err := d.Token(); err != nil {
+		return noJSON(*n, err)
+	}
+	return nil
+}
+
+func noJSON(after int, err error) error {
+	if errors.Is(err, io.EOF) {
+		err = io.ErrUnexpectedEOF
+	}
+	return fmt.Errorf("after item %d it is no JSON: %w", after, err)
 }
 
 // fields names what a row has, for errors.

@@ -20,7 +20,7 @@ type labels struct {
 }
 
 // maxLabels bounds what is read of a file of labels: published ones have two bytes for each item.
-const maxLabels = 16 << 20
+const maxLabels = 2 << 20
 
 // labelsBeside returns the labels that belong to the items at path.
 func labelsBeside(path string) *labels {
@@ -35,6 +35,7 @@ func labelsBeside(path string) *labels {
 	text, err := io.ReadAll(io.LimitReader(f, maxLabels+1))
 	if l.err = err; err == nil && len(text) > maxLabels {
 		l.err = errors.New("it is too large to be labels")
+		return l
 	}
 	l.lines = strings.Fields(string(text))
 	return l

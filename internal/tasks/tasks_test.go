@@ -145,7 +145,7 @@ func TestWrongForms(t *testing.T) {
 		{PIQA, `{"goal":"x","sol1":"a","sol2":"b","label":"x"}`, `"label" is "x", not a number`},
 		{PIQA, `{"goal":"x"`, "after item 0 it is no JSON"},
 		{PIQA, `[1, 2]`, "it is a JSON array, but not of objects"},
-		{PIQA, `{} 3`, "item 2 is no JSON object"},
+		{PIQA, `{"goal":"x","sol1":"a","sol2":"b","label":0} 3`, "item 2 is no JSON object"},
 		{PIQA, `{"rows": 3}`, "not those of the Hugging Face datasets server"},
 		{PIQA, `[]`, "it holds no item"},
 		{HellaSwag, `{"activity_label":"A","ctx_a":"B","ctx_b":"","endings":["x","y"],"label":""}`, `"label" is empty`},

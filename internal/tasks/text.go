@@ -11,17 +11,22 @@ import (
 // carriage returns for text that the model has to predict, unless it runs on Windows.
 func parseHellaSwagText(text string) (*Task, error) {
 	text = strings.ReplaceAll(text, "\r\n", "\n")
-	lines := strings.Split(strings.TrimRight(text, "\n"), "\n")
-	if len(lines)%6 != 0 {
-		return nil, &FormError{HellaSwag, fmt.Sprintf("it is text of %d lines, which is not a multiple of six", len(lines))}
+	text = strings.TrimRight(text, "\n")
+	n := strings.Count(text, "\n") + 1
+	if n%6 != 0 {
+		return nil, &FormError{HellaSwag, fmt.Sprintf("it is text of %d lines, which is not a multiple of six", n)}
 	}
 	t := &Task{Convention: LlamaHellaSwag, Norm: Tokens}
-	for i := 0; i < len(lines); i += 6 {
-		label, err := strconv.Atoi(strings.TrimSpace(lines[i+1]))
+	for i := 0; i < n; i += 6 {
+		var lines [6]string
+		for j := range lines {
+			lines[j], text, _ = strings.Cut(text, "\n")
+		}
+		label, err := strconv.Atoi(strings.TrimSpace(lines[1]))
 		if err != nil || label < 0 || label > 3 {
 			return nil, &FormError{HellaSwag, fmt.Sprintf("it is text whose line %d is not the number of an ending, 0 to 3", i+2)}
 		}
-		t.Items = append(t.Items, single(i/6+1, afterSpace(lines[i], lines[i+2:i+6]), label))
+		t.Items = append(t.Items, single(i/6+1, afterSpace(lines[0], lines[2:]), label))
 	}
 	return t, nil
 }

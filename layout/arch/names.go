@@ -9,7 +9,8 @@ import (
 	"github.com/ggufprune/ggufprune/blockmask"
 )
 
-// SplitName splits "blk.12.attn_q.weight" into 12 and "attn_q.weight".
+// SplitName splits "blk.12.attn_q.weight" into 12 and "attn_q.weight". "blk.012.attn_q.weight" is another name, which llama.cpp does not
+// know, and of no layer: TensorName would not make it.
 func SplitName(name string) (layer int, rest string, ok bool) {
 	s, ok := strings.CutPrefix(name, "blk.")
 	if !ok {
@@ -17,7 +18,7 @@ func SplitName(name string) (layer int, rest string, ok bool) {
 	}
 	number, rest, ok := strings.Cut(s, ".")
 	layer, err := strconv.Atoi(number)
-	return layer, rest, ok && err == nil && layer >= 0
+	return layer, rest, ok && err == nil && layer >= 0 && number == strconv.Itoa(layer)
 }
 
 // TensorName is SplitName backwards.

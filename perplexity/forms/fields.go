@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 )
@@ -74,14 +75,27 @@ func (f *fields) text(name string) (string, error) {
 	return s, nil
 }
 
-// list returns the elements of a field.
-func (f *fields) list(name string) ([]json.RawMessage, error) {
+// elements calls f with each element of a field, one at a time: of a hostile record's millions most are none.
+func (f *fields) elements(name string, do func(i int, value json.RawMessage) error) error {
 	f.used[name] = true
-	var out []json.RawMessage
-	if json.Unmarshal(f.values[name], &out) != nil {
-		return nil, wrongKind(name, f.values[name])
+	value := f.values[name]
+	if kindOf(value) != "array" {
+		return wrongKind(name, value)
 	}
-	return out, nil
+	dec := json.NewDecoder(bytes.NewReader(value))
+	if _, err := dec.Token(); err != nil {
+		return err
+	}
+	for i := 0; dec.More(); i++ {
+		var element json.RawMessage
+		if err := dec.Decode(&element); err != nil {
+			return err
+		}
+		if err := do(i, element); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func wrongKind(name string, value json.RawMessage) error {
@@ -109,26 +123,34 @@ func kindOf(value json.RawMessage) string {
 // any other. Fields that only say where a record is from may have text, and so may those whose text stands in what was read, as
 // a turn or as a part of one. but is a name that is no such field here.
 func (f *fields) unread(but string, read ...string) error {
+	whole := map[string]bool{} // what was read, and what stands in it
+	for _, text := range read {
+		whole[strings.TrimSpace(text)] = true
+	}
+	parts := 0
+	within := func(text string) bool {
+		parts++
+		return parts <= mostParts && len(text) >= notByChance && slices.ContainsFunc(read, func(s string) bool { return strings.Contains(s, text) })
+	}
 	for _, name := range f.names {
 		key := strings.ToLower(name)
 		if f.used[key] || aboutRecord(key) && key != but {
 			continue
 		}
-		for _, text := range texts(f.values[key]) {
+		for text := range texts(f.values[key]) {
 			text = strings.TrimSpace(text)
-			again := func(s string) bool {
-				return text == strings.TrimSpace(s) || len(text) >= notByChance && strings.Contains(s, text)
-			}
-			if !slices.ContainsFunc(read, again) {
+			if !whole[text] && !within(text) {
 				return unreadError(name)
 			}
+			whole[text] = true
 		}
 	}
 	return nil
 }
 
-// notByChance is how many bytes of a text do not stand in another one by chance.
-const notByChance = 24
+// notByChance is how many bytes of a text do not stand in another one by chance, and mostParts how many such texts are looked for in a
+// record: each costs a pass through all that was read.
+const notByChance, mostParts = 24, 1000
 
 func unreadError(name string) error {
 	why := "text that no form known here has"
@@ -147,31 +169,29 @@ func unreadError(name string) error {
 	return fmt.Errorf("%q holds %s drop the field (jq -c 'del(.. | objects | .[%q])' does it)", name, why, name)
 }
 
-// texts returns the texts in a value that are more than white space or an empty list.
-func texts(value json.RawMessage) (out []string) {
-	var v any
-	if json.Unmarshal(value, &v) != nil {
-		return nil
-	}
-	var walk func(any)
-	walk = func(v any) {
-		switch v := v.(type) {
-		case string:
-			if s := strings.TrimSpace(v); s != "" && s != "[]" && s != "{}" {
-				out = append(out, v)
+// texts yields the texts in a value, which is JSON, that are more than white space or an empty list, but not the names of fields.
+func texts(value json.RawMessage) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for i := 0; i < len(value); i++ {
+			if value[i] != '"' {
+				continue
 			}
-		case []any:
-			for _, e := range v {
-				walk(e)
+			begin := i
+			for i++; i < len(value) && value[i] != '"'; i++ {
+				if value[i] == '\\' {
+					i++
+				}
 			}
-		case map[string]any:
-			for _, e := range v {
-				walk(e)
+			i = min(i, len(value)-1)
+			var text string
+			if bytes.HasPrefix(bytes.TrimLeft(value[i+1:], " \t\r\n"), []byte(":")) || json.Unmarshal(value[begin:i+1], &text) != nil {
+				continue
+			}
+			if s := strings.TrimSpace(text); s != "" && s != "[]" && s != "{}" && !yield(text) {
+				return
 			}
 		}
 	}
-	walk(v)
-	return out
 }
 
 // about are names of fields that say what a record is and where it is from, in published sets. Their text is none that a model

@@ -72,15 +72,11 @@ func readText(f *fields, _ []string) (document, error) {
 
 // readConversation reads turns, after a system text that stands beside them.
 func readConversation(f *fields, needs []string) (document, error) {
-	list, err := f.list(needs[0])
-	if err != nil {
-		return document{}, err
-	}
 	system, err := f.system()
 	if err != nil {
 		return document{}, err
 	}
-	turns, err := readTurns(list)
+	turns, err := readTurns(f, needs[0])
 	if err != nil {
 		return document{}, err
 	}
@@ -113,11 +109,10 @@ func readCompletion(f *fields, _ []string) (document, error) {
 	}
 	turns := []engine.Message{}
 	for _, name := range []string{"prompt", "completion"} {
-		list, err := f.list(name)
-		if err != nil {
-			return document{}, err
+		if kindOf(f.values[name]) != "array" {
+			return document{}, wrongKind(name, f.values[name])
 		}
-		part, err := readTurns(list)
+		part, err := readTurns(f, name)
 		if err != nil {
 			return document{}, fmt.Errorf("%s: %w", name, err)
 		}
@@ -190,18 +185,15 @@ func (f *fields) history() (out []engine.Message, err error) {
 	if !f.has("history") {
 		return nil, nil
 	}
-	list, err := f.list("history")
-	if err != nil {
-		return nil, err
-	}
-	for i, value := range list {
+	err = f.elements("history", func(i int, value json.RawMessage) error {
 		var pair []string
 		if json.Unmarshal(value, &pair) != nil || len(pair) != 2 {
-			return nil, fmt.Errorf("history %d is no pair of two texts", i+1)
+			return fmt.Errorf("history %d is no pair of two texts", i+1)
 		}
 		out = append(out, engine.Message{Role: "user", Content: pair[0]}, engine.Message{Role: "assistant", Content: pair[1]})
-	}
-	return out, nil
+		return nil
+	})
+	return out, err
 }
 
 // alpaca fills the prompt template of Stanford Alpaca, whose texts BlockPruner calibrates on.

@@ -14,18 +14,19 @@ var speakers = [][2]string{
 	{"user", "assistant"}, {"human", "assistant"}, {"human", "gpt"}, {"user", "gpt"}, {"human", "bot"}, {"input", "output"}, {"prompt", "response"}, {"question", "response"},
 }
 
-// readTurns reads the turns of a conversation: objects of a speaker, "from" or "role", and words, "value" or "content"; or
+// readTurns reads the turns of a conversation, those of a field: objects of a speaker, "from" or "role", and words, "value" or "content"; or
 // objects of what both say, such as {"user", "assistant"}.
-func readTurns(list []json.RawMessage) ([]engine.Message, error) {
+func readTurns(f *fields, name string) ([]engine.Message, error) {
 	out := []engine.Message{}
-	for i, value := range list {
+	err := f.elements(name, func(i int, value json.RawMessage) error {
 		turns, err := readTurn(value)
 		if err != nil {
-			return nil, fmt.Errorf("turn %d: %w", i+1, err)
+			return fmt.Errorf("turn %d: %w", i+1, err)
 		}
 		out = append(out, turns...)
-	}
-	return out, nil
+		return nil
+	})
+	return out, err
 }
 
 func readTurn(value json.RawMessage) ([]engine.Message, error) {
@@ -115,36 +116,30 @@ func (f *fields) words(name string) (string, error) {
 	if f.values[name][0] != '[' {
 		return f.text(name)
 	}
-	parts, err := f.list(name)
-	if err != nil {
-		return "", err
-	}
 	var out []string
-	for _, value := range parts {
+	err := f.elements(name, func(_ int, value json.RawMessage) error {
 		if value[0] != '{' {
-			return "", fmt.Errorf("%q has a part that is a %s; give a text, or parts with type and text", name, kindOf(value))
+			return fmt.Errorf("%q has a part that is a %s; give a text, or parts with type and text", name, kindOf(value))
 		}
 		part, err := decodeFields(value)
 		if err != nil {
-			return "", err
+			return err
 		}
 		kind, err := part.text("type")
 		if err != nil {
-			return "", err
+			return err
 		}
 		if kind != "text" || !part.has("text") {
-			return "", fmt.Errorf("%q has a part of the type %q, and only text is read", name, kind)
+			return fmt.Errorf("%q has a part of the type %q, and only text is read", name, kind)
 		}
 		text, err := part.text("text")
 		if err != nil {
-			return "", err
-		}
-		if err := part.unread("", text); err != nil {
-			return "", err
+			return err
 		}
 		out = append(out, text)
-	}
-	return strings.Join(out, "\n"), nil // as llama.cpp joins them
+		return part.unread("", text)
+	})
+	return strings.Join(out, "\n"), err // as llama.cpp joins them
 }
 
 // said is what is said in each turn.

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"os"
 
 	"github.com/ggufprune/ggufprune/engine"
@@ -82,7 +81,7 @@ func (b *BaseWriter) Window(rows [][]float32) error {
 		out[i] = quantizeRow(make([]byte, 0, 2*rowWords(b.shape.Vocab)), rows[i])
 	})
 	for i, row := range out {
-		if q := parseRow(row, b.shape.Vocab); !(q.scale >= 0 && q.scale <= logitRange && q.least <= 0 && q.least >= -math.MaxFloat32) {
+		if !parseRow(row, b.shape.Vocab).sound() {
 			return fmt.Errorf("%w: position %d of window %d", ErrNoNumbers, b.shape.Context/2+i, b.next)
 		}
 		if _, err := b.w.Write(row); err != nil {

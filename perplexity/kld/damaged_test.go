@@ -10,7 +10,7 @@ import (
 )
 
 // evenBase is a base file of two windows over 8 tokens, all of them as likely, and its shape.
-func evenBase(t *testing.T) ([]byte, BaseShape) {
+func evenBase(t testing.TB) ([]byte, BaseShape) {
 	t.Helper()
 	shape := BaseShape{Context: 8, Vocab: 8, Tokens: []int32{1, 2, 3, 4, 5, 6, 7, 0, 1, 2, 3, 4, 5, 6, 7, 0}}
 	var b bytes.Buffer
@@ -70,7 +70,12 @@ func TestDamagedTail(t *testing.T) {
 		"NaN scale":    func(last []byte) { binary.LittleEndian.PutUint32(last, math.Float32bits(float32(math.NaN()))) },
 		"another base": func(last []byte) { binary.LittleEndian.PutUint32(last[4:], math.Float32bits(-30)) },
 		"infinite":     func(last []byte) { binary.LittleEndian.PutUint32(last[4:], math.Float32bits(float32(math.Inf(1)))) },
-		"words of 0":   func(last []byte) { clear(last[8:]) },
+		"negative scale": func(last []byte) {
+			binary.LittleEndian.PutUint32(last, math.Float32bits(-1e38))
+			copy(last[10:], bytes.Repeat([]byte{0xff}, len(last)-10))
+			clear(last[4:10]) // all of the mass is on one token, which does not come
+		},
+		"words of 0": func(last []byte) { clear(last[8:]) },
 	} {
 		bad := bytes.Clone(file)
 		damage(bad[len(bad)-row:])

@@ -16,7 +16,7 @@ type position struct {
 	deltaP       float32 // change of that token's probability
 	sameTop      bool    // both find the same token likeliest
 
-	mass float32 // what the base's probabilities add up to, but for the least
+	mass float32 // what the base's probabilities add up to, but for the least; NaN where they are none
 }
 
 // comparePosition compares logits with the base's prediction of the same position, over the whole vocabulary, in the
@@ -45,6 +45,9 @@ func comparePosition(logits []float32, base quantizedRow, target engine.Token) p
 			p.mass += e
 			p.kld += float64(e * (lp - l + norm))
 		}
+	}
+	if !base.sound() { // with a scale below 0, one token may have all of the mass and the others less than nothing
+		p.mass = float32(math.NaN())
 	}
 	p.sameTop = best == baseBest
 	p.deltaP = expf(-p.nll) - expf(-p.baseNLL)

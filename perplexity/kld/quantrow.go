@@ -77,6 +77,11 @@ func parseRow(raw []byte, vocab int) quantizedRow {
 	}
 }
 
+// sound reports whether the row is one that quantizeRow can have written of numbers: the words count upwards from a log-probability.
+func (q quantizedRow) sound() bool {
+	return q.scale >= 0 && q.scale <= logitRange && q.least <= 0 && q.least >= -math.MaxFloat32
+}
+
 // logProb returns the log-probability of token t in nats.
 func (q quantizedRow) logProb(t engine.Token) float32 {
 	return q.scale*float32(binary.LittleEndian.Uint16(q.words[2*t:])) + q.least

@@ -19,6 +19,8 @@ const (
 	format    = "ggufprune-plan"
 	version   = 1
 	maxBlocks = 4096 // llama.cpp stops at 512 layers
+
+	maxElements = 4 * maxBlocks // of a list: the candidates of a step name each block a few times at most
 )
 
 // planJSON is the file, in the order of its fields. Scores are pointers: one that is missing counts as one that is null. Masks of
@@ -66,6 +68,9 @@ func Decode(data []byte) (*Plan, error) {
 	if len(data) > MaxSize {
 		return nil, fmt.Errorf("larger than %d MiB", MaxSize>>20)
 	}
+	if err := checkLists(data); err != nil {
+		return nil, err
+	}
 	// The version first: a newer one may well have fields that this one lacks.
 	var head struct {
 		Format  string `json:"format"`
@@ -94,6 +99,36 @@ func Decode(data []byte) (*Plan, error) {
 		return nil, fmt.Errorf("version %d has whole blocks only, but a mask keeps a part of one; write %d", version, partsVersion)
 	}
 	return p, p.validate()
+}
+
+// checkLists refuses lists and objects of more elements than a plan or an order has, before memory is taken for them: {} is two bytes, and a
+// step more than a hundred.
+func checkLists(data []byte) error {
+	var open []int // commas so far of each list or object around the place
+	for i := 0; i < len(data); i++ {
+		switch data[i] {
+		case '"':
+			for i++; i < len(data) && data[i] != '"'; i++ {
+				if data[i] == '\\' {
+					i++
+				}
+			}
+		case '[', '{':
+			if open = append(open, 0); len(open) > 10000 {
+				return nil // deeper than encoding/json reads
+			}
+		case ']', '}':
+			open = open[:max(0, len(open)-1)]
+		case ',':
+			if len(open) == 0 {
+				return nil // no JSON, which who reads it will say
+			}
+			if open[len(open)-1]++; open[len(open)-1] >= maxElements {
+				return fmt.Errorf("a list has more than %d elements; no model is like that", maxElements)
+			}
+		}
+	}
+	return nil
 }
 
 // explain says where in the file a JSON error is.

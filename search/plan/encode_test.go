@@ -76,21 +76,3 @@ func TestEvilPlans(t *testing.T) {
 		}
 	}
 }
-
-func FuzzDecodePlan(f *testing.F) {
-	data, err := sample(f, blockmask.Whole, 4).Encode()
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.Add(data)
-	f.Add([]byte(`{"format":"ggufprune-plan","version":1}`))
-	f.Fuzz(func(t *testing.T, data []byte) {
-		p, err := Decode(data)
-		if err != nil {
-			return
-		}
-		if _, err := p.Encode(); err != nil {
-			t.Errorf("a plan that was read cannot be written: %v", err)
-		}
-	})
-}

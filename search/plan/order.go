@@ -54,6 +54,9 @@ func DecodeOrder(data []byte) ([]blockmask.Block, error) {
 	if len(data) > MaxSize {
 		return nil, fmt.Errorf("larger than %d MiB", MaxSize>>20)
 	}
+	if err := checkLists(data); err != nil {
+		return nil, err
+	}
 	var keys map[string]json.RawMessage
 	if err := json.Unmarshal(data, &keys); err != nil {
 		var typ *json.UnmarshalTypeError

@@ -135,24 +135,3 @@ func TestPrefixOfAnOrder(t *testing.T) {
 		}
 	}
 }
-
-func FuzzDecodeOrder(f *testing.F) {
-	f.Add([]byte(`{"1": [["mha", 25]], "2": [["mlp", 7], ["mha", 25]]}`))
-	f.Fuzz(func(t *testing.T, text []byte) {
-		order, err := DecodeOrder(text)
-		if err != nil {
-			return
-		}
-		p := &Plan{}
-		for _, b := range order {
-			p.Steps = append(p.Steps, search.Step{Removed: blockmask.New(b)})
-		}
-		again, err := p.EncodeOrder()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got, err := DecodeOrder(again); err != nil || !slices.Equal(got, order) {
-			t.Errorf("%v became %v, %v", order, got, err)
-		}
-	})
-}

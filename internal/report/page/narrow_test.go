@@ -11,7 +11,7 @@ import (
 )
 
 // keep is an FFN that keeps n channels of those from 0 on.
-func keep(t *testing.T, layer, n int) blockmask.Cut {
+func keep(t testing.TB, layer, n int) blockmask.Cut {
 	t.Helper()
 	list := make([]int, n)
 	for i := range list {
@@ -25,7 +25,7 @@ func keep(t *testing.T, layer, n int) blockmask.Cut {
 }
 
 // narrowInput is a report of one step after which FFNs keep some of 40 channels; whole blocks go besides.
-func narrowInput(t *testing.T, whole ...blockmask.Block) Input {
+func narrowInput(t testing.TB, whole ...blockmask.Block) Input {
 	t.Helper()
 	in := exampleInput()
 	p := in.Plan
