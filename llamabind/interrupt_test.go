@@ -64,7 +64,7 @@ func TestCancelAndClose(t *testing.T) {
 			return err
 		}},
 		"token by token": {stock, func(ctx context.Context, s *llamabind.Session, _ []engine.Sequence) error {
-			for i := range 16 {
+			for i := range 6 {
 				err := s.Step(ctx, []engine.Next{{Token: 1, Seq: 0, Pos: i}, {Token: 2, Seq: 1, Pos: i}}, func(int, []float32) error { return nil })
 				if err != nil {
 					return err
@@ -224,7 +224,7 @@ func TestLogSideBySide(t *testing.T) {
 	}
 	for i := range 4 {
 		all.Go(func() {
-			for j := range 8 {
+			for j := range 100 {
 				miss(fmt.Sprintf("missing-%d-%d.gguf", i, j))
 			}
 		})

@@ -29,7 +29,7 @@ failed=
 # run PACKAGE FLAG...
 run() {
 	# shellcheck disable=SC2086 # a command and its arguments
-	${fixed[@]+"${fixed[@]}"} ${GOTEST:-go test} -overlay "$build/overlay.json" "${flags[@]}" "${@:2}" "$1" || failed=1
+	${fixed[@]+"${fixed[@]}"} ${GOTEST:-go test} -overlay "$build/overlay.json" ${flags[@]+"${flags[@]}"} "${@:2}" "$1" || failed=1
 }
 flags=("$@")
 # TestEdge builds a program of its own, with the link line of the usual build.
