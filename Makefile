@@ -41,7 +41,7 @@ FAULTBENCH ?=
 # Flags for make bench-real, such as: -m gemma.gguf -label gemma -time 30m -text wiki.test.raw -parts table,plot
 REALBENCH ?=
 
-.PHONY: help setup build demo peers test test-pure test-go test-race test-asan test-archs test-layouts test-ollama samebits bench bench-search bench-repair bench-width bench-real bench-paper bench-faults chromium shells test-report lint fuzz dist clean distclean
+.PHONY: help setup build demo peers test test-pure test-go test-race test-asan test-tsan test-archs test-layouts test-ollama samebits bench bench-search bench-repair bench-width bench-real bench-paper bench-faults chromium shells test-report lint fuzz dist clean distclean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -83,6 +83,9 @@ test-race: peers ## those of packages that know no llama.cpp once more, under th
 test-asan: setup ## those of the C++ shim under AddressSanitizer and UBSan (Linux, gcc or clang)
 	@ASAN_OPTIONS=detect_leaks=0 CGO_CFLAGS="-O1 -g" CGO_CXXFLAGS="-O1 -g -fsanitize=undefined -fno-sanitize-recover=all" CGO_LDFLAGS=-fsanitize=undefined \
 		$(GOTEST) $(GOTESTFLAGS) -asan ./llamabind
+
+test-tsan: ## those that interrupt llama.cpp while it computes, under ThreadSanitizer (Linux; builds it once more, some minutes)
+	@GOTEST="$(GOTEST)" bash scripts/test-tsan.sh $(GOTESTFLAGS)
 
 chromium: ## a Chromium for the tests of the report's page: Debian's package where there is none
 	@bash scripts/install-chromium.sh
@@ -151,4 +154,4 @@ clean: ## remove the program, keep llama.cpp
 	rm -f ggufprune
 
 distclean: clean ## remove llama.cpp's source and build, Ollama, and the Python of bench-paper, too
-	rm -rf third_party/llama.cpp/src third_party/llama.cpp/build third_party/ollama/bin third_party/ollama/include third_party/paper llamabind/link_generated.go
+	rm -rf third_party/llama.cpp/src third_party/llama.cpp/build third_party/llama.cpp/build-tsan third_party/ollama/bin third_party/ollama/include third_party/paper llamabind/link_generated.go llamabind/_link_*.go

@@ -7,7 +7,6 @@
 #include <cctype>
 #include <cstring>
 #include <memory>
-#include <mutex>
 #include <vector>
 
 namespace {
@@ -16,14 +15,14 @@ using bp::Error;
 using bp::guarded;
 using bp::guarded_value;
 
-bp_log_fn   log_sink = nullptr;
-std::mutex  log_mutex;
-std::string log_error;
+bp_log_fn log_sink = nullptr;
+
+// Of the call that runs on this thread: what others run meanwhile fails in their words.
+thread_local std::string log_error;
 
 void on_log(ggml_log_level level, const char * text, void *) {
     if (level == GGML_LOG_LEVEL_ERROR) {
         // The first error of a call says what went wrong, those after it only that something did.
-        std::lock_guard<std::mutex> lock(log_mutex);
         if (log_error.empty()) log_error = text;
         while (!log_error.empty() && isspace((unsigned char) log_error.back())) log_error.pop_back();
     }
@@ -46,15 +45,9 @@ namespace bp {
 
 thread_local LogTap * log_tap = nullptr;
 
-std::string first_log(const char * fallback) {
-    std::lock_guard<std::mutex> lock(log_mutex);
-    return log_error.empty() ? fallback : log_error;
-}
+std::string first_log(const char * fallback) { return log_error.empty() ? fallback : log_error; }
 
-void clear_log() {
-    std::lock_guard<std::mutex> lock(log_mutex);
-    log_error.clear();
-}
+void clear_log() { log_error.clear(); }
 
 } // namespace bp
 

@@ -2,19 +2,20 @@
 # Builds llama.cpp into third_party/llama.cpp/build.
 #   build-llama.sh          the libraries, and llamabind/link_generated.go which tells cgo how to link them
 #   build-llama.sh peers    llama.cpp's own tools, which tests compare with, and its architecture fixtures
+# LLAMA_BUILD=NAME builds into the folder NAME beside it, and writes llamabind/_link_NAME.go, which Go reads only through -overlay.
 # LLAMA_CMAKE_FLAGS is passed to CMake ("-DGGML_CUDA=ON"); CC and CXX are those that Go uses. JOBS limits the processes.
 # A second run with the same settings does nothing.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-build=$llama/build
-link=$root/llamabind/link_generated.go
+build=$llama/${LLAMA_BUILD:-build}
+link=$root/llamabind/${LLAMA_BUILD:+_}link_${LLAMA_BUILD:-generated}.go
 CC=${CC:-$(go env CC)} CXX=${CXX:-$(go env CXX)}
 export CC CXX
 read -ra cmake_flags <<<"${LLAMA_CMAKE_FLAGS:-}"
 
 settings() {
-	printf '%s\n' "$root" "$CC" "$CXX" "${LLAMA_CMAKE_FLAGS:-}"
-	cat "$llama"/{PIN,CMakeLists.txt,linkprobe.cpp,chatpeer.cpp} "$root/scripts/build-llama.sh" "$root"/scripts/cgolink/*.go
+	printf '%s\n' "$root" "$CC" "$CXX" "${LLAMA_CMAKE_FLAGS:-}" "${CFLAGS:-}" "${CXXFLAGS:-}"
+	cat "$llama"/{PIN,CMakeLists.txt,linkprobe.cpp,chatpeer.cpp,yield.h} "$root/scripts/build-llama.sh" "$root"/scripts/cgolink/*.go
 }
 key=$(settings | hash_of)
 
