@@ -3,6 +3,7 @@ package gguf
 import (
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -61,7 +62,10 @@ func TestShardsOfALongPath(t *testing.T) {
 		dir = filepath.Join(dir, strings.Repeat("d", 250))
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
-		t.Skip(err) // the file system has shorter names
+		if runtime.GOOS == "linux" {
+			t.Fatal(err)
+		}
+		t.Skip(err) // macOS allows no path of that length
 	}
 	path := filepath.Join(dir, "m-00001-of-99999.gguf")
 	if err := os.WriteFile(path, withKV("split.count", uint32(99999)), 0o644); err != nil {
