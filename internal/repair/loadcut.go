@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 
+	"github.com/ggufprune/ggufprune/engine"
 	"github.com/ggufprune/ggufprune/fit"
 	"github.com/ggufprune/ggufprune/gguf"
 	"github.com/ggufprune/ggufprune/internal/progress"
@@ -47,10 +48,21 @@ func spread16(s *source.Source, n fit.Narrowed, typ gguf.Type) ([]byte, error) {
 	if !ok {
 		return nil, fmt.Errorf("it is not in the file")
 	}
-	in, out, kept := int(t.Dims[0]), int(t.Dims[1]), n.Kept.Len()
-	narrow := make([]float32, out*kept)
-	if err := s.Spec.Engine.ToFloat(uint32(typ), n.Data, narrow); err != nil {
+	return spreadAs(s.Spec.Engine, n, typ, gguf.F16, int(t.Dims[0]), int(t.Dims[1]))
+}
+
+// spreadAs decodes the columns that are kept of a matrix of out rows of in, and encodes it with zeros for the others.
+func spreadAs(c engine.Codec, n fit.Narrowed, from, to gguf.Type, in, out int) ([]byte, error) {
+	narrow, full := make([]float32, out*n.Kept.Len()), make([]float32, out*in)
+	if err := c.ToFloat(uint32(from), n.Data, narrow); err != nil {
 		return nil, err
 	}
-	return s.Spec.Engine.FromFloat(uint32(gguf.F16), withZeros(narrow, n.Kept, in, out), in, nil)
+	at := 0
+	for o := range out {
+		for i := range n.Kept.All() {
+			full[o*in+i] = narrow[at]
+			at++
+		}
+	}
+	return c.FromFloat(uint32(to), full, in, nil)
 }

@@ -144,21 +144,9 @@ func (p Projections) Spread(q *fit.Projection, n fit.Narrowed) ([]byte, error) {
 	if !ok || to.BlockSize() > 1 {
 		return nil, nil
 	}
-	narrow, err := p.Decode(&fit.Projection{Name: q.Name, In: n.Kept.Len(), Out: q.Out}, n.Data)
-	if err != nil {
-		return nil, err
+	t, ok := p.file.Tensor(q.Name)
+	if !ok {
+		return nil, fmt.Errorf("%s is not in the file", q.Name)
 	}
-	return p.codec.FromFloat(uint32(to), withZeros(narrow, n.Kept, q.In, q.Out), q.In, nil)
-}
-
-// withZeros is rows of narrow weights with zeros for the columns that are not kept, in rows of in.
-func withZeros(narrow []float32, kept blockmask.Indices, in, out int) []float32 {
-	full, at := make([]float32, out*in), 0
-	for o := range out {
-		for c := range kept.All() {
-			full[o*in+c] = narrow[at]
-			at++
-		}
-	}
-	return full
+	return spreadAs(p.codec, n, p.typeOf(t), to, q.In, q.Out)
 }
