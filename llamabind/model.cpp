@@ -17,7 +17,7 @@ using bp::guarded_value;
 
 bp_log_fn log_sink = nullptr;
 
-// Of the call that runs on this thread: what others run meanwhile fails in their words.
+// The first error that llama.cpp logs during a call, on the thread that makes it: calls on other threads have their own.
 thread_local std::string log_error;
 
 void on_log(ggml_log_level level, const char * text, void *) {
