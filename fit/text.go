@@ -8,8 +8,23 @@ import (
 	"github.com/ggufprune/ggufprune/perplexity"
 )
 
-// heldShare: one of so many sequences is held back from the fit, to choose by.
-const heldShare = 4
+// least is how many sequences of a text there must be: one of them is held back.
+const least = 4
+
+// Held reports whether the i-th sequence of a text is held back from the fit, to choose by.
+type Held func(i int) bool
+
+// Quarter holds back a quarter of a text.
+func Quarter(i int) bool { return i%4 == 3 }
+
+// Few holds back a quarter of a short text, and ever less of a long one, down to a sixteenth: many positions choose no better, and what
+// is held back is not fitted.
+func Few(i int) bool {
+	if i < 8 {
+		return Quarter(i)
+	}
+	return i%16 == 15
+}
 
 // Material is a kind of text, and its part of all positions. A text that has less gives what it has.
 type Material struct {
@@ -36,7 +51,7 @@ func (p *Pieces) Positions() int {
 
 // Cut cuts materials into sequences of length tokens, with BOS in front where the model wants it: about so many positions in all, drawn
 // by seed; fewer positions are a part of more. A batch has up to nSeq sequences. The last target of a sequence is arbitrary.
-func Cut(tok engine.Tokenizer, all []Material, length, positions, nSeq int, seed uint64) (*Pieces, error) {
+func Cut(tok engine.Tokenizer, all []Material, held Held, length, positions, nSeq int, seed uint64) (*Pieces, error) {
 	var parts [2][]engine.Sequence
 	out := new(Pieces)
 	for kind, c := range all {
@@ -50,9 +65,9 @@ func Cut(tok engine.Tokenizer, all []Material, length, positions, nSeq int, seed
 			step--
 		}
 		there := len(stream) / step
-		n := min(there, max(heldShare, int(c.Share*float64(positions)+1e-6)/length))
-		if n < heldShare {
-			return nil, fmt.Errorf("%s is too short for a repair: it has %d tokens, %d are needed; give more text", c.Name, len(stream), heldShare*step)
+		n := min(there, max(least, int(c.Share*float64(positions)+1e-6)/length))
+		if n < least {
+			return nil, fmt.Errorf("%s is too short for a repair: it has %d tokens, %d are needed; give more text", c.Name, len(stream), least*step)
 		}
 		rng := rand.New(rand.NewPCG(seed, uint64(len(stream))))
 		for i, piece := range rng.Perm(there)[:n] {
@@ -64,7 +79,7 @@ func Cut(tok engine.Tokenizer, all []Material, length, positions, nSeq int, seed
 			q.Tokens = append(q.Tokens, stream[at:at+step]...)
 			q.Targets = append(append(q.Targets, q.Tokens[1:]...), 0)
 			part := 0
-			if i%heldShare == heldShare-1 {
+			if held(i) {
 				part = 1
 				out.HeldOf = append(out.HeldOf, kind)
 			}
@@ -75,13 +90,13 @@ func Cut(tok engine.Tokenizer, all []Material, length, positions, nSeq int, seed
 	return out, nil
 }
 
-// Batches is [Cut] with as many positions of each text.
+// Batches is [Cut] with as many positions of each text, a quarter of which are held back.
 func Batches(tok engine.Tokenizer, texts []*perplexity.Corpus, length, positions, nSeq int, seed uint64) (fit, held [][]engine.Sequence, err error) {
 	var all []Material
 	for _, c := range texts {
 		all = append(all, Material{Corpus: c, Share: 1 / float64(len(texts))})
 	}
-	p, err := Cut(tok, all, length, positions, nSeq, seed)
+	p, err := Cut(tok, all, Quarter, length, positions, nSeq, seed)
 	if err != nil {
 		return nil, nil, err
 	}

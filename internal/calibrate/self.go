@@ -31,7 +31,7 @@ func (w maker) writeSelf(ctx context.Context) (*perplexity.Corpus, *plan.SelfTex
 	}
 	o := selftext.Options{
 		Documents: documents, Tokens: w.text.Context, Temperature: w.Temperature, Seed: w.text.Seed,
-		Frame: frame,
+		Frames: [][][]engine.Token{frame},
 	}
 	if o.Tokens < 2*len(frame[0]) {
 		return nil, nil, fmt.Errorf("a context of %d tokens has no room for the model's own text; give a larger -c", o.Tokens)

@@ -50,3 +50,22 @@ func passages(text []byte) (out []string) {
 	}
 	return out
 }
+
+// What is asked comes from two kinds of text in turns, without its answers.
+func TestQuestions(t *testing.T) {
+	t.Parallel()
+	questions, err := Questions()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(questions) < 300 {
+		t.Errorf("%d questions", len(questions))
+	}
+	seen := map[string]bool{}
+	for _, q := range questions {
+		if strings.TrimSpace(q) == "" || strings.Contains(q, "### Response") || seen[q] {
+			t.Errorf("%q is empty, has its answer in it, or comes twice", q)
+		}
+		seen[q] = true
+	}
+}

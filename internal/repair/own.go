@@ -2,10 +2,12 @@ package repair
 
 import (
 	"context"
+	"slices"
 
 	"github.com/ggufprune/ggufprune/engine"
 	"github.com/ggufprune/ggufprune/fit"
 	"github.com/ggufprune/ggufprune/internal/calibrate"
+	"github.com/ggufprune/ggufprune/internal/corpus"
 	"github.com/ggufprune/ggufprune/internal/progress"
 	"github.com/ggufprune/ggufprune/internal/selftext"
 	"github.com/ggufprune/ggufprune/internal/source"
@@ -41,28 +43,20 @@ func LoadOwn(ctx context.Context, s *source.Source, q Request, sink progress.Sin
 	if len(q.Options.Files) > 0 {
 		return none, nil
 	}
-	var frames [][][]engine.Token
-	if first, ok := selftext.Beginning(s.Model); ok {
-		frames = append(frames, [][]engine.Token{{first}})
-	}
-	if s.Model.Info().ChatTemplate != "" {
-		if frame, err := calibrate.ChatFrame(s); err == nil {
-			frames = append(frames, frame)
-		}
-	}
 	length := source.DefaultContext(q.Text.Context, s.Model.Info())
+	forms, err := ownForms(s, length)
+	if err != nil {
+		return nil, err
+	}
 	total := max(ownLeast*length, OwnTokens(q.Options, q.Options.Tokens))
 	bar := sink.Start("the model writes text for the fit", int64(total))
 	defer bar.Stop()
 	var texts []string
 	var why error
-	for i, frame := range frames {
-		if 2*len(frame[0]) > length {
-			continue
-		}
+	for i, frames := range forms {
 		written, err := selftext.Texts(ctx, s.Model, s.Spec.Session(1, length, true), selftext.Options{
-			Total: total / len(frames), Tokens: length, Temperature: 1, Seed: q.Text.Seed, Frame: frame,
-		}, func(tokens int) { bar.Set(int64((i*total+min(total, tokens))/len(frames)), "") })
+			Total: total / len(forms), Tokens: length, Temperature: 1, Seed: q.Text.Seed, Frames: frames,
+		}, func(tokens int) { bar.Set(int64((i*total+min(total, tokens))/len(forms)), "") })
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
@@ -73,7 +67,7 @@ func LoadOwn(ctx context.Context, s *source.Source, q Request, sink progress.Sin
 	}
 	own := perplexity.Special(OwnText, texts)
 	if len(texts) > 0 {
-		_, why = fit.Cut(s.Model, []fit.Material{{Corpus: own, Share: 1}}, length, total, 1, 0)
+		_, why = fit.Cut(s.Model, []fit.Material{{Corpus: own, Share: 1}}, fit.Few, length, total, 1, 0)
 	}
 	if why != nil {
 		sink.Notef("the fit does without text of the model's own: %v", why)
@@ -83,4 +77,38 @@ func LoadOwn(ctx context.Context, s *source.Source, q Request, sink progress.Sin
 	}
 	sink.Notef("the model wrote %d texts for the fit, the first: %s", len(texts), selftext.Excerpt(texts[0]))
 	return own, nil
+}
+
+// ownForms are the forms of what a model writes: texts from their beginning on; and, where it has a chat template that works,
+// conversations whose both sides it makes up, and answers to what the built-in texts ask.
+func ownForms(s *source.Source, length int) (out [][][][]engine.Token, err error) {
+	if first, ok := selftext.Beginning(s.Model); ok {
+		out = append(out, [][][]engine.Token{{{first}}})
+	}
+	if s.Model.Info().ChatTemplate == "" {
+		return out, nil
+	}
+	chat, err := calibrate.ChatFrame(s)
+	if err != nil || 2*len(chat[0]) > length {
+		return out, nil //nolint:nilerr // no conversations, then
+	}
+	questions, err := corpus.Questions()
+	if err != nil {
+		return nil, err
+	}
+	var asked [][][]engine.Token
+	for _, question := range questions {
+		tokens, err := s.Model.Tokenize(question, false, false)
+		if err != nil {
+			return nil, err
+		}
+		if frame := slices.Concat(chat[0], tokens, chat[1]); 2*len(frame) <= length {
+			asked = append(asked, [][]engine.Token{frame})
+		}
+	}
+	out = append(out, [][][]engine.Token{chat})
+	if len(asked) > 0 {
+		out = append(out, asked)
+	}
+	return out, nil
 }

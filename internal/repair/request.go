@@ -27,7 +27,7 @@ type Options struct {
 }
 
 // DefaultTokens is how many positions a repair is fitted on and chosen by.
-const DefaultTokens = 65536
+const DefaultTokens = 81920
 
 // repairBatch is how many positions run at once.
 const repairBatch = 1024

@@ -60,8 +60,10 @@ type text struct {
 // open cuts the text of a repair, or of a fit of channels, into pieces, and opens a session for them.
 func (q Request) open(ctx context.Context, s *source.Source, channels bool) (*text, error) {
 	m := new(text)
+	held := fit.Quarter // of which no more is lost in the end: a repair fits all of the text when it has chosen
 	var err error
 	if channels {
+		held = fit.Few
 		m.materials, err = q.Materials()
 	} else {
 		var texts []*perplexity.Corpus
@@ -73,7 +75,7 @@ func (q Request) open(ctx context.Context, s *source.Source, channels bool) (*te
 	}
 	length := source.DefaultContext(q.Text.Context, s.Model.Info())
 	m.nSeq = max(1, repairBatch/length)
-	if m.pieces, err = fit.Cut(s.Model, m.materials, length, q.Options.Tokens, m.nSeq, q.Text.Seed); err != nil {
+	if m.pieces, err = fit.Cut(s.Model, m.materials, held, length, q.Options.Tokens, m.nSeq, q.Text.Seed); err != nil {
 		return nil, err
 	}
 	if m.session, err = s.Session(ctx, m.nSeq, length); err != nil {

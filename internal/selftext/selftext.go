@@ -20,9 +20,9 @@ type Options struct {
 	Temperature float64 // of the sampling; 1 is the model's own distribution
 	Seed        uint64
 
-	// Frame is what is given of a document: the model writes after each part until it ends its turn. The first part
-	// is not empty: there is no token without one before it.
-	Frame [][]engine.Token
+	// Frames are taken in turns. A frame is what is given of a document: the model writes after each part until it ends its
+	// turn. The first part is not empty: there is no token without one before it.
+	Frames [][][]engine.Token
 	// Ends reports whether a token ends a turn. It is not kept: what follows a turn is in the frame.
 	Ends func(engine.Token) bool
 }
@@ -83,7 +83,8 @@ func (w *writer) begin() *document {
 	if good >= w.Documents || w.Total > 0 && tokens >= w.Total || len(w.begun) >= maxTries*w.Documents {
 		return nil
 	}
-	d := &document{rng: rand.New(rand.NewPCG(w.Seed, uint64(len(w.begun)+1))), given: w.Frame[0]}
+	frame := w.Frames[len(w.begun)%len(w.Frames)]
+	d := &document{rng: rand.New(rand.NewPCG(w.Seed, uint64(len(w.begun)+1))), frame: frame, given: frame[0]}
 	w.begun = append(w.begun, d)
 	return d
 }
@@ -112,6 +113,7 @@ func (w *writer) documents() [][]engine.Token {
 type document struct {
 	rng    *rand.Rand
 	tokens []engine.Token
+	frame  [][]engine.Token
 	given  []engine.Token // of the frame, still to come
 	part   int            // of the frame
 	turn   int            // tokens of the turn so far
@@ -147,9 +149,9 @@ func (d *document) see(logits []float32, o Options) {
 		return
 	}
 	d.next = Sample(logits, o.Temperature, d.rng.Float64())
-	last := d.part+1 == len(o.Frame)
+	last := d.part+1 == len(d.frame)
 	// An asking turn that finds no end gets one, so that there is room for the answer.
-	if !o.Ends(d.next) && (last || d.turn < o.Tokens/(2*len(o.Frame))) {
+	if !o.Ends(d.next) && (last || d.turn < o.Tokens/(2*len(d.frame))) {
 		d.turn++
 		d.written++
 		return
@@ -160,7 +162,7 @@ func (d *document) see(logits []float32, o Options) {
 	}
 	d.part++
 	d.turn = 0
-	d.given = o.Frame[d.part]
+	d.given = d.frame[d.part]
 }
 
 // Sample returns a token drawn from the softmax of logits at a temperature by u, which is uniform in [0, 1). At temperature 0 it is

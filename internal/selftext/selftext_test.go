@@ -57,7 +57,7 @@ func write(t *testing.T, f *fake, o Options) ([][]engine.Token, error) {
 // Documents have their frame, are the same for the same seed whatever is written beside them, and others for another seed.
 func TestWrite(t *testing.T) {
 	t.Parallel()
-	o := Options{Documents: 7, Tokens: 40, Parallel: 1, Temperature: 1, Seed: 5, Frame: [][]engine.Token{{1, 7}, {9, 9, 1}}}
+	o := Options{Documents: 7, Tokens: 40, Parallel: 1, Temperature: 1, Seed: 5, Frames: [][][]engine.Token{{{1, 7}, {9, 9, 1}}}}
 	alone, err := write(t, &fake{stop: 3}, o)
 	if err != nil || len(alone) != 7 {
 		t.Fatalf("%d documents, %v", len(alone), err)
@@ -68,7 +68,7 @@ func TestWrite(t *testing.T) {
 		}
 		found := false
 		for i := range len(d) - 2 {
-			found = found || i >= 2 && reflect.DeepEqual(d[i:i+3], o.Frame[1])
+			found = found || i >= 2 && reflect.DeepEqual(d[i:i+3], o.Frames[0][1])
 		}
 		if !found {
 			t.Errorf("%v lacks the second part of the frame", d)
@@ -88,7 +88,7 @@ func TestWrite(t *testing.T) {
 
 func TestWriteFails(t *testing.T) {
 	t.Parallel()
-	o := Options{Documents: 3, Tokens: 40, Parallel: 2, Temperature: 1, Frame: [][]engine.Token{{1}}}
+	o := Options{Documents: 3, Tokens: 40, Parallel: 2, Temperature: 1, Frames: [][][]engine.Token{{{1}}}}
 	if _, err := write(t, &fake{stop: 100}, o); err == nil {
 		t.Error("a model that only ends texts wrote some")
 	}

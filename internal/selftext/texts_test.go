@@ -73,7 +73,7 @@ func TestSpell(t *testing.T) {
 // Where tokens are counted, no more documents are begun than may be needed, and they are the first ones of an endless row.
 func TestTotal(t *testing.T) {
 	t.Parallel()
-	o := Options{Documents: 100, Tokens: 40, Parallel: 4, Temperature: 1, Seed: 5, Frame: [][]engine.Token{{1}}, Total: 150}
+	o := Options{Documents: 100, Tokens: 40, Parallel: 4, Temperature: 1, Seed: 5, Frames: [][][]engine.Token{{{1}}}, Total: 150}
 	got, err := write(t, new(fake), o)
 	if err != nil {
 		t.Fatal(err)

@@ -17,7 +17,6 @@ import (
 	"github.com/ggufprune/ggufprune/fit"
 	"github.com/ggufprune/ggufprune/internal/bench/machine"
 	"github.com/ggufprune/ggufprune/internal/randmodel"
-	"github.com/ggufprune/ggufprune/internal/repair"
 	"github.com/ggufprune/ggufprune/perplexity"
 )
 
@@ -130,10 +129,13 @@ func costOf(ctx context.Context, r *rig) error {
 	return nil
 }
 
+// usualTokens are the positions of a repair that docs/BENCHMARKS.md has figures of.
+const usualTokens = 65536
+
 // project scales the parts of the cost to the big shape, by the multiplications that they take.
 func project(shape randmodel.Shape, res *fit.Result, s spent, rest float64) {
 	const kept, before = 40, 16 // blocks that are repaired, and whole ones before the first gap: a quarter of 64 went, behind a quarter
-	tokens := float64(repair.DefaultTokens)
+	tokens := float64(usualTokens)
 	var there, hereProducts, thereProducts float64
 	for _, b := range res.Blocks {
 		hereProducts += productMults(shape, b.Block.Kind, float64(res.Positions))

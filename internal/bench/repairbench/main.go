@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"github.com/ggufprune/ggufprune/internal/find"
-	"github.com/ggufprune/ggufprune/internal/repair"
 )
 
 // parts are what can be measured.
@@ -29,7 +28,7 @@ func Run(ctx context.Context, args []string) error {
 	fs.IntVar(&o.window, "c", 256, "tokens of a sequence")
 	fs.IntVar(&o.threads, "t", 2, "threads")
 	fs.IntVar(&o.judge, "judge", 64, "sequences of each text to judge on")
-	fs.IntVar(&o.tokens, "repair-tokens", repair.DefaultTokens, "positions of a repair")
+	fs.IntVar(&o.tokens, "repair-tokens", usualTokens, "positions of a repair")
 	fs.IntVar(&o.awareTokens, "aware-tokens", find.AwareTokens, "positions that searches of the part aware are calibrated on")
 	fs.Uint64Var(&o.from, "from", 1, "the first sample's seed")
 	fs.IntVar(&o.shape, "shape", 0, "internal: of the part costof")

@@ -1,0 +1,71 @@
+package fit_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/ggufprune/ggufprune/engine"
+	"github.com/ggufprune/ggufprune/fit"
+	"github.com/ggufprune/ggufprune/perplexity"
+)
+
+// words is a tokenizer whose tokens are the words of a text, by their position.
+type words struct{ engine.Tokenizer }
+
+func (words) AddBOS() bool      { return false }
+func (words) BOS() engine.Token { return -1 }
+func (words) Tokenize(text string, _, _ bool) ([]engine.Token, error) {
+	out := make([]engine.Token, len(strings.Fields(text)))
+	for i := range out {
+		out[i] = engine.Token(i)
+	}
+	return out, nil
+}
+
+// Of a long text less is held back than of a short one, nothing is in both parts, and fewer positions are a part of more.
+func TestCut(t *testing.T) {
+	t.Parallel()
+	const length = 5
+	text := perplexity.Special("words", []string{strings.Repeat("w ", 200*length)})
+	cut := func(held fit.Held, sequences int) (fitted, back []engine.Token) {
+		p, err := fit.Cut(words{}, []fit.Material{{Corpus: text, Share: 1}}, held, length, sequences*length, 7, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if p.Positions() != sequences*length {
+			t.Errorf("%d positions of %d sequences", p.Positions(), sequences)
+		}
+		starts := func(batches [][]engine.Sequence) (out []engine.Token) {
+			for _, batch := range batches {
+				for _, q := range batch {
+					out = append(out, q.Tokens[0])
+				}
+			}
+			return out
+		}
+		fitted, back = starts(p.Fit), starts(p.Held)
+		if all := slices.Concat(fitted, back); len(p.HeldOf) != len(back) || len(slices.Compact(slices.Sorted(slices.Values(all)))) != sequences {
+			t.Errorf("%d sequences: %d fitted, %d held back, of %d kinds", sequences, len(fitted), len(back), len(p.HeldOf))
+		}
+		return fitted, back
+	}
+	for _, tt := range []struct {
+		sequences, quarter, few int
+	}{{4, 1, 1}, {8, 2, 2}, {16, 4, 3}, {160, 40, 12}} {
+		fitted, back := cut(fit.Quarter, tt.sequences)
+		if len(back) != tt.quarter {
+			t.Errorf("a quarter of %d sequences is %d", tt.sequences, len(back))
+		}
+		fittedMore, backMore := cut(fit.Quarter, tt.sequences+20)
+		if !slices.Equal(fittedMore[:len(fitted)], fitted) || !slices.Equal(backMore[:len(back)], back) {
+			t.Errorf("%d sequences are no part of more", tt.sequences)
+		}
+		if _, back = cut(fit.Few, tt.sequences); len(back) != tt.few {
+			t.Errorf("few of %d sequences are %d", tt.sequences, len(back))
+		}
+	}
+	if _, err := fit.Cut(words{}, []fit.Material{{Corpus: perplexity.Special("short", []string{"w w w"}), Share: 1}}, fit.Few, length, 100, 7, 1); err == nil {
+		t.Error("a text of three words was cut")
+	}
+}
