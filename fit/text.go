@@ -29,7 +29,29 @@ func Few(i int) bool {
 // Material is a kind of text, and its part of all positions. A text that has less gives what it has.
 type Material struct {
 	*perplexity.Corpus
-	Share float64
+	Share    float64
+	Optional bool // left out by [Enough] where it is too short
+}
+
+// Enough returns the materials without the optional ones that are too short for sequences of length tokens. The others have their share.
+func Enough(tok engine.Tokenizer, all []Material, length int) ([]Material, error) {
+	var out []Material
+	share := 0.0
+	for _, c := range all {
+		stream, err := c.Stream(tok)
+		if err != nil {
+			return nil, fmt.Errorf("tokenize %s: %w", c.Name, err)
+		}
+		if c.Optional && len(stream) < least*length {
+			continue
+		}
+		share += c.Share
+		out = append(out, c)
+	}
+	for i := range out {
+		out[i].Share /= share
+	}
+	return out, nil
 }
 
 // Pieces are sequences of one length, in batches.
@@ -55,7 +77,7 @@ func Cut(tok engine.Tokenizer, all []Material, held Held, length, positions, nSe
 	var parts [2][]engine.Sequence
 	out := new(Pieces)
 	for kind, c := range all {
-		stream, err := tok.Tokenize(c.Text(), false, c.AllSpecial())
+		stream, err := c.Stream(tok)
 		if err != nil {
 			return nil, fmt.Errorf("tokenize %s: %w", c.Name, err)
 		}

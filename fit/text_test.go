@@ -1,6 +1,7 @@
 package fit_test
 
 import (
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -67,5 +68,25 @@ func TestCut(t *testing.T) {
 	}
 	if _, err := fit.Cut(words{}, []fit.Material{{Corpus: perplexity.Special("short", []string{"w w w"}), Share: 1}}, fit.Few, length, 100, 7, 1); err == nil {
 		t.Error("a text of three words was cut")
+	}
+}
+
+// Texts that come with the program are left out where sequences are too long for them, and the others share what they had.
+func TestEnough(t *testing.T) {
+	t.Parallel()
+	text := func(name string, n int) *perplexity.Corpus {
+		return perplexity.Special(name, []string{strings.Repeat("w ", n)})
+	}
+	all := []fit.Material{
+		{Corpus: text("user's", 30), Share: 0.5},
+		{Corpus: text("long", 400), Share: 0.25, Optional: true},
+		{Corpus: text("short", 39), Share: 0.25, Optional: true},
+	}
+	got, err := fit.Enough(words{}, all, 10)
+	if err != nil || len(got) != 2 || got[0].Name != "user's" || math.Abs(got[0].Share-2./3) > 1e-9 || math.Abs(got[1].Share-1./3) > 1e-9 {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if got, err = fit.Enough(words{}, all, 9); err != nil || len(got) != 3 || got[2].Share != 0.25 {
+		t.Errorf("%+v, %v", got, err)
 	}
 }

@@ -3,6 +3,7 @@ package perplexity
 import (
 	"errors"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -122,6 +123,24 @@ func TestBOSOnce(t *testing.T) {
 		}
 		if got := set.Sequences[0].Tokens[:len(tt.want)]; !reflect.DeepEqual(got, tt.want) {
 			t.Errorf("%+v: %v", tt, got)
+		}
+	}
+}
+
+// A text is one stream of tokens, in which only what a template has rendered has special tokens.
+func TestStream(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		special []bool
+		want    []engine.Token
+	}{
+		{[]bool{true, true}, []engine.Token{1, 'a', '\n', '\n', 1, 'b'}},
+		{[]bool{false, true}, []engine.Token{'<', 's', '>', 'a', '\n', '\n', 1, 'b'}},
+		{nil, []engine.Token{'<', 's', '>', 'a', '\n', '\n', '<', 's', '>', 'b'}},
+	} {
+		c := &Corpus{Name: "c", Documents: []string{"<s>a", "<s>b"}, special: tt.special}
+		if got, err := c.Stream(specials{bos: true}); err != nil || !slices.Equal(got, tt.want) {
+			t.Errorf("special %v: %v, %v", tt.special, got, err)
 		}
 	}
 }

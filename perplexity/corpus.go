@@ -30,7 +30,10 @@ type Corpus struct {
 }
 
 // Text returns the whole corpus as one text, documents separated by an empty line.
-func (c *Corpus) Text() string { return strings.Join(c.Documents, "\n\n") }
+func (c *Corpus) Text() string { return strings.Join(c.Documents, documentsApart) }
+
+// documentsApart is what stands between documents that are one text.
+const documentsApart = "\n\n"
 
 // Format says how a corpus file is read.
 type Format string

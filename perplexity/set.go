@@ -183,6 +183,24 @@ func ordered(n int, seed uint64) []int {
 	return order
 }
 
+// Stream returns the tokens of all documents as one text, with nothing put in front or behind. Between documents stands an empty line.
+func (c *Corpus) Stream(tok engine.Tokenizer) (out []engine.Token, err error) {
+	if all := c.AllSpecial(); all || !slices.Contains(c.special, true) {
+		return tok.Tokenize(c.Text(), false, all)
+	}
+	for i, doc := range c.Documents {
+		if i > 0 {
+			doc = documentsApart + doc
+		}
+		tokens, err := tok.Tokenize(doc, false, c.parsesSpecial(i))
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, tokens...)
+	}
+	return out, nil
+}
+
 // tokenize returns the tokens of document i, with BOS in front where the model wants it: once, also where a template has
 // written it already.
 func (c *Corpus) tokenize(i int, tok engine.Tokenizer) ([]engine.Token, error) {

@@ -148,6 +148,16 @@ func TestChat(t *testing.T) {
 			if out.Held != nil || out.Self != nil {
 				t.Errorf("held %v, self %v", out.Held, out.Self)
 			}
+			if c.text.Convention != perplexity.Windows { // a fit sees what a search sees
+				text, err := c.text.Read()
+				if err != nil {
+					t.Fatal(err)
+				}
+				fitted := InTemplate(open(t, chatty{template: c.template}), c.mode, text)
+				if strings.HasSuffix(fitted.Name, Rendered) != c.used || strings.HasPrefix(fitted.Text(), "user: ") != c.used {
+					t.Errorf("%s begins %.20q, want rendered %v", fitted.Name, fitted.Text(), c.used)
+				}
+			}
 			left := 40
 			switch {
 			case c.text.Convention == perplexity.Windows || c.text.File != tinyText:

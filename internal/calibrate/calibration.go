@@ -174,9 +174,31 @@ func (m maker) applyChat(c *perplexity.Corpus) (_ *perplexity.Corpus, used bool,
 		m.sink.Warnf("%d of %d documents are left out, the model's chat template refuses them: %s", refused, len(c.Documents), chatReason(why))
 	}
 	m.sink.Notef("the text's conversations are in the model's chat template (--chat off leaves it out)")
-	out.Name = c.Name + " (chat template)"
+	out.Name = c.Name + Rendered
 	return out, true, nil
 }
+
+// InTemplate returns the text with its conversations in the model's chat template, as a search sees them; c itself where it has none, where
+// the template cannot be used, or with [ChatOff]. Conversations that the template refuses are left out.
+func InTemplate(src *source.Source, mode Chat, c *perplexity.Corpus) *perplexity.Corpus {
+	if mode == ChatOff || c.Conversations() == 0 || src.Model.Info().ChatTemplate == "" {
+		return c
+	}
+	chat, err := openChat(src)
+	if err != nil {
+		return c
+	}
+	defer chat.Close()
+	out, refused, _ := c.Chat(func(turns []engine.Message) (string, error) { return chat.Apply(turns, false) })
+	if refused == c.Conversations() {
+		return c
+	}
+	out.Name += Rendered
+	return out
+}
+
+// Rendered is added to the name of a text whose conversations are in the model's chat template.
+const Rendered = " (chat template)"
 
 // openChat parses the model's chat template.
 func openChat(src *source.Source) (engine.ChatTemplate, error) {

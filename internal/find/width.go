@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/ggufprune/ggufprune/blockmask"
@@ -14,7 +15,6 @@ import (
 	"github.com/ggufprune/ggufprune/layout"
 	"github.com/ggufprune/ggufprune/perplexity"
 	"github.com/ggufprune/ggufprune/search"
-	"github.com/ggufprune/ggufprune/search/plan"
 )
 
 // narrow narrows FFNs as far as the goal asks. The plan has one step, whose mask says which channels stay. The session is closed on the
@@ -86,14 +86,11 @@ func (f *finder) narrow(ctx context.Context, calib *calibrate.Calibration, n *na
 		return nil, err
 	}
 	p.Shapes = got.Shapes
-	for _, k := range got.Fitted.Kinds {
-		p.Kinds = append(p.Kinds, plan.Kind{Name: k.Name, Sequences: k.Sequences, Before: k.Before, After: k.After})
-	}
 	spoilt, err := f.kindsOf(ctx, got.Removed, others)
 	if err != nil {
 		return nil, err
 	}
-	p.Kinds = append(p.Kinds, spoilt...)
+	p.Kinds = slices.Concat(got.Fitted.Kinds, spoilt)
 	p.Tasks, err = n.Accuracy(ctx, got.Removed)
 	if ctx.Err() != nil {
 		return nil, ctx.Err()

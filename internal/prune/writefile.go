@@ -48,6 +48,11 @@ func (w *fileWriter) write(ctx context.Context, blocks []layout.Block, removed b
 	if err != nil {
 		return err
 	}
+	if out.Plan != nil && !w.searched { // what it says of kinds of text and tasks was of another fit
+		anew := *out.Plan
+		anew.Kinds, anew.Tasks = done.Kinds, nil
+		out.Plan = &anew
+	}
 	return w.writeFitted(ctx, blocks, removed, done, p, out)
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/fit"
+	"github.com/ggufprune/ggufprune/internal/calibrate"
 	"github.com/ggufprune/ggufprune/internal/corpus"
 	"github.com/ggufprune/ggufprune/internal/format"
 	"github.com/ggufprune/ggufprune/internal/progress"
@@ -34,9 +35,9 @@ func Expected(s *source.Source, r Options, t corpus.Text, blocks []layout.Block,
 	if !r.Wanted() {
 		return nil
 	}
-	names := []string{corpus.BuiltIn, filepath.Base(t.File)}
+	names := []string{corpus.BuiltIn, filepath.Base(t.File) + calibrate.Rendered}
 	for _, file := range r.Files {
-		names = append(names, filepath.Base(file))
+		names = append(names, filepath.Base(file)+calibrate.Rendered)
 	}
 	if removed.WholeBlocks() != nil {
 		names = append(names, OwnText)

@@ -7,12 +7,14 @@ import (
 	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/fit"
 	"github.com/ggufprune/ggufprune/gguf"
+	"github.com/ggufprune/ggufprune/internal/calibrate"
 	"github.com/ggufprune/ggufprune/internal/corpus"
 	"github.com/ggufprune/ggufprune/internal/repairlog"
 	"github.com/ggufprune/ggufprune/internal/retype"
 	"github.com/ggufprune/ggufprune/internal/source"
 	"github.com/ggufprune/ggufprune/layout"
 	"github.com/ggufprune/ggufprune/perplexity"
+	"github.com/ggufprune/ggufprune/search/plan"
 )
 
 // Options say how weights are re-fitted before a file is written.
@@ -20,6 +22,8 @@ type Options struct {
 	Method fit.Method // Off or "": not at all
 	Files  []string   // texts to fit on; none: the calibration text and the one that comes with the program
 	Tokens int        // positions in all
+
+	Chat calibrate.Chat // whether conversations among the texts are put into the model's chat template; "": auto
 
 	TokensGiven bool       // Tokens is the user's number, not the default
 	Usual       bool       // the default, not asked for: where it cannot be done the file is written without
@@ -66,7 +70,7 @@ type Request struct {
 type Done struct {
 	Result *fit.Result          // nil: none was asked for, or nothing could be repaired
 	Record *layout.RepairRecord // what the written file says of it; nil where nothing is changed
-	Kinds  []Kind               // what kinds of text lose where channels go
+	Kinds  []plan.Kind          // what kinds of text lose where channels go
 	Raised map[string]gguf.Type // of repaired tensors in another type than the source's, by their names there
 
 	log *repairlog.Log
@@ -77,10 +81,3 @@ func (d *Done) Close() error { return d.log.Close() }
 
 // Remove deletes what is kept of the repair, when the file that it led to is on disk.
 func (d *Done) Remove() error { return d.log.Remove() }
-
-// Kind is what a kind of text loses on what is held back of it: perplexities.
-type Kind struct {
-	Name          string
-	Sequences     int // held back
-	Before, After float64
-}

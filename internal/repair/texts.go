@@ -9,9 +9,11 @@ import (
 
 	"github.com/ggufprune/ggufprune/engine"
 	"github.com/ggufprune/ggufprune/fit"
+	"github.com/ggufprune/ggufprune/internal/calibrate"
 	"github.com/ggufprune/ggufprune/internal/corpus"
 	"github.com/ggufprune/ggufprune/internal/source"
 	"github.com/ggufprune/ggufprune/perplexity"
+	"github.com/ggufprune/ggufprune/search/plan"
 )
 
 // Texts reads what the repair is fitted on. One kind of text alone makes the model worse on others.
@@ -74,6 +76,9 @@ func (q Request) open(ctx context.Context, s *source.Source, channels bool) (*te
 		return nil, err
 	}
 	length := source.DefaultContext(q.Text.Context, s.Model.Info())
+	if err := m.prepare(s, q.Options.Chat, length); err != nil {
+		return nil, err
+	}
 	m.nSeq = max(1, repairBatch/length)
 	if m.pieces, err = fit.Cut(s.Model, m.materials, held, length, q.Options.Tokens, m.nSeq, q.Text.Seed); err != nil {
 		return nil, err
@@ -92,8 +97,21 @@ func (q Request) open(ctx context.Context, s *source.Source, channels bool) (*te
 	return m, nil
 }
 
+// prepare puts the user's conversations into the model's chat template, as the model will see them, and leaves built-in texts out that are
+// too short for such long sequences.
+func (m *text) prepare(s *source.Source, chat calibrate.Chat, length int) (err error) {
+	for i, c := range m.materials {
+		if c.Name == corpus.BuiltIn { // is for models of all kinds
+			continue
+		}
+		m.materials[i].Corpus = calibrate.InTemplate(s, chat, c.Corpus)
+	}
+	m.materials, err = fit.Enough(s.Model, m.materials, length)
+	return err
+}
+
 // kinds are those of a fit; nil where it has not told them apart.
-func (m *text) kinds(res *fit.Result) (out []Kind) {
+func (m *text) kinds(res *fit.Result) (out []plan.Kind) {
 	for i, k := range res.Kinds {
 		n := 0
 		for _, of := range m.pieces.HeldOf {
@@ -101,7 +119,7 @@ func (m *text) kinds(res *fit.Result) (out []Kind) {
 				n++
 			}
 		}
-		out = append(out, Kind{Name: m.materials[i].Name, Sequences: n, Before: math.Exp(k.Before), After: math.Exp(k.After)})
+		out = append(out, plan.Kind{Name: m.materials[i].Name, Sequences: n, Before: math.Exp(k.Before), After: math.Exp(k.After)})
 	}
 	return out
 }
@@ -153,7 +171,7 @@ func (q Request) Materials() ([]fit.Material, error) {
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, fit.Material{Corpus: c, Share: left * k.Share})
+		out = append(out, fit.Material{Corpus: c, Share: left * k.Share, Optional: true})
 	}
 	return out, nil
 }

@@ -24,8 +24,11 @@ func NewPruneCmd(e engine.Runtime) *cobra.Command {
 	return Define(e, &cobra.Command{
 		Use:   "prune -m FILE (--ratio R | --blocks N | --target-size SIZE | ...) [flags]",
 		Short: "search, write and check a pruned model: the whole job",
-		Long: `Searches which blocks the model can best do without, re-fits those that stay, writes a GGUF, and checks that llama.cpp
-computes from that file what was measured. A file that fails the check is removed.`,
+		Long: `Removes what the model can best do without, re-fits what stays, writes a GGUF, and checks that llama.cpp computes from
+that file what was measured. A file that fails the check is removed.
+
+By default channels of the FFNs go, and whole attentions where that costs less: some shapes are fitted on a part of the text, and
+the best one on all of it. Where that cannot be, or with --kind mix, attn, ffn, layer or pair, whole blocks are searched.`,
 		Example: `  ggufprune prune -m model.gguf --ratio 0.2
   ggufprune prune -m model.gguf --target-size 3.2GiB -f calibration.jsonl -ngl 99 -o small.gguf --plan small.json`,
 	}, o.addFlags, o.run)
@@ -115,6 +118,9 @@ func (o *pruneOptions) job() (j prune.Job, err error) {
 		if why != "" {
 			return j, flags.Errorf("%s, and --kind %s narrows FFNs; leave one of them out", why, j.Unit)
 		}
+		if err := o.whyNot(j); err != nil {
+			return j, err
+		}
 	case len(j.Tasks.Tasks) > 0 && why != "":
 		return j, flags.Errorf("--task is for channels, but %s; leave one of them out, or measure the file by ggufprune eval", why)
 	case len(j.Tasks.Tasks) > 0:
@@ -125,6 +131,7 @@ func (o *pruneOptions) job() (j prune.Job, err error) {
 	if j.Repair, err = o.repair.Resolve(j.Method, o.quantize.Type, j.Goal); err != nil {
 		return j, err
 	}
+	j.Repair.Chat = j.Calibration.Chat
 	if j.Repair.Method == "" && j.Method.Spec().Repairs {
 		return j, flags.Errorf("--strategy %s counts on a repair of what it leaves; leave --repair off out", j.Method.Strategy)
 	}
@@ -163,6 +170,17 @@ func (o *pruneOptions) whyBlocks(j prune.Job) string {
 		return "--layout zeros is for blocks"
 	}
 	return ""
+}
+
+// whyNot refuses what has a meaning for searches of blocks only, but does not ask for one.
+func (o *pruneOptions) whyNot(j prune.Job) error {
+	switch {
+	case j.Calibration.Self:
+		return flags.Errorf("--calib self is for searches of blocks, and in a fit of channels a part of the text is the model's own anyway; leave it out, or add --kind mix")
+	case o.method.Asked("held-out") != "":
+		return flags.Errorf("--held-out is for searches of blocks, and a fit of channels holds back a part of its text by itself; leave it out, or add --kind mix")
+	}
+	return nil
 }
 
 // jobFiles are the files that a job reads and writes.

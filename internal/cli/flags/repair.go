@@ -32,7 +32,7 @@ func (r *Repair) AddFlags(fs *pflag.FlagSet) {
 	Section(fs, "Repair, a re-fit of the blocks that stay; it is taken where it is better on text held back from the fit", func(fs *pflag.FlagSet) {
 		fs.StringVar(&r.method, "repair", string(r.Method), "`METHOD` full, map (cheaper for wide FFNs), auto (full where it is affordable), or off")
 		fs.StringArrayVar(&r.texts, "repair-text", nil, "`FILE` text to fit on, may be given several times; give what the model is for and something else "+
-			"(default: the calibration text and the built-in one)")
+			"(default: the calibration text and built-in ones, and with channels also text that the model writes)")
 		fs.IntVar(&r.tokens, "repair-tokens", repair.DefaultTokens, "`N` tokens to fit on and choose by")
 		fs.StringVar(&r.typ, "repair-type", "", "`TYPE` raise the tensors that it changes to this type, where theirs is lower: Q6_K, Q8_0, F16 ...; it takes "+
 			"room for a copy of the original while it runs (default: each keeps its own)")
