@@ -1,7 +1,10 @@
 package narrow
 
 import (
+	"cmp"
 	"context"
+	"math"
+	"slices"
 
 	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/internal/evaluate"
@@ -32,9 +35,14 @@ func (n *Narrower) answer(ctx context.Context, removed blockmask.Mask) (tasks.Ri
 // clearly is how many standard errors of accuracy are not chance: then they count more than a loss.
 const clearly = 2
 
-// pick is the trial that loses the least, of those that which names and that no other one of these is clearly more accurate than.
-func pick(trials []trial, which []int, loss func(plan.Shape) float64) int {
-	best := -1
+// near is how much the losses of two shapes may differ, in nats, by the chance of a short fit.
+const near = 0.02
+
+// pick is the trial that loses the least, of those that which names and that no other one of these is clearly more accurate than. Of
+// trials that lose about as little it is the evenest: what an FFN of very few channels loses shows on text that no trial has seen.
+func pick(trials []trial, which []int, loss func(plan.Shape) float64, narrowest func(i int) int) int {
+	var fair []int
+	least := math.Inf(1)
 	for _, i := range which {
 		t, beaten := trials[i], false
 		for _, k := range which {
@@ -44,11 +52,18 @@ func pick(trials []trial, which []int, loss func(plan.Shape) float64) int {
 				beaten = beaten || ahead > clearly*stderr && ahead > 0
 			}
 		}
-		if !beaten && (best < 0 || loss(t.Shape) < loss(trials[best].Shape)) {
-			best = i
+		if !beaten {
+			fair, least = append(fair, i), min(least, loss(t.Shape))
 		}
 	}
-	return best
+	return slices.MaxFunc(fair, func(a, b int) int {
+		la, lb := loss(trials[a].Shape), loss(trials[b].Shape)
+		closeA, closeB := la <= least+near, lb <= least+near
+		if closeA && closeB && narrowest(a) != narrowest(b) {
+			return cmp.Compare(narrowest(a), narrowest(b))
+		}
+		return cmp.Compare(lb, la)
+	})
 }
 
 // Accuracy has the fitted model answer the tasks, without removed, and returns the accuracies before and after.

@@ -63,7 +63,7 @@ func (n *Narrower) chooseWithin(ctx context.Context) (shape.Shape, []plan.Shape,
 	if err != nil {
 		return shape.Shape{}, nil, err
 	}
-	at := pick(c.tried, which, n.loss)
+	at := pick(c.tried, which, n.loss, c.narrowest)
 	best := uniform
 	if name := c.shapes[at].Name; name != oneWidth {
 		best = &seeker{choice: c, name: name}

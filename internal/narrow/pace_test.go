@@ -88,16 +88,19 @@ func TestPick(t *testing.T) {
 		return trial{Shape: plan.Shape{Loss: loss}, Answers: tasks.Rights{a}}
 	}
 	loss := func(s plan.Shape) float64 { return s.Loss }
+	narrowest := func(i int) int { return 100 * (3 - i) } // the first is the evenest
 	for _, c := range []struct {
 		trials []trial
 		want   int
 	}{
+		{[]trial{{Shape: plan.Shape{Loss: 1.01}}, {Shape: plan.Shape{Loss: 1}}}, 0}, // by chance
+		{[]trial{{Shape: plan.Shape{Loss: 1}}, {Shape: plan.Shape{Loss: 0.99}}, {Shape: plan.Shape{Loss: 0.975}}}, 1},
 		{[]trial{{Shape: plan.Shape{Loss: 2}}, {Shape: plan.Shape{Loss: 1}}}, 1},
 		{[]trial{try(1, 50), try(2, 53)}, 0},
 		{[]trial{try(1, 50), try(2, 60)}, 1},
 		{[]trial{try(1, 50), try(3, 60), try(2, 58)}, 2},
 	} {
-		if got := pick(c.trials, []int{0, 1, 2}[:len(c.trials)], loss); got != c.want {
+		if got := pick(c.trials, []int{0, 1, 2}[:len(c.trials)], loss, narrowest); got != c.want {
 			t.Errorf("%d of %v", got, c.trials)
 		}
 	}

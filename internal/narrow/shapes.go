@@ -46,7 +46,7 @@ func (n *Narrower) choose(ctx context.Context) (shape.Shape, []plan.Shape, error
 	if err != nil {
 		return shape.Shape{}, nil, err
 	}
-	at := pick(c.tried, which, n.loss)
+	at := pick(c.tried, which, n.loss, c.narrowest)
 	n.sink.Notef("the shape is %s", c.shapes[at].Name)
 	return c.shapes[at], chosenOf(c.tried, at), nil
 }
@@ -105,6 +105,15 @@ func (c *choice) tryAll(ctx context.Context) (which []int, err error) {
 		return nil, n.Goal.Fail("what is left after removing so much predicts nothing; give a smaller goal")
 	}
 	return which, nil
+}
+
+// narrowest is the width of a tried shape's narrowest FFN; 0 where whole blocks go.
+func (c *choice) narrowest(i int) int {
+	if c.shapes[i].Removed.Len() > 0 {
+		return 0
+	}
+	lo, _ := c.shapes[i].Range()
+	return lo
 }
 
 // byLoss compares two of those that were tried.
