@@ -168,7 +168,7 @@ func Run(ctx context.Context, j Job, sink progress.Sink) (*Outcome, error) {
 	if err := outfile.CheckRoom(cmp.Or(j.Output, "the output"), j.leastOutput(src.File)); err != nil {
 		return nil, err
 	}
-	w, err := newFileWriter(ctx, src, j.Common, j.Writing, sink)
+	w, err := newFileWriter(ctx, src, j.Common, j.Writing, inputs, sink)
 	if err != nil {
 		return nil, err
 	}

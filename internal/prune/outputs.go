@@ -43,6 +43,20 @@ func (j Job) Inputs() []string {
 	return in
 }
 
+// inputs are the files that the job reads.
+func (j ApplyJob) inputs() []string {
+	in := j.alsoReads(j.Common.inputs())
+	for _, path := range []string{j.Plan, j.Order} {
+		if path != "" {
+			in = append(in, path)
+		}
+	}
+	if j.MaskOf != "" {
+		in = append(in, gguf.Shards(j.MaskOf)...)
+	}
+	return in
+}
+
 // alsoReads adds what writing reads.
 func (w Writing) alsoReads(in []string) []string {
 	if w.Quantize.IMatrix != "" {
