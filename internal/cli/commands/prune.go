@@ -1,6 +1,7 @@
 package commands
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -85,12 +86,13 @@ func (o *pruneOptions) run(cmd *cobra.Command, _ []string, u *ui.UI) error {
 		return err
 	}
 	var reported *report.Written
+	var unreported error
 	if files.Any() {
 		if reported, err = writeReport(files, j, out, commandLine(cmd.Context())); err != nil {
-			return fmt.Errorf("the pruned model is written (%s), but not its report: %w", out.Write.Path, err)
+			unreported = fmt.Errorf("the pruned model is written (%s), but not its report: %w", out.Write.Path, err)
 		}
 	}
-	return render.Outcome(u, "prune", out, o.plan, reported)
+	return errors.Join(render.Outcome(u, "prune", out, o.plan, reported), unreported)
 }
 
 // job checks the flags.
