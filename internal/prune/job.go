@@ -142,7 +142,7 @@ func Run(ctx context.Context, j Job, sink progress.Sink) (*Outcome, error) {
 		return nil, err
 	}
 	if err := j.checkPlan(j.Output, inputs); err != nil {
-		return nil, err
+		return nil, j.planThere(err)
 	}
 	if err := j.publication(j.Common).CheckOllama(ctx); err != nil {
 		return nil, err
@@ -188,7 +188,7 @@ func Run(ctx context.Context, j Job, sink progress.Sink) (*Outcome, error) {
 	if found.Fitted != nil {
 		err = w.writeFitted(ctx, found.Blocks, out.Removed, found.Fitted, origin, out)
 	} else {
-		err = w.write(ctx, found.Blocks, out.Removed, origin, out)
+		err = j.planSaved(w.write(ctx, found.Blocks, out.Removed, origin, out), found.Repair)
 	}
 	if err != nil {
 		return nil, err

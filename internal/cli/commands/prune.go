@@ -83,7 +83,7 @@ func (o *pruneOptions) run(cmd *cobra.Command, _ []string, u *ui.UI) error {
 	}
 	out, err := prune.Run(cmd.Context(), j, u)
 	if err != nil {
-		return err
+		return o.tellApply(err, cmd.Flags(), u)
 	}
 	var reported *report.Written
 	var unreported error
