@@ -137,7 +137,7 @@ const (
 
 // Run prunes: it searches, writes and checks the file, and sets it beside the original.
 func Run(ctx context.Context, j Job, sink progress.Sink) (*Outcome, error) {
-	inputs := j.alsoReads(j.Inputs())
+	inputs := j.Inputs()
 	if err := j.Writing.check(j.Common, inputs, j.SavePlan); err != nil {
 		return nil, err
 	}

@@ -33,7 +33,7 @@ func (j SearchJob) inputs() []string {
 
 // Inputs are the files that the job reads.
 func (j Job) Inputs() []string {
-	in := j.SearchJob.inputs()
+	in := j.alsoReads(j.SearchJob.inputs())
 	if j.Compare != nil && j.Compare.Text.File != "" {
 		in = append(in, j.Compare.Text.File)
 	}

@@ -170,7 +170,7 @@ func (o *pruneOptions) whyBlocks(j prune.Job) string {
 // jobFiles are the files that a job reads and writes.
 func jobFiles(j prune.Job) []string {
 	var out []string
-	for _, path := range append(j.Inputs(), j.SavePlan, j.Output) {
+	for _, path := range append(j.Inputs(), j.SavePlan, j.Output, j.Quantize.IMatrixOut) {
 		if path != "" {
 			out = append(out, path)
 		}
