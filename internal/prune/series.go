@@ -8,9 +8,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/ggufprune/ggufprune/internal/outfile"
 	"github.com/ggufprune/ggufprune/internal/progress"
-	"github.com/ggufprune/ggufprune/internal/repairlog"
 	"github.com/ggufprune/ggufprune/search"
 )
 
@@ -91,13 +89,10 @@ func (a *application) name(steps []int) ([]planned, error) {
 			f.path = fmt.Sprintf("%s-%s.gguf", strings.TrimSuffix(f.path, ".gguf"), what)
 		}
 		files[i].path = filepath.Join(a.job.Output, f.path)
-		if err := outfile.Check(files[i].path, a.job.Force, a.files.inputs...); err != nil {
+		w := a.job.Writing
+		w.Output = files[i].path
+		if err := w.check(a.job.Common, a.files.inputs, ""); err != nil {
 			return nil, err
-		}
-		if a.job.Repair.Wanted() {
-			if err := repairlog.Check(files[i].path); err != nil {
-				return nil, err
-			}
 		}
 	}
 	return files, nil
