@@ -112,7 +112,7 @@ func TestHelp(t *testing.T) {
 	text, _ := run("help", "prune")
 	for _, want := range []string{
 		"\n  -hf, --hf-repo REPO      user/repo", "(also -hfr)\n", "\n  -nr, --no-repack         keep", "\n                           greedy: the paper's",
-		"\n      --output-tensor-type TYPE\n                           tensor type", "\nModel and devices, as in llama.cpp:\n", "(default: 65536)\n",
+		"\n      --output-tensor-type TYPE\n                           tensor type", "\nModel and devices, as in llama.cpp:\n", "(default: 81920)\n",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%q is not in\n%s", want, text)
