@@ -24,12 +24,18 @@ func verdict(o *Comparison, subject int) string {
 // weigh sets two models against each other. A difference within the error of measurement is none.
 func weigh(pruned, rival Row, t *SpeedTest) string {
 	quality := closer(pruned, rival)
-	kld := fmt.Sprintf("KLD %.4f against %.4f", rival.KL.KLD.Value, pruned.KL.KLD.Value)
-	speed, times := 0, ""
+	// The numbers are in the order in which a sentence names the two models, the rival first but in two cases.
+	against := func(first, second Row) string {
+		return fmt.Sprintf("KLD %.4f against %.4f", first.KL.KLD.Value, second.KL.KLD.Value)
+	}
+	kld, speed, times := against(rival, pruned), 0, ""
 	if t != nil && rival.Speed != nil && pruned.Speed != nil {
 		speed = faster(pruned.Speed.GenerateRatio, rival.Speed.GenerateRatio)
 		times = fmt.Sprintf("x%.2f against x%.2f of the original's speed", rival.Speed.GenerateRatio.Mean, pruned.Speed.GenerateRatio.Mean)
-		if quality > 0 && speed < 0 { // there the pruned model is the subject
+		switch {
+		case quality < 0 && speed > 0:
+			kld = against(pruned, rival)
+		case quality > 0 && speed < 0:
 			times = fmt.Sprintf("x%.2f against x%.2f of the original's speed", pruned.Speed.GenerateRatio.Mean, rival.Speed.GenerateRatio.Mean)
 		}
 	}

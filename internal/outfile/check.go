@@ -35,7 +35,11 @@ func Check(path string, force bool, inputs ...string) error {
 		if !force {
 			return fmt.Errorf("%w: %s; choose another name, or overwrite it with --force", ErrExists, path)
 		}
-	case !errors.Is(err, fs.ErrNotExist):
+	case errors.Is(err, fs.ErrNotExist):
+		if _, err := os.Lstat(path); err == nil && !force { // a link to nothing
+			return fmt.Errorf("%w: %s, a link to nothing; choose another name, or overwrite it with --force", ErrExists, path)
+		}
+	default:
 		return fmt.Errorf("output %s cannot be used: %w; choose another name", path, Plain(err))
 	}
 	return CheckFolder(filepath.Dir(path))

@@ -21,6 +21,10 @@ func TestCheck(t *testing.T) {
 	if err := os.Symlink(in, link); err != nil {
 		t.Fatal(err)
 	}
+	dangling := filepath.Join(dir, "dangling.gguf")
+	if err := os.Symlink(filepath.Join(dir, "nothing"), dangling); err != nil {
+		t.Fatal(err)
+	}
 	anyError := errors.New("any")
 	for _, c := range []struct {
 		name, path string
@@ -34,6 +38,8 @@ func TestCheck(t *testing.T) {
 		{"input", in, false, ErrIsInput},
 		{"input with force", in, true, ErrIsInput},
 		{"link to the input with force", link, true, ErrIsInput},
+		{"link to nothing", dangling, false, ErrExists},
+		{"link to nothing with force", dangling, true, nil},
 		{"input by another path", filepath.Join(dir, ".", "..", filepath.Base(dir), "in.gguf"), true, ErrIsInput},
 		{"folder", dir, true, anyError},
 		{"no such folder", filepath.Join(dir, "none", "new.gguf"), false, ErrReadOnly},
@@ -49,7 +55,7 @@ func TestCheck(t *testing.T) {
 		})
 	}
 	left, err := os.ReadDir(dir)
-	if err != nil || len(left) != 3 {
-		t.Errorf("%d files in the folder (%v), want the 3 that were there before", len(left), err)
+	if err != nil || len(left) != 4 {
+		t.Errorf("%d files in the folder (%v), want the 4 that were there before", len(left), err)
 	}
 }

@@ -40,7 +40,34 @@ func Apply(ctx context.Context, j ApplyJob, sink progress.Sink) (*Outcome, error
 	} else if out.Removed, p, err = a.fromMask(); err != nil {
 		return nil, err
 	}
+	if err := a.checkName(out.Removed, p); err != nil {
+		return nil, err
+	}
 	return out, a.files.write(ctx, a.blocks, out.Removed, p, out)
+}
+
+// checkName finds out before the repair whether the file can get its name, where none was given.
+func (a *application) checkName(removed blockmask.Mask, p layout.Provenance) error {
+	if a.files.Output != "" {
+		return nil
+	}
+	name, err := a.defaultName(removed, p)
+	if err != nil {
+		return err
+	}
+	if err := outfile.Check(name, a.job.Force, a.files.inputs...); err != nil {
+		return fmt.Errorf("without -o: %w", err)
+	}
+	return a.files.Quantize.CheckOutputs(a.job.Force, []string{name}, a.files.inputs)
+}
+
+// defaultName is the name that the file without removed gets by the GGUF convention.
+func (a *application) defaultName(removed blockmask.Mask, p layout.Provenance) (string, error) {
+	res, err := layout.Outline(layout.Request{Source: a.src.File, Blocks: a.blocks, Removed: removed, Kind: a.files.Layout, Provenance: p})
+	if err != nil {
+		return "", err
+	}
+	return a.files.writer.DefaultName(res), nil
 }
 
 var errNothing = errors.New("the plan removes nothing; search again with a larger goal")
@@ -62,24 +89,18 @@ type application struct {
 func openApply(ctx context.Context, j ApplyJob, sink progress.Sink, oneFile bool) (*application, error) {
 	a := &application{job: j, sink: sink}
 	var err error
-	inputs := j.inputs()
 	if j.Plan != "" {
 		if a.plan, err = planfile.Read(j.Plan); err != nil {
 			return nil, err
 		}
-		inputs = append(inputs, j.Plan)
 	}
 	if j.Order != "" {
 		if a.order, err = planfile.ReadOrder(j.Order); err != nil {
 			return nil, err
 		}
-		inputs = append(inputs, j.Order)
-	}
-	if a.job.MaskOf != "" {
-		inputs = append(inputs, a.job.MaskOf)
 	}
 	if oneFile {
-		err = j.Writing.check(j.Common, j.Writing.alsoReads(inputs), "")
+		err = j.Writing.check(j.Common, j.inputs(), "")
 	} else {
 		err = outfile.CheckFolder(cmp.Or(j.Output, "."))
 	}
@@ -95,7 +116,7 @@ func openApply(ctx context.Context, j ApplyJob, sink progress.Sink, oneFile bool
 	if a.src, err = source.Open(ctx, j.Spec); err != nil {
 		return nil, err
 	}
-	a.files, err = newFileWriter(ctx, a.src, j.Common, j.Writing, sink)
+	a.files, err = newFileWriter(ctx, a.src, j.Common, j.Writing, j.inputs(), sink)
 	if err == nil {
 		err = a.identify(ctx)
 	}

@@ -137,12 +137,12 @@ const (
 
 // Run prunes: it searches, writes and checks the file, and sets it beside the original.
 func Run(ctx context.Context, j Job, sink progress.Sink) (*Outcome, error) {
-	inputs := j.alsoReads(j.Inputs())
+	inputs := j.Inputs()
 	if err := j.Writing.check(j.Common, inputs, j.SavePlan); err != nil {
 		return nil, err
 	}
 	if err := j.checkPlan(j.Output, inputs); err != nil {
-		return nil, err
+		return nil, j.planThere(err)
 	}
 	if err := j.publication(j.Common).CheckOllama(ctx); err != nil {
 		return nil, err
@@ -168,7 +168,7 @@ func Run(ctx context.Context, j Job, sink progress.Sink) (*Outcome, error) {
 	if err := outfile.CheckRoom(cmp.Or(j.Output, "the output"), j.leastOutput(src.File)); err != nil {
 		return nil, err
 	}
-	w, err := newFileWriter(ctx, src, j.Common, j.Writing, sink)
+	w, err := newFileWriter(ctx, src, j.Common, j.Writing, inputs, sink)
 	if err != nil {
 		return nil, err
 	}
@@ -188,7 +188,7 @@ func Run(ctx context.Context, j Job, sink progress.Sink) (*Outcome, error) {
 	if found.Fitted != nil {
 		err = w.writeFitted(ctx, found.Blocks, out.Removed, found.Fitted, origin, out)
 	} else {
-		err = w.write(ctx, found.Blocks, out.Removed, origin, out)
+		err = j.planSaved(w.write(ctx, found.Blocks, out.Removed, origin, out), found.Repair)
 	}
 	if err != nil {
 		return nil, err

@@ -33,12 +33,26 @@ func (j SearchJob) inputs() []string {
 
 // Inputs are the files that the job reads.
 func (j Job) Inputs() []string {
-	in := j.SearchJob.inputs()
+	in := j.alsoReads(j.SearchJob.inputs())
 	if j.Compare != nil && j.Compare.Text.File != "" {
 		in = append(in, j.Compare.Text.File)
 	}
 	if j.Compare != nil && j.Compare.RivalFile.Path != "" {
 		in = append(in, gguf.Shards(j.Compare.RivalFile.Path)...)
+	}
+	return in
+}
+
+// inputs are the files that the job reads.
+func (j ApplyJob) inputs() []string {
+	in := j.alsoReads(j.Common.inputs())
+	for _, path := range []string{j.Plan, j.Order} {
+		if path != "" {
+			in = append(in, path)
+		}
+	}
+	if j.MaskOf != "" {
+		in = append(in, gguf.Shards(j.MaskOf)...)
 	}
 	return in
 }

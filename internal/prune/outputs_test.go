@@ -1,6 +1,7 @@
 package prune
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"os"
@@ -15,7 +16,9 @@ import (
 	"github.com/ggufprune/ggufprune/internal/journal"
 	"github.com/ggufprune/ggufprune/internal/outfile"
 	"github.com/ggufprune/ggufprune/internal/planfile"
+	"github.com/ggufprune/ggufprune/internal/progress/progresstest"
 	"github.com/ggufprune/ggufprune/internal/repairlog"
+	"github.com/ggufprune/ggufprune/internal/write"
 	"github.com/ggufprune/ggufprune/search"
 	"github.com/ggufprune/ggufprune/search/plan"
 )
@@ -83,6 +86,33 @@ func TestPlanOfAnInterruptedFit(t *testing.T) {
 		if err := j.checkPlan(other, nil); (err == nil) != j.Force {
 			t.Errorf("%s, for another output: %v", name, err)
 		}
+	}
+}
+
+// Where the plan is saved and the file is not written, or the plan of an earlier run is in the way, the error says that apply can go on.
+func TestPlanWithoutFile(t *testing.T) {
+	t.Parallel()
+	j := pruneJob(t, enginetest.Runtime{})
+	ctx, cancel := context.WithCancel(t.Context())
+	_, err := Run(ctx, j, &progresstest.Listener{OnStart: func(label string) {
+		if label == "write" {
+			cancel()
+		}
+	}})
+	planned := (*PlannedError)(nil)
+	if !errors.As(err, &planned) || !planned.Saved || !errors.Is(err, context.Canceled) {
+		t.Fatalf("interrupted: %v", err)
+	}
+	_, err = Run(t.Context(), j, new(progresstest.Listener))
+	if planned = nil; !errors.As(err, &planned) || planned.Saved || !errors.Is(err, outfile.ErrExists) {
+		t.Errorf("again: %v", err)
+	}
+	if err := j.planSaved(&write.CheckError{}, j.Repair); errors.As(err, &planned) {
+		t.Errorf("of a file that fails its check: %v", err)
+	}
+	j.Spec.Path = "other.gguf"
+	if err := j.planThere(outfile.ErrExists); !errors.Is(err, outfile.ErrExists) || errors.As(err, new(*PlannedError)) {
+		t.Errorf("of another model: %v", err)
 	}
 }
 

@@ -14,6 +14,8 @@ import (
 	"github.com/ggufprune/ggufprune/internal/compare"
 	"github.com/ggufprune/ggufprune/internal/corpus"
 	"github.com/ggufprune/ggufprune/internal/find"
+	"github.com/ggufprune/ggufprune/internal/modelref"
+	"github.com/ggufprune/ggufprune/internal/outfile"
 	"github.com/ggufprune/ggufprune/internal/progress/progresstest"
 	"github.com/ggufprune/ggufprune/internal/source"
 	"github.com/ggufprune/ggufprune/internal/write"
@@ -86,6 +88,37 @@ func TestRun(t *testing.T) {
 	})
 	if err != nil || len(written) != 2 || written[0] == written[1] || written[1] != out.Write.SHA256 {
 		t.Errorf("files %v of the plan, %s of the job, %v", written, out.Write.SHA256, err)
+	}
+}
+
+// A Modelfile that is in the way of one of several files shows before the first is written.
+func TestModelfilesOfSeveral(t *testing.T) {
+	t.Parallel()
+	j := pruneJob(t, enginetest.Runtime{}).SearchJob
+	if _, err := Search(t.Context(), j, new(progresstest.Listener)); err != nil {
+		t.Fatal(err)
+	}
+	a := ApplyJob{Common: j.Common, Plan: j.SavePlan, Writing: Writing{Output: t.TempDir(), NoCheck: true}}
+	a.Spec.Ref = &modelref.Ref{Ollama: &modelref.Ollama{Name: "tiny:latest"}}
+	var last *Outcome
+	keep := func(o *Outcome) { last = o }
+	if err := ApplyAll(t.Context(), a, nil, new(progresstest.Listener), keep); err != nil || last == nil || last.Publish.Modelfile == "" {
+		t.Fatalf("%+v, %v", last, err)
+	}
+	files, err := filepath.Glob(filepath.Join(a.Output, "*"))
+	if err != nil || len(files) != 4 {
+		t.Fatalf("%v, %v", files, err)
+	}
+	for _, f := range files {
+		if f != last.Publish.Modelfile {
+			if err := os.Remove(f); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	err = ApplyAll(t.Context(), a, nil, new(progresstest.Listener), func(*Outcome) { t.Error("one is written") })
+	if !errors.Is(err, outfile.ErrExists) || !strings.Contains(err.Error(), ".Modelfile") {
+		t.Errorf("%v", err)
 	}
 }
 

@@ -8,10 +8,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/ggufprune/ggufprune/internal/outfile"
 	"github.com/ggufprune/ggufprune/internal/progress"
-	"github.com/ggufprune/ggufprune/internal/repairlog"
-	"github.com/ggufprune/ggufprune/layout"
 	"github.com/ggufprune/ggufprune/search"
 )
 
@@ -76,13 +73,11 @@ func (a *application) name(steps []int) ([]planned, error) {
 	names := map[string]int{}
 	files := make([]planned, len(steps))
 	for i, k := range steps {
-		res, err := layout.Outline(layout.Request{
-			Source: a.src.File, Blocks: a.blocks, Removed: a.plan.Mask(k), Kind: a.files.Layout, Provenance: a.provenance(k),
-		})
+		name, err := a.defaultName(a.plan.Mask(k), a.provenance(k))
 		if err != nil {
 			return nil, fmt.Errorf("%d steps: %w", k, err)
 		}
-		files[i] = planned{k, a.files.writer.DefaultName(res)}
+		files[i] = planned{k, name}
 		names[files[i].path]++
 	}
 	for i, f := range files {
@@ -94,13 +89,10 @@ func (a *application) name(steps []int) ([]planned, error) {
 			f.path = fmt.Sprintf("%s-%s.gguf", strings.TrimSuffix(f.path, ".gguf"), what)
 		}
 		files[i].path = filepath.Join(a.job.Output, f.path)
-		if err := outfile.Check(files[i].path, a.job.Force, append([]string{a.job.Plan, a.job.Order}, a.src.File.Paths()...)...); err != nil {
+		w := a.job.Writing
+		w.Output = files[i].path
+		if err := w.check(a.job.Common, a.files.inputs, ""); err != nil {
 			return nil, err
-		}
-		if a.job.Repair.Wanted() {
-			if err := repairlog.Check(files[i].path); err != nil {
-				return nil, err
-			}
 		}
 	}
 	return files, nil

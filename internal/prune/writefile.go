@@ -17,12 +17,13 @@ type fileWriter struct {
 	Common
 	Writing
 	writer   *write.Writer
+	inputs   []string // of the job: none is overwritten
 	sink     progress.Sink
 	searched bool // this run has searched for what is written
 }
 
 // newFileWriter finds what of the job is impossible for the source, before any work.
-func newFileWriter(ctx context.Context, src *source.Source, c Common, w Writing, sink progress.Sink) (*fileWriter, error) {
+func newFileWriter(ctx context.Context, src *source.Source, c Common, w Writing, inputs []string, sink progress.Sink) (*fileWriter, error) {
 	if err := c.Repair.CheckType(src.File); err != nil {
 		return nil, err
 	}
@@ -31,7 +32,7 @@ func newFileWriter(ctx context.Context, src *source.Source, c Common, w Writing,
 		return nil, err
 	}
 	c.Text.Context = source.DefaultContext(c.Text.Context, src.Model.Info())
-	return &fileWriter{Common: c, Writing: w, writer: &write.Writer{Source: src, Quantizer: z}, sink: sink}, nil
+	return &fileWriter{Common: c, Writing: w, writer: &write.Writer{Source: src, Quantizer: z}, inputs: inputs, sink: sink}, nil
 }
 
 // write repairs, writes, checks and publishes the source without removed, and tells out of it.
@@ -70,7 +71,7 @@ func (w *fileWriter) writeFitted(
 		p.Repair = done.Record
 	}
 	out.Write, err = w.writer.Write(ctx, write.Request{
-		Blocks: blocks, Removed: removed, Layout: w.Layout, Provenance: p, Output: w.Output, Force: w.Force, Unique: w.searched,
+		Blocks: blocks, Removed: removed, Layout: w.Layout, Provenance: p, Output: w.Output, Inputs: w.inputs, Force: w.Force, Unique: w.searched,
 		NoCheck: w.NoCheck, Text: w.Text, Evaluation: evaluation,
 	}, w.sink)
 	if err != nil {

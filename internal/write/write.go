@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/ggufprune/ggufprune/blockmask"
@@ -28,9 +29,10 @@ type Request struct {
 	Layout     layout.Kind
 	Provenance layout.Provenance
 
-	Output  string // "" is the name that the GGUF convention gives, in the current folder
-	Force   bool   // replace an existing file
-	Unique  bool   // where the default name is taken, take the next free one: a search went before
+	Output  string   // "" is the name that the GGUF convention gives, in the current folder
+	Inputs  []string // what the job reads beside the source: none of it is overwritten
+	Force   bool     // replace an existing file
+	Unique  bool     // where the default name is taken, take the next free one: a search went before
 	NoCheck bool
 
 	Text       corpus.Text // the check's
@@ -120,7 +122,7 @@ func (w *Writer) plan(q Request, sink progress.Sink) (res *layout.Result, path s
 	if path, err = q.path(w.DefaultName(res)); err != nil {
 		return nil, "", err
 	}
-	return res, path, outfile.Check(path, q.Force, w.Source.File.Paths()...)
+	return res, path, outfile.Check(path, q.Force, append(w.Source.File.Paths(), q.Inputs...)...)
 }
 
 // unrepaired is the size of the same file without the repair; 0 where nothing was repaired, or channels are gone: their fit is part of it.
@@ -215,17 +217,25 @@ func (q Request) path(name string) (string, error) {
 	if q.Output != "" {
 		return q.Output, nil
 	}
-	if !q.Unique || q.Force {
+	if !q.Unique {
 		return name, nil
 	}
 	stem := strings.TrimSuffix(name, ".gguf")
 	for n := 2; n < 1000; n++ {
-		if _, err := os.Lstat(name); errors.Is(err, os.ErrNotExist) {
+		if !q.taken(name) {
 			return name, nil
 		}
 		name = fmt.Sprintf("%s-%d.gguf", stem, n)
 	}
 	return "", fmt.Errorf("%w: %s and all numbered names after it; name the output with -o", gguf.ErrExists, filepath.Base(stem))
+}
+
+// taken reports whether the file cannot have the name: another has it, which must not be replaced.
+func (q Request) taken(name string) bool {
+	if _, err := os.Lstat(name); errors.Is(err, os.ErrNotExist) {
+		return false
+	}
+	return !q.Force || slices.ContainsFunc(q.Inputs, func(in string) bool { return outfile.SamePath(name, in) })
 }
 
 // slidingWindow returns the model's attention window in tokens, 0 if it has none.

@@ -1,6 +1,7 @@
 package commands
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -85,15 +86,16 @@ func (o *pruneOptions) run(cmd *cobra.Command, _ []string, u *ui.UI) error {
 	}
 	out, err := prune.Run(cmd.Context(), j, u)
 	if err != nil {
-		return err
+		return o.tellApply(err, cmd.Flags(), u)
 	}
 	var reported *report.Written
+	var unreported error
 	if files.Any() {
 		if reported, err = writeReport(files, j, out, commandLine(cmd.Context())); err != nil {
-			return fmt.Errorf("the pruned model is written (%s), but not its report: %w", out.Write.Path, err)
+			unreported = fmt.Errorf("the pruned model is written (%s), but not its report: %w", out.Write.Path, err)
 		}
 	}
-	return render.Outcome(u, "prune", out, o.plan, reported)
+	return errors.Join(render.Outcome(u, "prune", out, o.plan, reported), unreported)
 }
 
 // job checks the flags.
@@ -186,7 +188,7 @@ func (o *pruneOptions) whyNot(j prune.Job) error {
 // jobFiles are the files that a job reads and writes.
 func jobFiles(j prune.Job) []string {
 	var out []string
-	for _, path := range append(j.Inputs(), j.SavePlan, j.Output) {
+	for _, path := range append(j.Inputs(), j.SavePlan, j.Output, j.Quantize.IMatrixOut) {
 		if path != "" {
 			out = append(out, path)
 		}

@@ -105,3 +105,27 @@ func takesNext(fs *pflag.FlagSet, arg string) bool {
 	}
 	return f != nil && f.NoOptDefVal == ""
 }
+
+// Words are f and its value as a command line has them; none where the value is empty, as that of --calib self is once it is resolved.
+func Words(f *pflag.Flag) (out []string) {
+	name := "--" + f.Name
+	if f.Shorthand != "" {
+		name = "-" + f.Shorthand
+	}
+	values := []string{f.Value.String()}
+	if several, ok := f.Value.(pflag.SliceValue); ok {
+		values = several.GetSlice()
+	}
+	for _, v := range values {
+		switch {
+		case v == "":
+		case f.NoOptDefVal == "":
+			out = append(out, name, v)
+		case v == f.NoOptDefVal:
+			out = append(out, name)
+		default:
+			out = append(out, "--"+f.Name+"="+v)
+		}
+	}
+	return out
+}

@@ -138,6 +138,9 @@ func (s *Speed) AddFlags(fs *pflag.FlagSet) {
 
 // Resolve returns what is to be measured, nil for nothing.
 func (s *Speed) Resolve() (*compare.SpeedTest, error) {
+	if s.off {
+		return nil, nil
+	}
 	for _, f := range []struct {
 		name        string
 		value, most int
@@ -145,9 +148,6 @@ func (s *Speed) Resolve() (*compare.SpeedTest, error) {
 		if f.value < 1 || f.value > f.most {
 			return nil, Errorf("--%s is %d; give 1 to %d, or --no-speed", f.name, f.value, f.most)
 		}
-	}
-	if s.off {
-		return nil, nil
 	}
 	return &compare.SpeedTest{Prompt: s.prompt, Generate: s.Generate, Repeats: s.times}, nil
 }

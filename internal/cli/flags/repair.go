@@ -55,12 +55,8 @@ func (r *Repair) Resolve(how find.Method, quantize string, goals ...search.Goal)
 		return none, Errorf("--repair: %v", err)
 	case r.tokens < 1 || r.tokens > math.MaxInt32:
 		return none, Errorf("--repair-tokens %d: give a number of tokens such as 65536", r.tokens)
-	case method == fit.Off && len(r.texts) > 0:
-		return none, Errorf("--repair-text does not go with --repair off; leave one of them out")
-	case method == fit.Off && r.typ != "":
-		return none, Errorf("--repair-type does not go with --repair off; leave one of them out")
 	case method == fit.Off:
-		return none, nil
+		return none, r.checkOff()
 	}
 	usual := !r.Asked() && !how.Spec().Repairs // such a strategy counts on it
 	out := repair.Options{Method: method, Files: r.texts, Tokens: r.tokens, TokensGiven: r.fs.Changed("repair-tokens"), Usual: usual}
@@ -72,6 +68,16 @@ func (r *Repair) Resolve(how find.Method, quantize string, goals ...search.Goal)
 		out.Type = &t
 	}
 	return out, r.checkType(quantize, goals)
+}
+
+// checkOff refuses flags that would do nothing.
+func (r *Repair) checkOff() error {
+	for _, name := range []string{"repair-text", "repair-tokens", "repair-type"} {
+		if r.fs.Changed(name) {
+			return Errorf("--%s does not go with --repair off; leave one of them out", name)
+		}
+	}
+	return nil
 }
 
 // Asked reports whether the user wants a repair, rather than gets one.

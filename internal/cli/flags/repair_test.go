@@ -50,3 +50,24 @@ func TestUsualRepair(t *testing.T) {
 		}
 	}
 }
+
+// What says how to repair is not ignored where nothing is repaired.
+func TestRepairOff(t *testing.T) {
+	t.Parallel()
+	for _, flag := range []string{"--repair-text=a.txt", "--repair-tokens=9000", "--repair-type=F16", ""} {
+		r := Repair{Method: fit.Auto}
+		fs := pflag.NewFlagSet("prune", pflag.ContinueOnError)
+		r.AddFlags(fs)
+		args := []string{"--repair", "off"}
+		if flag != "" {
+			args = append(args, flag)
+		}
+		if err := fs.Parse(args); err != nil {
+			t.Fatal(err)
+		}
+		name, _, _ := strings.Cut(flag, "=")
+		if out, err := r.Resolve(find.Method{}, ""); out.Wanted() || (err == nil) != (flag == "") || err != nil && !strings.HasPrefix(err.Error(), name+" does not go with --repair off") {
+			t.Errorf("%q: %+v, %v", flag, out, err)
+		}
+	}
+}

@@ -46,7 +46,7 @@ func (t *Text) AddFlags(fs *pflag.FlagSet) {
 		fs.IntVar(&t.UBatch, "ubatch-size", DefaultUBatch, "`N` most tokens of one graph")
 		fs.IntVar(&t.chunks, "chunks", Unset, "`N` most windows or samples; -1 for all")
 		fs.StringVar(&t.convention, "convention", string(t.Convention), "`NAME` samples: a document is a sequence, as in the paper; windows: as llama-perplexity")
-		fs.IntVarP(&t.seed, "seed", "s", Unset, "`N` choose the samples at random instead of taking the first ones")
+		fs.IntVarP(&t.seed, "seed", "s", Unset, "`N` choose the samples at random instead of taking the first ones; the same N chooses the same ones, N is 1 or more")
 		Choices(fs, "convention", perplexity.Samples, perplexity.Windows)
 	})
 	if t.Self {
@@ -81,8 +81,8 @@ func (t *Text) text() (corpus.Text, error) {
 	if t.chunks < -1 || t.chunks == 0 {
 		return corpus.Text{}, Errorf("--chunks is %d; give a number from 1 on, or -1 for all", t.chunks)
 	}
-	if t.seed < -1 {
-		return corpus.Text{}, Errorf("--seed is %d; give a number from 0 on", t.seed)
+	if t.fs.Changed("seed") && t.seed < 1 {
+		return corpus.Text{}, Errorf("--seed is %d; give a number from 1 on, or leave it out for the first samples", t.seed)
 	}
 	most := max(0, t.chunks)
 	if c == perplexity.Samples && !t.fs.Changed("chunks") {

@@ -155,10 +155,34 @@ func TestGoldenOutcomes(t *testing.T) {
 		return s.Done(nil)
 	})
 	failed := exampleOutcome()
+	failed.Comparison = exampleComparison()
 	failed.Publish = &publish.Publication{Modelfile: "o.Modelfile", Err: errors.New("no space")}
-	u := ui.New(ui.Options{Out: new(strings.Builder), Err: new(strings.Builder)})
-	if err := Outcome(u, "prune", failed, "", nil); err == nil {
-		t.Error("what Ollama refused is no error")
+	for _, asJSON := range []bool{false, true} {
+		var stdout, stderr strings.Builder
+		show := ui.New(ui.Options{Out: &stdout, Err: &stderr, JSON: asJSON, Getenv: func(string) string { return "" }})
+		err := Outcome(show, "prune", failed, "", reported)
+		if err == nil || err.Error() != "no space" {
+			t.Errorf("of what Ollama refused: %v", err)
+		}
+		want := []string{"KLD", "o.Modelfile", "r.html", "llama-cli -m"} // the comparison, the names, what is next
+		if asJSON {
+			want = []string{`"comparison": {`, `"modelfile": "o.Modelfile"`, `"report": {`}
+		}
+		for _, text := range want {
+			if !strings.Contains(stdout.String()+stderr.String(), text) {
+				t.Errorf("beside what Ollama refused, JSON %v, %q is missing", asJSON, text)
+			}
+		}
+		stdout.Reset()
+		series := NewSeries(show)
+		series.Add(failed)
+		if err := series.Done(nil); err == nil || err.Error() != "no space" || asJSON != strings.Contains(stdout.String(), `"results": [`) {
+			t.Errorf("of several files, JSON %v: %v, %s", asJSON, err, stdout.String())
+		}
+		stdout.Reset()
+		if err := series.Done(errors.New("interrupted")); err == nil || strings.Contains(stdout.String(), `"results"`) {
+			t.Errorf("of a run that failed: %v, %s", err, stdout.String())
+		}
 	}
 }
 

@@ -17,7 +17,8 @@ import (
 )
 
 // Outcome prints what prune, search, apply or repair did, and its JSON object. plan is where the plan was saved, "" for nowhere;
-// reported names the files of a report, nil without one.
+// reported names the files of a report, nil without one. What Ollama has not got is an error, after everything else is printed: the file
+// is there all the same.
 func Outcome(u *ui.UI, command string, out *prune.Outcome, plan string, reported *report.Written) error {
 	Steps(u, out)
 	printSummary(u, out)
@@ -27,11 +28,10 @@ func Outcome(u *ui.UI, command string, out *prune.Outcome, plan string, reported
 	if out.Order != "" {
 		u.Resultf("order   %s", out.Order)
 	}
+	var unpublished error
 	if out.Write != nil {
 		Written(u, out)
-		if err := printPublication(u, out.Publish); err != nil {
-			return err
-		}
+		unpublished = printPublication(u, out.Publish)
 		if out.Comparison != nil {
 			u.Resultf("")
 			printBriefly(u, out.Comparison)
@@ -41,7 +41,10 @@ func Outcome(u *ui.UI, command string, out *prune.Outcome, plan string, reported
 	}
 	result := newResultJSON(command, out, plan)
 	result.Report = newReportFilesJSON(reported)
-	return u.JSON(result)
+	if err := u.JSON(result); err != nil {
+		return err
+	}
+	return unpublished
 }
 
 // Steps prints the table of what was removed in which order.
@@ -311,10 +314,11 @@ func (s *Series) Add(out *prune.Outcome) {
 	s.results = append(s.results, newResultJSON("apply", out, ""))
 }
 
-// Done prints the JSON object of all files, unless there is an error: err, the run's, or one of making a model in Ollama.
+// Done prints the JSON object of all files, unless err, the run's error, says that some are missing. What Ollama has not got is an error
+// after that.
 func (s *Series) Done(err error) error {
-	if err := errors.Join(err, s.err); err != nil {
-		return err
+	if err == nil {
+		err = s.u.JSON(seriesJSON{Command: "apply", Results: s.results})
 	}
-	return s.u.JSON(seriesJSON{Command: "apply", Results: s.results})
+	return errors.Join(err, s.err)
 }
