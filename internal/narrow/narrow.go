@@ -138,6 +138,9 @@ func (n *Narrower) Run(ctx context.Context, g Given) (*Found, error) {
 	if n.Goal.Speedup > 0 && n.oneWidth() != nil {
 		return nil, n.Goal.Fail("cannot get %.4g times as fast by narrower FFNs; give a smaller factor, or --kind mix", n.Goal.Speedup)
 	}
+	if n.Goal.Size > 0 && n.oneWidth() != nil { // anew: by now it is known what the file will say of the text
+		return nil, n.Goal.Fail("cannot reach %d bytes by narrower FFNs; give a larger size, or --kind mix", n.Goal.Size)
+	}
 	begin := time.Now()
 	var err error
 	if n.before, err = n.answer(ctx, nil); err != nil {
@@ -178,5 +181,6 @@ func (n *Narrower) Run(ctx context.Context, g Given) (*Found, error) {
 	}
 	out.Removed = chosen.Removed
 	out.Mask = out.Fitted.Mask().Union(chosen.Removed)
+	n.checkSize(out.Mask)
 	return out, nil
 }
