@@ -72,15 +72,17 @@ type Narrower struct {
 	grain int                     // of the widths
 	mixed bool                    // widths may differ
 
-	effort  effort
-	pace    pace
-	amount  search.Goal        // what a shape must reach: the goal, or, where that bounds quality, the ratio that is tried
-	times   *search.Model      // what blocks take; nil: unknown
-	before  tasks.Rights       // the whole model's answers
-	probed  *probed            // nil: nothing was probed yet
-	twin    retype.Twin        // that is loaded
-	own     *perplexity.Corpus // that the model has written for the fit
-	uniform shape.Shape        // the widest one of one width that reaches the goal
+	effort    effort
+	pace      pace
+	length    int                  // of the fit's sequences
+	positions func(tokens int) int // of a fit that is asked for so many tokens
+	amount    search.Goal          // what a shape must reach: the goal, or, where that bounds quality, the ratio that is tried
+	times     *search.Model        // what blocks take; nil: unknown
+	before    tasks.Rights         // the whole model's answers
+	probed    *probed              // nil: nothing was probed yet
+	twin      retype.Twin          // that is loaded
+	own       *perplexity.Corpus   // that the model has written for the fit
+	uniform   shape.Shape          // the widest one of one width that reaches the goal
 }
 
 // New looks at the model's FFNs. The error says why they cannot be narrowed, or not so far.
@@ -148,6 +150,10 @@ func (n *Narrower) Run(ctx context.Context, g Given) (*Found, error) {
 	}
 	if n.before != nil {
 		n.pace.answers = time.Since(begin).Seconds()
+	}
+	n.length = source.DefaultContext(n.Text.Context, n.src.Model.Info())
+	if n.positions, err = n.request(shape.Shape{}).Positions(n.length); err != nil {
+		return nil, err
 	}
 	if err := n.schedule(); err != nil {
 		return nil, err
