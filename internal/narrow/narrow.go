@@ -5,6 +5,7 @@ package narrow
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"time"
@@ -177,13 +178,16 @@ func (n *Narrower) Run(ctx context.Context, g Given) (*Found, error) {
 	if err := n.timeLast(); err != nil {
 		return nil, err
 	}
+	tried := chosen
 	if chosen, out.Fitted, err = n.fitWhole(ctx, chosen); err != nil {
 		return nil, err
 	}
-	if n.Goal.OfQuality() { // what was fitted in the end may be of a smaller amount than the trial that led to it
-		for i := range out.Shapes {
-			out.Shapes[i].Chosen = out.Shapes[i].Chosen && out.Shapes[i].Keeps == chosen.Describe(n.widest())
+	if !chosen.Equal(tried) {
+		last, err := n.shapeOf(chosen, out.Fitted.Result)
+		if err != nil {
+			return nil, errors.Join(err, out.Fitted.Close())
 		}
+		out.Shapes = taken(out.Shapes, last)
 	}
 	out.Removed = chosen.Removed
 	out.Mask = out.Fitted.Mask().Union(chosen.Removed)
