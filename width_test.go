@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -76,6 +77,27 @@ func TestKilledWidthResumes(t *testing.T) {
 	}
 	if want, got := decisions(t, calmPlan), decisions(t, plan); got != want {
 		t.Errorf("the plans differ:\n%s\nwant:\n%s", got, want)
+	}
+}
+
+// A file lists the channels that it keeps, which counts in its size: of a target one byte below a file's size comes a smaller file, whose
+// FFNs are narrower.
+func TestTargetSizeOfChannels(t *testing.T) {
+	dir := t.TempDir()
+	prune := func(name string, goal ...string) int64 {
+		out := filepath.Join(dir, name)
+		mustRun(t, append([]string{
+			"prune", "--kind", "width", "--layout", "native", "--no-compare", "--no-check", "-m", tinyModel, "--chunks", "4", "--repair-text", "testdata/simple.jsonl", "-o", out,
+		}, goal...)...)
+		info, err := os.Stat(out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return info.Size()
+	}
+	target := prune("ratio.gguf", "--ratio", "0.1") - 1
+	if size := prune("size.gguf", "--target-size", fmt.Sprint(target, "B")); size > target {
+		t.Errorf("%d bytes, the target is %d", size, target)
 	}
 }
 

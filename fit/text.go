@@ -71,6 +71,19 @@ func (p *Pieces) Positions() int {
 	return n
 }
 
+// sequences is how many sequences of length a fit takes of a text, if it is long enough: its share of so many positions, and the least.
+func (m Material) sequences(length, positions int) int {
+	return max(least, int(m.Share*float64(positions)+1e-6)/length)
+}
+
+// Planned is about how many positions [Cut] makes of texts that are long enough: more than it is asked for where shares are small.
+func Planned(all []Material, length, positions int) (n int) {
+	for _, m := range all {
+		n += length * m.sequences(length, positions)
+	}
+	return n
+}
+
 // Cut cuts materials into sequences of length tokens, with BOS in front where the model wants it: about so many positions in all, drawn
 // by seed; fewer positions are a part of more. A batch has up to nSeq sequences. The last target of a sequence is arbitrary.
 func Cut(tok engine.Tokenizer, all []Material, held Held, length, positions, nSeq int, seed uint64) (*Pieces, error) {
@@ -87,7 +100,7 @@ func Cut(tok engine.Tokenizer, all []Material, held Held, length, positions, nSe
 			step--
 		}
 		there := len(stream) / step
-		n := min(there, max(least, int(c.Share*float64(positions)+1e-6)/length))
+		n := min(there, c.sequences(length, positions))
 		if n < least {
 			return nil, fmt.Errorf("%s is too short for a repair: it has %d tokens, %d are needed; give more text", c.Name, len(stream), least*step)
 		}

@@ -34,8 +34,8 @@ func TestCut(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if p.Positions() != sequences*length {
-			t.Errorf("%d positions of %d sequences", p.Positions(), sequences)
+		if planned := fit.Planned([]fit.Material{{Share: 1}}, length, sequences*length); p.Positions() != sequences*length || planned != p.Positions() {
+			t.Errorf("%d positions of %d sequences, planned are %d", p.Positions(), sequences, planned)
 		}
 		starts := func(batches [][]engine.Sequence) (out []engine.Token) {
 			for _, batch := range batches {
@@ -65,6 +65,11 @@ func TestCut(t *testing.T) {
 		if _, back = cut(fit.Few, tt.sequences); len(back) != tt.few {
 			t.Errorf("few of %d sequences are %d", tt.sequences, len(back))
 		}
+	}
+	pair := []fit.Material{{Corpus: text, Share: 0.9}, {Corpus: text, Share: 0.1}}
+	p, err := fit.Cut(words{}, pair, fit.Few, length, 20*length, 7, 1)
+	if planned := fit.Planned(pair, length, 20*length); err != nil || planned != 22*length || p.Positions() != planned {
+		t.Errorf("%d positions of two texts, %v", planned, err)
 	}
 	if _, err := fit.Cut(words{}, []fit.Material{{Corpus: perplexity.Special("short", []string{"w w w"}), Share: 1}}, fit.Few, length, 100, 7, 1); err == nil {
 		t.Error("a text of three words was cut")

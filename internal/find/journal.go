@@ -11,6 +11,8 @@ import (
 	"github.com/ggufprune/ggufprune/blockmask"
 	"github.com/ggufprune/ggufprune/fit"
 	"github.com/ggufprune/ggufprune/internal/journal"
+	"github.com/ggufprune/ggufprune/internal/repair"
+	"github.com/ggufprune/ggufprune/internal/source"
 	"github.com/ggufprune/ggufprune/search"
 	"github.com/ggufprune/ggufprune/search/strategy"
 )
@@ -88,11 +90,12 @@ func (f *finder) behindConfig() *behindConfig {
 
 // fitConfig is what trials of shapes are fitted on.
 type fitConfig struct {
-	Files  []string `json:"texts"`          // a hash of each one's documents
-	Type   string   `json:"type,omitempty"` // that changed tensors are raised to
-	Tokens int      `json:"tokens"`
-	Grain  int      `json:"grain"`
-	Tasks  []string `json:"tasks,omitempty"` // a hash of each one's items
+	Texts   []string `json:"texts"`          // a hash of each one's documents, but for what the model writes itself
+	Context int      `json:"context"`        // the length of their sequences
+	Type    string   `json:"type,omitempty"` // that changed tensors are raised to
+	Tokens  int      `json:"tokens"`
+	Grain   int      `json:"grain"`
+	Tasks   []string `json:"tasks,omitempty"` // a hash of each one's items
 }
 
 // fitConfig is nil for searches of blocks.
@@ -100,18 +103,16 @@ func (f *finder) fitConfig() (*fitConfig, error) {
 	if f.Unit != blockmask.Auto && f.Unit != blockmask.Width {
 		return nil, nil
 	}
-	out := &fitConfig{Tokens: f.Repair.Tokens, Grain: f.grain}
+	out := &fitConfig{Context: source.DefaultContext(f.Text.Context, f.src.Model.Info()), Tokens: f.Repair.Tokens, Grain: f.grain}
 	if f.Repair.Type != nil {
 		out.Type = f.Repair.Type.Name()
 	}
-	if len(f.Repair.Files) > 0 {
-		texts, err := f.Repair.Texts(f.Text)
-		if err != nil {
-			return nil, err
-		}
-		for _, c := range texts {
-			out.Files = append(out.Files, fmt.Sprintf("%s %x", c.Name, sha256.Sum256([]byte(c.Text()))))
-		}
+	texts, err := repair.Request{Options: f.Repair, Text: f.Text}.Materials()
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range texts {
+		out.Texts = append(out.Texts, fmt.Sprintf("%s %x", c.Name, sha256.Sum256([]byte(c.Text()))))
 	}
 	for _, t := range f.Tasks.Sets {
 		out.Tasks = append(out.Tasks, fmt.Sprintf("%s %x", t.Name, sha256.Sum256(fmt.Appendf(nil, "%+v", t.Items))))

@@ -233,7 +233,7 @@ func (n *Narrower) fitWhole(ctx context.Context, s shape.Shape) (shape.Shape, *r
 			if !n.Goal.OfQuality() {
 				return s, done, nil
 			}
-			used = n.used(n.loss(plan.Shape{Loss: r.NLLAfter - r.NLLBefore, KLD: r.KLD}))
+			used = n.used(n.loss(lost(r)))
 			if used <= 1 {
 				return s, done, nil
 			}
@@ -260,7 +260,37 @@ func (n *Narrower) fitWhole(ctx context.Context, s shape.Shape) (shape.Shape, *r
 			}
 		}
 		s = next
+		if err := n.tellLess(s); err != nil {
+			return s, nil, err
+		}
 	}
+}
+
+// tellLess tells a shape that is fitted instead of one that lost too much.
+func (n *Narrower) tellLess(s shape.Shape) error {
+	step, err := n.stepOf(s)
+	if err == nil {
+		n.sink.Notef("the shape is %s, %s, with %.1f%% of the parameters gone", s.Name, s.Describe(n.widest()), 100*step.Ratio)
+	}
+	return err
+}
+
+// onAll is added to the name of a shape that was not tried before it was fitted on all of the text.
+const onAll = ", fitted on all of the text"
+
+// taken are the shapes that were tried with the mark on the last one, which was fitted instead of the one whose trial led to it. It comes
+// to them with what its fit lost, unless it was tried, too.
+func taken(tried []plan.Shape, last plan.Shape) []plan.Shape {
+	out, found := slices.Clone(tried), false
+	for i, t := range out {
+		same := t.Name == last.Name && t.Keeps == last.Keeps && t.Ratio == last.Ratio
+		out[i].Chosen, found = same && !found, found || same
+	}
+	if !found {
+		last.Name, last.Chosen = last.Name+onAll, true
+		out = append(out, last)
+	}
+	return out
 }
 
 // reload loads the original again, after a fit of it.

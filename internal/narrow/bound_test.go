@@ -61,3 +61,32 @@ func TestUnknown(t *testing.T) {
 		t.Errorf("%.4f is within the bound, 0.125 would be", s.most)
 	}
 }
+
+// Where less is removed in the end than by the trial that led to it, the mark is on what was fitted, also where nothing had tried that.
+func TestTaken(t *testing.T) {
+	t.Parallel()
+	tried := []plan.Shape{
+		{Name: oneWidth, Keeps: "512 of 768 channels", Ratio: 0.2, Loss: 0.3},
+		{Name: oneWidth, Keeps: "640 of 768 channels", Ratio: 0.1, Loss: 0.1, Chosen: true},
+		{Name: oneWidth, Keeps: "704 of 768 channels", Ratio: 0.05, Loss: 0.05},
+	}
+	marks := func(all []plan.Shape) (out []int) {
+		for i, s := range all {
+			if s.Chosen {
+				out = append(out, i)
+			}
+		}
+		return out
+	}
+	known := taken(tried, plan.Shape{Name: oneWidth, Keeps: "704 of 768 channels", Ratio: 0.05, Loss: 0.04})
+	if len(known) != 3 || !slices.Equal(marks(known), []int{2}) || known[2].Loss != 0.05 {
+		t.Errorf("one that was tried: %+v", known)
+	}
+	last := taken(tried, plan.Shape{Name: oneWidth, Keeps: "672 of 768 channels", Ratio: 0.07, Loss: 0.06})
+	if len(last) != 4 || !slices.Equal(marks(last), []int{3}) || last[3].Loss != 0.06 || last[3].Name != oneWidth+onAll {
+		t.Errorf("one that was not: %+v", last)
+	}
+	if !slices.Equal(marks(tried), []int{1}) {
+		t.Errorf("what was tried is changed: %+v", tried)
+	}
+}

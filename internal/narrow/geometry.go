@@ -48,6 +48,13 @@ func (n *Narrower) stepOf(s shape.Shape) (search.Step, error) {
 	return n.Step(mask, 0)
 }
 
+// checkSize warns where the file without mask is larger than the goal allows.
+func (n *Narrower) checkSize(mask blockmask.Mask) {
+	if size, err := n.Size(mask); err == nil && n.Goal.Size > 0 && size > n.Goal.Size {
+		n.sink.Warnf("the file has %d bytes, more than the %d of --target-size", size, n.Goal.Size)
+	}
+}
+
 // oneWidth finds the widest FFNs of one width that reach the goal.
 func (n *Narrower) oneWidth() (err error) {
 	n.uniform, err = shape.Uniform(oneWidth, n.full, nil, n.grain, n.fits)

@@ -5,6 +5,7 @@ package narrow
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"time"
@@ -72,15 +73,17 @@ type Narrower struct {
 	grain int                     // of the widths
 	mixed bool                    // widths may differ
 
-	effort  effort
-	pace    pace
-	amount  search.Goal        // what a shape must reach: the goal, or, where that bounds quality, the ratio that is tried
-	times   *search.Model      // what blocks take; nil: unknown
-	before  tasks.Rights       // the whole model's answers
-	probed  *probed            // nil: nothing was probed yet
-	twin    retype.Twin        // that is loaded
-	own     *perplexity.Corpus // that the model has written for the fit
-	uniform shape.Shape        // the widest one of one width that reaches the goal
+	effort    effort
+	pace      pace
+	length    int                  // of the fit's sequences
+	positions func(tokens int) int // of a fit that is asked for so many tokens
+	amount    search.Goal          // what a shape must reach: the goal, or, where that bounds quality, the ratio that is tried
+	times     *search.Model        // what blocks take; nil: unknown
+	before    tasks.Rights         // the whole model's answers
+	probed    *probed              // nil: nothing was probed yet
+	twin      retype.Twin          // that is loaded
+	own       *perplexity.Corpus   // that the model has written for the fit
+	uniform   shape.Shape          // the widest one of one width that reaches the goal
 }
 
 // New looks at the model's FFNs. The error says why they cannot be narrowed, or not so far.
@@ -138,6 +141,9 @@ func (n *Narrower) Run(ctx context.Context, g Given) (*Found, error) {
 	if n.Goal.Speedup > 0 && n.oneWidth() != nil {
 		return nil, n.Goal.Fail("cannot get %.4g times as fast by narrower FFNs; give a smaller factor, or --kind mix", n.Goal.Speedup)
 	}
+	if n.Goal.Size > 0 && n.oneWidth() != nil { // anew: by now it is known what the file will say of the text
+		return nil, n.Goal.Fail("cannot reach %d bytes by narrower FFNs; give a larger size, or --kind mix", n.Goal.Size)
+	}
 	begin := time.Now()
 	var err error
 	if n.before, err = n.answer(ctx, nil); err != nil {
@@ -145,6 +151,10 @@ func (n *Narrower) Run(ctx context.Context, g Given) (*Found, error) {
 	}
 	if n.before != nil {
 		n.pace.answers = time.Since(begin).Seconds()
+	}
+	n.length = source.DefaultContext(n.Text.Context, n.src.Model.Info())
+	if n.positions, err = n.request(shape.Shape{}).Positions(n.length); err != nil {
+		return nil, err
 	}
 	if err := n.schedule(); err != nil {
 		return nil, err
@@ -168,15 +178,19 @@ func (n *Narrower) Run(ctx context.Context, g Given) (*Found, error) {
 	if err := n.timeLast(); err != nil {
 		return nil, err
 	}
+	tried := chosen
 	if chosen, out.Fitted, err = n.fitWhole(ctx, chosen); err != nil {
 		return nil, err
 	}
-	if n.Goal.OfQuality() { // what was fitted in the end may be of a smaller amount than the trial that led to it
-		for i := range out.Shapes {
-			out.Shapes[i].Chosen = out.Shapes[i].Chosen && out.Shapes[i].Keeps == chosen.Describe(n.widest())
+	if !chosen.Equal(tried) {
+		last, err := n.shapeOf(chosen, out.Fitted.Result)
+		if err != nil {
+			return nil, errors.Join(err, out.Fitted.Close())
 		}
+		out.Shapes = taken(out.Shapes, last)
 	}
 	out.Removed = chosen.Removed
 	out.Mask = out.Fitted.Mask().Union(chosen.Removed)
+	n.checkSize(out.Mask)
 	return out, nil
 }

@@ -12,7 +12,7 @@ import (
 // effort is what a job that narrows FFNs does to find the best shape, and to fit it.
 type effort struct {
 	Shapes shapesTried `json:"shapes"`
-	Tokens int         `json:"tokens"` // of the last fit
+	Tokens int         `json:"tokens"` // that the last fit is asked for: it takes more where kinds of text would have too few
 }
 
 // shapesTried are the kinds of shapes that are tried.
@@ -60,12 +60,12 @@ func (n *Narrower) cost(e effort) float64 {
 	if trial == 0 {
 		solved = solveSeconds * p.cubes
 		trial = solved + p.position*fitPasses*repair.TrialPositions
-		all += p.position * ownPasses * float64(repair.OwnTokens(n.Repair, e.Tokens))
+		all += p.position * ownPasses * float64(repair.OwnTokens(n.Repair, n.length, e.Tokens))
 		if e.Shapes == allShapes {
 			all += trials*(trial+p.answers) + probeTrials*trial
 		}
 	}
-	return all + solveAgain*solved + (trial-solved)*float64(e.Tokens)/repair.TrialPositions
+	return all + solveAgain*solved + (trial-solved)*float64(n.positions(e.Tokens))/repair.TrialPositions
 }
 
 // tokens is how many the last fit can have in so many seconds; 0: not even the least.
@@ -106,11 +106,11 @@ func (n *Narrower) schedule() error {
 	}
 	switch {
 	case !n.mixed:
-		n.sink.Notef("to be done in %v: fitted on about %d tokens", n.Time, n.effort.Tokens)
+		n.sink.Notef("to be done in %v: fitted on about %d tokens", n.Time, n.positions(n.effort.Tokens))
 	case n.effort.Shapes == oneShape:
-		n.sink.Notef("to be done in %v: one shape, fitted on about %d tokens; with about %s several are tried", n.Time, n.effort.Tokens, whole)
+		n.sink.Notef("to be done in %v: one shape, fitted on about %d tokens; with about %s several are tried", n.Time, n.positions(n.effort.Tokens), whole)
 	default:
-		n.sink.Notef("to be done in %v: shapes are tried, and one is fitted on about %d tokens", n.Time, n.effort.Tokens)
+		n.sink.Notef("to be done in %v: shapes are tried, and one is fitted on about %d tokens", n.Time, n.positions(n.effort.Tokens))
 	}
 	n.Repair.Tokens = n.effort.Tokens
 	return n.journal.SetNote("effort", n.effort)
@@ -153,9 +153,9 @@ func (n *Narrower) timeLast() error {
 	left := max(0, (n.Time - time.Since(n.pace.began)).Seconds())
 	n.effort.Tokens = min(n.mostTokens(), max(leastTokens, n.tokens(oneShape, left)))
 	if left == 0 {
-		n.sink.Notef("the time is over: the shape is fitted on the fewest tokens, about %d", n.effort.Tokens)
+		n.sink.Notef("the time is over: the shape is fitted on the fewest tokens, about %d", n.positions(n.effort.Tokens))
 	} else {
-		n.sink.Notef("%s are left: the shape is fitted on about %d tokens", format.About(left), n.effort.Tokens)
+		n.sink.Notef("%s are left: the shape is fitted on about %d tokens", format.About(left), n.positions(n.effort.Tokens))
 	}
 	n.Repair.Tokens = n.effort.Tokens
 	return n.journal.SetNote("last effort", n.effort)

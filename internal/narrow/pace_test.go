@@ -9,6 +9,7 @@ import (
 	"github.com/ggufprune/ggufprune/internal/journal"
 	"github.com/ggufprune/ggufprune/internal/progress/progresstest"
 	"github.com/ggufprune/ggufprune/internal/repair"
+	"github.com/ggufprune/ggufprune/internal/shape"
 	"github.com/ggufprune/ggufprune/internal/tasks"
 	"github.com/ggufprune/ggufprune/search"
 	"github.com/ggufprune/ggufprune/search/plan"
@@ -18,7 +19,11 @@ func paced(limit time.Duration) *Narrower {
 	j := Job{Time: limit, After: 16000}
 	j.Repair.Tokens = repair.DefaultTokens
 	j.Repair.Files = []string{"mine.txt"} // the model writes nothing
-	return &Narrower{Job: j, sink: &progresstest.Listener{}, journal: (*journal.Journal[search.Measurement])(nil), mixed: true, pace: pace{began: time.Now(), position: 0.004, cubes: 1e11}}
+	return &Narrower{
+		Job: j, sink: &progresstest.Listener{}, journal: (*journal.Journal[search.Measurement])(nil), mixed: true,
+		pace:      pace{began: time.Now(), position: 0.004, cubes: 1e11},
+		positions: func(tokens int) int { return tokens },
+	}
 }
 
 // More time buys shapes first and then text; what is planned is what it costs; too little time is refused, with what would do.
@@ -54,6 +59,31 @@ func TestSchedule(t *testing.T) {
 	n.Repair.TokensGiven = true
 	if err := n.schedule(); err != nil || n.effort.Tokens != repair.DefaultTokens {
 		t.Errorf("the user's tokens: %+v, %v", n.effort, err)
+	}
+}
+
+// The texts that come with the program are of many kinds, and each must have a few sequences: less than that is not planned.
+func TestScheduleOfKinds(t *testing.T) {
+	t.Parallel()
+	kinds := func(limit time.Duration) *Narrower {
+		n := paced(limit)
+		n.Repair.Files, n.length = nil, 512
+		var err error
+		if n.positions, err = n.request(shape.Shape{}).Positions(n.length); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	err := kinds(5 * time.Minute).schedule()
+	if err == nil || !strings.Contains(err.Error(), "too short for this model: give about 7 minutes at least, or ") {
+		t.Errorf("%v", err)
+	}
+	n := kinds(8 * time.Minute)
+	if err := n.schedule(); err != nil || n.cost(n.effort) > n.Time.Seconds() {
+		t.Errorf("%+v takes %v s, %v", n.effort, n.cost(n.effort), err)
+	}
+	if least := n.positions(0); least != 10*4*n.length {
+		t.Errorf("%d positions at least", least)
 	}
 }
 

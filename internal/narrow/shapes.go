@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/ggufprune/ggufprune/blockmask"
+	"github.com/ggufprune/ggufprune/fit"
 	"github.com/ggufprune/ggufprune/internal/jsonnum"
 	"github.com/ggufprune/ggufprune/internal/repair"
 	"github.com/ggufprune/ggufprune/internal/shape"
@@ -210,14 +211,8 @@ func (n *Narrower) try(ctx context.Context, s shape.Shape) (t trial, err error) 
 		return t, err
 	}
 	n.pace.trial, n.pace.solved = (time.Since(begin) - answering).Seconds(), solved.Seconds()
-	step, err := n.stepOf(s)
-	if err != nil {
+	if t.Shape, err = n.shapeOf(s, done.Result); err != nil {
 		return t, err
-	}
-	r := done.Result
-	t.Shape = plan.Shape{
-		Name: s.Name, Keeps: s.Describe(n.widest()), Ratio: step.Ratio, Size: step.Size, Speedup: step.Speedup, Mixers: n.mixersLeft(s),
-		Loss: r.NLLAfter - r.NLLBefore, KLD: r.KLD,
 	}
 	if t.Answers != nil {
 		accuracy := t.Answers.Mean()
@@ -227,6 +222,20 @@ func (n *Narrower) try(ctx context.Context, s shape.Shape) (t trial, err error) 
 		return t, nil
 	}
 	return t, n.journal.SetNote(note, t)
+}
+
+// shapeOf describes a shape, with what its fit lost.
+func (n *Narrower) shapeOf(s shape.Shape, r *fit.Result) (plan.Shape, error) {
+	step, err := n.stepOf(s)
+	out := lost(r)
+	out.Name, out.Keeps, out.Mixers = s.Name, s.Describe(n.widest()), n.mixersLeft(s)
+	out.Ratio, out.Size, out.Speedup = step.Ratio, step.Size, step.Speedup
+	return out, err
+}
+
+// lost is what a fit lost on the text that was held back from it.
+func lost(r *fit.Result) plan.Shape {
+	return plan.Shape{Loss: r.NLLAfter - r.NLLBefore, KLD: r.KLD}
 }
 
 // widest is the most channels of an FFN.

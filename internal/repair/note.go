@@ -30,6 +30,9 @@ func (q Request) todo() []layout.Block {
 	return slices.DeleteFunc(slices.Clone(q.Blocks[first:]), func(b layout.Block) bool { return q.Removed.Has(b.Block) })
 }
 
+// manyTokens has as many digits as the number of tokens in a record, which --time and short texts may raise.
+const manyTokens = 9_999_999
+
 // Expected is a record at least as long as that of a repair without removed, so that a size that is planned with it is kept.
 func Expected(s *source.Source, r Options, t corpus.Text, blocks []layout.Block, removed blockmask.Mask) *layout.RepairRecord {
 	if !r.Wanted() {
@@ -45,7 +48,7 @@ func Expected(s *source.Source, r Options, t corpus.Text, blocks []layout.Block,
 			names = append(names, "built-in "+k.Name)
 		}
 	}
-	out := &layout.RepairRecord{Calibration: fmt.Sprintf("%s: %d tokens", strings.Join(names, " and "), r.Tokens), Positions: r.Tokens}
+	out := &layout.RepairRecord{Calibration: fmt.Sprintf("%s: %d tokens", strings.Join(names, " and "), max(r.Tokens, manyTokens)), Positions: r.Tokens}
 	p := NewProjections(s.Spec.Engine, s.File, blocks)
 	q := Request{Blocks: blocks, Removed: removed}
 	for _, b := range q.todo() {

@@ -27,12 +27,12 @@ const ownMost = 16384
 // ownLeast sequences are enough to fit and to hold some back, even if tokenising makes fewer tokens of the text.
 const ownLeast = 6
 
-// OwnTokens is about how many tokens the model writes itself for a fit of channels on so many.
-func OwnTokens(r Options, tokens int) int {
+// OwnTokens is about how many tokens the model writes itself for a fit of channels on so many, in sequences of length.
+func OwnTokens(r Options, length, tokens int) int {
 	if len(r.Files) > 0 {
 		return 0
 	}
-	return min(ownMost, int(ownShare*float64(tokens)))
+	return max(ownLeast*length, min(ownMost, int(ownShare*float64(tokens))))
 }
 
 // LoadOwn has the loaded model write text for a fit of channels: texts from their beginning on, and as much of conversations whose both
@@ -48,7 +48,7 @@ func LoadOwn(ctx context.Context, s *source.Source, q Request, sink progress.Sin
 	if err != nil {
 		return nil, err
 	}
-	total := max(ownLeast*length, OwnTokens(q.Options, q.Options.Tokens))
+	total := OwnTokens(q.Options, length, q.Options.Tokens)
 	bar := sink.Start("the model writes text for the fit", int64(total))
 	defer bar.Stop()
 	var texts []string

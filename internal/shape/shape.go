@@ -16,24 +16,36 @@ type Shape struct {
 	Removed blockmask.Mask // whole blocks
 }
 
-// Mask is a mask of the shape's size: narrowed FFNs keep their first channels.
+// Mask is a mask of the shape's size. Which channels a fit will choose is not known, and their list is a part of the file: narrowed FFNs
+// keep those whose list is the longest, so that no file is larger than a size that is planned with the mask.
 func (s Shape) Mask(full map[blockmask.Block]int) (blockmask.Mask, error) {
 	cuts := slices.Clone(s.Removed)
 	for b, width := range s.Widths {
 		if width >= full[b] || s.Removed.Has(b) {
 			continue
 		}
-		list := make([]int, width)
-		for i := range list {
-			list[i] = i
-		}
-		kept, err := blockmask.NewIndices(list)
+		kept, err := blockmask.NewIndices(scattered(width, full[b]))
 		if err != nil {
 			return nil, fmt.Errorf("%s with %d channels: %w", b, width, err)
 		}
 		cuts = append(cuts, blockmask.Cut{Block: b, Channels: kept})
 	}
 	return blockmask.Of(cuts...), nil
+}
+
+// scattered are so many of full channels that take the most text: of a run only the ends are written, so these are pairs, with single
+// gaps, of the highest numbers; when there are no more gaps, the lowest run has the rest.
+func scattered(width, full int) []int {
+	list := make([]int, 0, width)
+	gaps := full - width
+	for c := full - 1; len(list) < width; c-- {
+		if (full-1-c)%3 == 2 && gaps > 0 {
+			gaps--
+			continue
+		}
+		list = append(list, c)
+	}
+	return list
 }
 
 // Narrowed are the FFNs of the shape that lose channels.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"maps"
 	"math"
+	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -151,4 +152,63 @@ func TestFill(t *testing.T) {
 	if out, err = Fill(s, all, wholes, grain, atLeast(gone(s), 0)); err != nil || !out.Equal(s) {
 		t.Errorf("%v, %v", out.Widths, err)
 	}
+}
+
+// No choice of as many channels has a longer list than the one that sizes are planned with.
+func TestMaskIsLongest(t *testing.T) {
+	t.Parallel()
+	list := func(channels []int) string {
+		kept, err := blockmask.NewIndices(channels)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return kept.String()
+	}
+	// All sets of few channels, whose numbers have two digits from the third one on.
+	const few, from = 11, 8
+	var most, planned [few + 1]int
+	for set := range 1 << few {
+		var channels []int
+		for c := range few {
+			if set>>c&1 == 1 {
+				channels = append(channels, from+c)
+			}
+		}
+		most[len(channels)] = max(most[len(channels)], len(list(channels)))
+	}
+	for width := range planned {
+		channels := scattered(width, few)
+		for i := range channels {
+			channels[i] += from
+		}
+		planned[width] = len(list(channels))
+	}
+	if planned != most {
+		t.Errorf("lists of %v, of all the longest have %v", planned, most)
+	}
+	all := map[blockmask.Block]int{ffn(0): full}
+	rapid.Check(t, func(t *rapid.T) {
+		drop := rapid.SliceOfNDistinct(rapid.IntRange(0, full-1), 1, full-1, rapid.ID[int]).Draw(t, "drop")
+		var channels []int
+		for c := range full {
+			if !slices.Contains(drop, c) {
+				channels = append(channels, c)
+			}
+		}
+		mask, err := Shape{Widths: map[blockmask.Block]int{ffn(0): len(channels)}}.Mask(all)
+		if err != nil {
+			t.Fatal(err)
+		}
+		cut, _ := mask.Cut(ffn(0))
+		if cut.Channels.Len() != len(channels) {
+			t.Fatalf("%d channels, want %d", cut.Channels.Len(), len(channels))
+		}
+		kept, err := blockmask.NewIndices(channels)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if real, longest := kept.String(), cut.Channels.String(); len(real) > len(longest) {
+			t.Errorf("%s is longer than %s", real, longest)
+		}
+	})
 }
