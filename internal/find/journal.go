@@ -92,6 +92,7 @@ func (f *finder) behindConfig() *behindConfig {
 type fitConfig struct {
 	Texts   []string `json:"texts"`          // a hash of each one's documents, but for what the model writes itself
 	Context int      `json:"context"`        // the length of their sequences
+	Chat    string   `json:"chat,omitempty"` // whether conversations are in the model's chat template
 	Type    string   `json:"type,omitempty"` // that changed tensors are raised to
 	Tokens  int      `json:"tokens"`
 	Grain   int      `json:"grain"`
@@ -103,7 +104,7 @@ func (f *finder) fitConfig() (*fitConfig, error) {
 	if f.Unit != blockmask.Auto && f.Unit != blockmask.Width {
 		return nil, nil
 	}
-	out := &fitConfig{Context: source.DefaultContext(f.Text.Context, f.src.Model.Info()), Tokens: f.Repair.Tokens, Grain: f.grain}
+	out := &fitConfig{Context: source.DefaultContext(f.Text.Context, f.src.Model.Info()), Chat: string(f.Repair.Chat), Tokens: f.Repair.Tokens, Grain: f.grain}
 	if f.Repair.Type != nil {
 		out.Type = f.Repair.Type.Name()
 	}
