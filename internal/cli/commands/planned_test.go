@@ -32,7 +32,8 @@ func TestApplyCommand(t *testing.T) {
 		},
 		{
 			[]string{"-m", model, "--ratio", "0.2", "--plan", "p.json", "--repair-type", "F16", "--quantize", "Q4_0", "-q"},
-			repair.Options{}, "ggufprune apply -m " + model + " --plan p.json --quantize Q4_0 -q --repair off",
+			repair.Options{},
+			"ggufprune apply -m " + model + " --plan p.json --quantize Q4_0 -q --repair off",
 		},
 	} {
 		o := pruneOptions{searchFlags: newSearchFlags(enginetest.Runtime{}), repair: flags.Repair{Method: flags.DefaultRepair}, quantize: flags.Quantize{Engine: enginetest.Runtime{}, Last: true}}
