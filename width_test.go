@@ -28,7 +28,10 @@ import (
 
 // fitting is a run of the program, on one thread and with the little text that the tests of channels need.
 func fitting(ctx context.Context, args ...string) (*exec.Cmd, *bytes.Buffer) {
-	args = append(args, "-c", "64", "--repair-tokens", "2048", "-t", "1")
+	args = append(args, "-c", "64", "-t", "1")
+	if !slices.Contains(args, "off") {
+		args = append(args, "--repair-tokens", "2048")
+	}
 	cmd := exec.CommandContext(ctx, "ggufprune", args...)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
