@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"testing"
 	"time"
@@ -23,7 +24,10 @@ func searchCommand(ctx context.Context, t *testing.T, plan string, more ...strin
 	if err := os.WriteFile(text, []byte(plainText(24)), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	args := []string{"search", "-m", tinyModel, "-f", text, "--blocks", "4", "--chunks", "16", "-c", "64", "-t", "1", "--plan", plan}
+	args := []string{"search", "-m", tinyModel, "-f", text, "--chunks", "16", "-c", "64", "-t", "1", "--plan", plan}
+	if !slices.Contains(more, "--blocks") {
+		args = append(args, "--blocks", "4")
+	}
 	cmd := exec.CommandContext(ctx, "ggufprune", append(args, more...)...)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
@@ -57,10 +61,12 @@ func TestKilledSearchResumes(t *testing.T) {
 	t.Run("fast", func(t *testing.T) { killAndResume(t, 4) })
 	t.Run("time", func(t *testing.T) { killAndResume(t, 2, "--time", "30m") })
 	t.Run("refine", func(t *testing.T) { killAndResume(t, 2, "--strategy", "refine") })
-	t.Run("aware", func(t *testing.T) { killAndResume(t, 1, "--strategy", "aware") })
+	t.Run("aware", func(t *testing.T) { killAndResume(t, 1, "--strategy", "aware", "--blocks", "2") })
 }
 
 func killAndResume(t *testing.T, kills int, more ...string) {
+	t.Helper()
+	t.Parallel() // each program has one thread
 	dir := t.TempDir()
 	calm := filepath.Join(dir, "calm.json")
 	cmd, stderr := searchCommand(t.Context(), t, calm, more...)

@@ -27,6 +27,7 @@ func repairCommand(ctx context.Context, t *testing.T, out string, more ...string
 
 // Killed by SIGKILL when some blocks are done, a repair goes on from what it kept and writes the same file; then nothing of it is left.
 func TestKilledRepairResumes(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	calm, out := filepath.Join(dir, "calm.gguf"), filepath.Join(dir, "out.gguf")
 	if cmd, stderr := repairCommand(t.Context(), t, calm); cmd.Run() != nil {

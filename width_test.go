@@ -53,6 +53,7 @@ func pruneWidth(out, plan string) []string {
 // A fit of channels that is killed goes on with the same command, whether it chooses them or a plan has. Either way it writes the file of
 // a run that was not killed, and the plan of it applied is that file, too.
 func TestKilledWidthResumes(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	in := func(name string) string { return filepath.Join(dir, name) }
 	calm, calmPlan, out, plan := in("calm.gguf"), in("calm.json"), in("out.gguf"), in("out.json")
@@ -86,6 +87,7 @@ func TestKilledWidthResumes(t *testing.T) {
 // A file lists the channels that it keeps, which counts in its size: of a target one byte below a file's size comes a smaller file, whose
 // FFNs are narrower.
 func TestTargetSizeOfChannels(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	prune := func(name string, goal ...string) int64 {
 		out := filepath.Join(dir, name)
@@ -203,6 +205,7 @@ func writePlan(t *testing.T, path, model string, mask blockmask.Mask) {
 // A mask may have whole blocks, and FFNs of several widths: the file says how wide each is, and repair fits it anew. A model in several
 // files gives the same.
 func TestBlocksAndChannels(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	in := func(name string) string { return filepath.Join(dir, name) }
 	mask := blockmask.New(blockmask.Block{Layer: 9}).Union(blockmask.Of(narrow(t, 8, 768, 512), narrow(t, 11, 768, 320)))
@@ -247,6 +250,7 @@ func TestBlocksAndChannels(t *testing.T) {
 
 // The importances of a narrowed ffn_down are those of the channels that it keeps, and the file is quantised by them.
 func TestImportancesOfChannels(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	in := func(name string) string { return filepath.Join(dir, name) }
 	model, matrix := in("f16.gguf"), in("whole.imatrix")
